@@ -1,0 +1,47 @@
+/*
+ * Every named maximum: value, reason, what the peer sees when it is hit. docs/limits.md is generated from here
+ * (one limit, one comment).
+ */
+#ifndef SY_BASE_LIMITS_H
+#define SY_BASE_LIMITS_H
+
+enum {
+    /* A startup packet, as PostgreSQL (pqcomm.h MAX_STARTUP_PACKET_LENGTH). Longer: connection closed. */
+    SY_LIMIT_STARTUP_BYTES = 10000,
+    /* Parameters of one startup packet. More: FATAL 08P01. */
+    SY_LIMIT_STARTUP_PARAMETERS = 64,
+    /* A message before authentication is done, both legs. Longer: FATAL 08P01. */
+    SY_LIMIT_PREAUTH_MESSAGE_BYTES = 10000,
+    /* Any message (PostgreSQL: 1 GiB - 1 for a query). Longer: 54000. */
+    SY_LIMIT_MESSAGE_BYTES = 0x3fffffff,
+    /* Parameters of one statement: the protocol's own 16 bits. More: 08P01. */
+    SY_LIMIT_PARAMETERS = 65535,
+    /* Shards of one database: one bit each in a shard set. More: configuration error. */
+    SY_LIMIT_SHARDS = 256,
+    /* Nodes of one shard. More: configuration error. */
+    SY_LIMIT_NODES_PER_SHARD = 16,
+    /* Databases of one configuration. More: configuration error. */
+    SY_LIMIT_DATABASES = 1000,
+    /* Hash buckets of a keyspace: fixed for ever, the modulus of the partition function. */
+    SY_LIMIT_BUCKETS = 4096,
+    /* An identifier: PostgreSQL's NAMEDATALEN - 1; longer names are cut as PostgreSQL cuts them. */
+    SY_LIMIT_NAME_BYTES = 63,
+    /* Nesting of one statement's parse tree that the walkers follow. Deeper: 54001. */
+    SY_LIMIT_PARSE_DEPTH = 1000,
+    /* Prepared statements of one client. More: 53400. */
+    SY_LIMIT_PREPARED_PER_CLIENT = 10000,
+    /* Portals of one client open at once. More: 53400. */
+    SY_LIMIT_PORTALS_PER_CLIENT = 1000,
+    /* Bytes queued to one peer before its source is no longer read (back-pressure). */
+    SY_LIMIT_SEND_QUEUE_HIGH_BYTES = 256 * 1024,
+    /* Bytes at which the source is read again. */
+    SY_LIMIT_SEND_QUEUE_LOW_BYTES = 64 * 1024,
+    /* One receive buffer of the loop. */
+    SY_LIMIT_CHUNK_BYTES = 16 * 1024,
+    /* Literals lifted out of one statement; more: the statement is parsed without a template. */
+    SY_LIMIT_TEMPLATE_LITERALS = 4096,
+    /* Statement text that the template cache keeps. Longer: parsed afresh each time. */
+    SY_LIMIT_TEMPLATE_BYTES = 64 * 1024,
+};
+
+#endif
