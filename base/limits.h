@@ -42,6 +42,10 @@ enum {
     SY_LIMIT_TEMPLATE_LITERALS = 4096,
     /* Statement text that the template cache keeps. Longer: parsed afresh each time. */
     SY_LIMIT_TEMPLATE_BYTES = 64 * 1024,
+    /* One log line, below the atomic size of a pipe write. Longer: cut, still well formed. */
+    SY_LIMIT_LOG_LINE_BYTES = 4096,
+    /* Lines of one event in a second. More: dropped, with a line "suppressed" that counts them. */
+    SY_LIMIT_LOG_LINES_PER_SECOND = 100,
 };
 
 #endif
