@@ -35,15 +35,24 @@ struct sy_frame_part {
     uint32_t from, to;         /* bytes of the input that belong to the frame, header bytes included */
     const char *body;          /* body bytes in this run */
     uint32_t body_run;         /* how many */
+    uint8_t header_before;     /* starts: header bytes that came in earlier receives: walker->header[0..header_before) */
 };
 
 /*
  * Takes the next run from data[*offset..bytes). Returns false when the input is used up. A frame whose header is
  * split gives its first part when the header is complete: header bytes already consumed from the earlier receive
- * are in walker->header. Errors (ret_error set, returns false): a length below 4 or above the maximum: SY_E_PROTOCOL.
+ * are in walker->header, part->header_before of them. *ret_error is SY_OK when the input was just used up.
+ * Errors (ret_error set, returns false, and so does every later call): a length below 4 or above the maximum:
+ * SY_E_PROTOCOL.
  */
 bool sy_frame_next(struct sy_frame_walker *walker, const char *data, uint32_t bytes, uint32_t *offset,
                    struct sy_frame_part *ret_part, enum sy_status *ret_error);
+
+/* True when the stream stands between two frames. */
+static inline bool sy_frame_at_boundary(const struct sy_frame_walker *walker)
+{
+    return walker->body_left == 0 && walker->header_bytes == 0;
+}
 
 /*
  * Skips as many whole frames as possible whose types are in `mask` (bit (type - 'A') for 'A'..'z'), for forwarding
