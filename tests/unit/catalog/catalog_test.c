@@ -1,0 +1,171 @@
+/* The catalog's promises: migrations are atomic, checksummed and never guessed at; one process at a time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "catalog/internal.h"
+
+static char folder[] = "/tmp/sy-catalog-XXXXXX";
+static char path[64];
+static struct sy_clock test_clock;
+
+static int set_up(void **state)
+{
+    (void)state;
+    strcpy(folder + strlen(folder) - 6, "XXXXXX");
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(path, sizeof(path), "%s/catalog.db", folder);
+    sy_clock_init_virtual(&test_clock, 1, 1000000);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+static struct sy_catalog *open_it(void)
+{
+    struct sy_catalog *catalog = NULL;
+    struct sy_err err = {0};
+    if (sy_catalog_open(path, &test_clock, &catalog, &err) != SY_OK)
+        fail_msg("%s", err.text);
+    return catalog;
+}
+
+static void keeps_its_name_and_counts_starts(void **state)
+{
+    (void)state;
+    char name[SY_CLUSTER_ID_BYTES];
+    int64_t first = 0, second = 0;
+    struct sy_err err;
+    struct sy_catalog *catalog = open_it();
+    assert_int_equal(sy_catalog_version(catalog), sy_migration_count);
+    assert_int_equal(strlen(sy_catalog_cluster_id(catalog)), 32);
+    strcpy(name, sy_catalog_cluster_id(catalog));
+    assert_int_equal(sy_catalog_begin_incarnation(catalog, "1", &first, &err), SY_OK);
+    assert_int_equal(sy_catalog_end_incarnation(catalog, first, &err), SY_OK);
+    sy_catalog_close(&catalog);
+    catalog = open_it();
+    assert_string_equal(sy_catalog_cluster_id(catalog), name);
+    assert_int_equal(sy_catalog_begin_incarnation(catalog, "1", &second, &err), SY_OK);
+    assert_true(second > first);
+    sy_catalog_close(&catalog);
+}
+
+static void refuses_a_second_process(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it();
+    pid_t child = fork();
+    if (child == 0) {
+        struct sy_catalog *other = NULL;
+        struct sy_err err;
+        enum sy_status status = sy_catalog_open(path, &test_clock, &other, &err);
+        _exit(status == SY_E_CATALOG && strstr(err.hint, "Another switchyard") != NULL ? 0 : 1);
+    }
+    int result = 0;
+    waitpid(child, &result, 0);
+    assert_int_equal(WEXITSTATUS(result), 0);
+    sy_catalog_close(&catalog);
+}
+
+static void refuses_a_newer_catalog(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it(), *again = NULL;
+    struct sy_err err;
+    assert_int_equal(sy_catalog_exec(catalog, "INSERT INTO migrations VALUES (9999, 'x', 'x', 0)", "test", &err), SY_OK);
+    sy_catalog_close(&catalog);
+    assert_int_equal(sy_catalog_open(path, &test_clock, &again, &err), SY_E_CATALOG);
+    assert_non_null(strstr(err.text, "has version 9999"));
+    assert_null(again);
+}
+
+static void refuses_an_edited_migration(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it();
+    struct sy_err err;
+    struct sy_migration edited[] = {{1, "0001_cluster.sql", "CREATE TABLE other (a)"}};
+    assert_int_equal(sy_catalog_migrate(catalog, edited, 1, &err), SY_E_CATALOG);
+    assert_non_null(strstr(err.hint, "released migration was edited"));
+    sy_catalog_close(&catalog);
+}
+
+static void failing_migration_leaves_nothing(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it();
+    struct sy_err err;
+    int64_t tables = -1;
+    const struct sy_migration steps[] = {sy_migrations[0],
+                                         {2, "0002_bad.sql", "CREATE TABLE half (a); CREATE TABLE cluster (b)"}};
+    assert_int_equal(sy_catalog_migrate(catalog, steps, 2, &err), SY_E_CATALOG);
+    assert_non_null(strstr(err.text, "0002_bad.sql"));
+    assert_int_equal(sy_catalog_run(catalog, &tables, &err, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'", ""),
+                     SY_OK);
+    assert_int_equal(tables, 0);
+    assert_int_equal(sy_catalog_version(catalog), 1);
+    sy_catalog_close(&catalog);
+}
+
+static void refuses_a_file_that_is_no_catalog(void **state)
+{
+    (void)state;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 2000; i++)
+        fputs("not a database ", file);
+    fclose(file);
+    struct sy_catalog *catalog = NULL;
+    struct sy_err err;
+    assert_int_equal(sy_catalog_open(path, &test_clock, &catalog, &err), SY_E_CATALOG);
+    assert_non_null(strstr(err.hint, "damaged or not a catalog"));
+}
+
+static void take_event(void *ctx, int64_t at_us, const char *kind, const char *subject, const char *what)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 100, "%lld %s %s %s;", (long long)at_us, kind, subject, what);
+}
+
+static void remembers_events_newest_first(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it();
+    struct sy_err err;
+    char text[400] = "";
+    assert_int_equal(sy_catalog_add_event(catalog, "start", "", "started", &err), SY_OK);
+    sy_clock_advance(&test_clock, 5);
+    assert_int_equal(sy_catalog_add_event(catalog, "node", "d/s0/1", "up -> down", &err), SY_OK);
+    assert_int_equal(sy_catalog_each_event(catalog, 10, take_event, text, &err), SY_OK);
+    assert_string_equal(text, "1000005 node d/s0/1 up -> down;1000000 start  started;");
+    sy_catalog_close(&catalog);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(keeps_its_name_and_counts_starts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_second_process, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_newer_catalog, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_an_edited_migration, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(failing_migration_leaves_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_a_file_that_is_no_catalog, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(remembers_events_newest_first, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
