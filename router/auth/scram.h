@@ -22,6 +22,16 @@ enum {
     SY_SCRAM_ITERATIONS_MAX = 100000, /* what a server may demand of us */
 };
 
+/* Where an exchange stands. A call out of order gives SY_E_STATE; after any error nothing more succeeds. */
+enum sy_scram_state {
+    SY_SCRAM_START,      /* nothing said */
+    SY_SCRAM_FIRST_DONE, /* server: server-first sent; client: client-first sent */
+    SY_SCRAM_SALTED,     /* client: server-first read, keys wanted */
+    SY_SCRAM_PROVEN,     /* client: client-final sent */
+    SY_SCRAM_DONE,
+    SY_SCRAM_FAILED,
+};
+
 /* A stored secret: "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey". */
 struct sy_scram_secret {
     uint32_t iterations;
@@ -30,17 +40,28 @@ struct sy_scram_secret {
     uint8_t stored_key[SY_SCRAM_KEY_BYTES], server_key[SY_SCRAM_KEY_BYTES];
 };
 
+/* Errors: SY_E_VALUE: another form, fewer than SY_SCRAM_ITERATIONS_MIN iterations, no salt or too much. */
 SY_MUST_CHECK enum sy_status sy_scram_secret_parse(struct sy_slice text, struct sy_scram_secret *ret, struct sy_err *err);
 void sy_scram_secret_write(const struct sy_scram_secret *secret, struct sy_buf *out);
 /* From a password (SASLprep applied). Blocks: PBKDF2, about 1-5 ms: never on a loop. */
 SY_MUST_CHECK enum sy_status sy_scram_secret_derive(struct sy_slice password, const uint8_t *salt, uint32_t salt_bytes,
                                                     uint32_t iterations, struct sy_scram_secret *ret, struct sy_err *err);
+/* The same from keys that were derived elsewhere (hash pool). */
+void sy_scram_secret_from_keys(const uint8_t *salt, uint32_t salt_bytes, uint32_t iterations, const uint8_t client_key[32],
+                               const uint8_t server_key[32], struct sy_scram_secret *ret);
+/* A salt that stays the same for a user, existing or not: SHA-256(user, mock_nonce) cut to 16 bytes. */
+enum { SY_SCRAM_USER_SALT_BYTES = 16 };
+void sy_scram_user_salt(struct sy_slice user, const uint8_t mock_nonce[32], uint8_t ret_salt[SY_SCRAM_USER_SALT_BYTES]);
+/* Whether a secret belongs to these keys; constant time. */
+bool sy_scram_secret_matches(const struct sy_scram_secret *secret, const uint8_t client_key[32],
+                             const uint8_t server_key[32]);
 /* A deterministic secret for users that do not exist: the exchange looks the same and always fails. */
 void sy_scram_secret_mock(struct sy_slice user, const uint8_t mock_nonce[32], struct sy_scram_secret *ret);
 
 /* ---- server side (clients log in to us) ---- */
 struct sy_scram_server {
-    int state;
+    enum sy_scram_state state;
+    char gs2_flag;                     /* 'n', 'y' or 'p' of client-first: client-final must repeat it */
     struct sy_scram_secret secret;
     bool mock;                         /* unknown user or unusable secret: must fail at the end */
     bool plus;                         /* mechanism chosen: -PLUS */
@@ -53,7 +74,11 @@ struct sy_scram_server {
 };
 void sy_scram_server_init(struct sy_scram_server *server, const struct sy_scram_secret *secret, bool mock);
 void sy_scram_server_release(struct sy_scram_server *server); /* zeroes key material */
-/* client-first-message -> server-first-message. */
+/*
+ * client-first-message -> server-first-message. `plus`: the mechanism that the client chose; set server->tls (and
+ * binding) before when -PLUS was offered. server_nonce: printable, from a CSPRNG, at least 18 characters.
+ * Errors: SY_E_PROTOCOL, SY_E_UNSUPPORTED (authorization identity, extensions), SY_E_AUTH_SPEC (downgrade seen).
+ */
 SY_MUST_CHECK enum sy_status sy_scram_server_first(struct sy_scram_server *server, struct sy_slice message, bool plus,
                                                    const char *server_nonce, struct sy_buf *out, struct sy_err *err);
 /* client-final-message -> server-final-message. Errors: SY_E_AUTH (wrong proof), SY_E_PROTOCOL. */
@@ -62,9 +87,9 @@ SY_MUST_CHECK enum sy_status sy_scram_server_final(struct sy_scram_server *serve
 
 /* ---- client side (we log in to servers) ---- */
 struct sy_scram_client {
-    int state;
+    enum sy_scram_state state;
     bool plus;
-    uint8_t binding[64];
+    uint8_t binding[64];           /* known without `plus`: tells the server that we could have bound ("y") */
     uint32_t binding_bytes;
     char nonce[64];
     struct sy_buf first_bare, server_first;
@@ -90,8 +115,16 @@ SY_MUST_CHECK enum sy_status sy_scram_derive_keys(struct sy_slice password, cons
                                                   uint32_t iterations, uint8_t ret_client_key[32],
                                                   uint8_t ret_server_key[32], struct sy_err *err);
 
-/* "md5" + md5(md5(password + user) + salt), 35 characters and a zero byte. stored: "md5..." or clear text. */
+/*
+ * "md5" + md5(md5(password + user) + salt), 35 characters and a zero byte. stored: "md5..." or clear text.
+ * An empty string when MD5 is not available (FIPS): compare nothing with that.
+ */
 void sy_md5_response(struct sy_slice user, struct sy_slice stored, const uint8_t salt[4], char ret_text[36]);
+
+/* "md5" + md5(password + user): what a server stores. The same shape and the same failure. */
+void sy_md5_secret(struct sy_slice user, struct sy_slice password, char ret_text[36]);
+/* Whether a text is such a secret: "md5" and 32 lower-case hexadecimal digits. */
+bool sy_md5_is_secret(struct sy_slice text);
 
 /* tls-server-end-point of a certificate (RFC 5929). Returns the length, 0 when there is none. */
 struct x509_st;
