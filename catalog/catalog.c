@@ -9,21 +9,26 @@
 
 #include "catalog/internal.h"
 
-enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing, struct sy_err *err)
+enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
+                               struct sy_err *err)
 {
     int code = catalog->db != NULL ? sqlite3_errcode(catalog->db) : SQLITE_NOMEM;
     sy_err_set(err, SY_E_CATALOG, "catalog: %s: %s", doing,
                catalog->db != NULL ? sqlite3_errmsg(catalog->db) : "out of memory");
     if (code == SQLITE_BUSY)
-        sy_err_hint(err, "Another switchyard uses this data_dir. Stop it, or give this one its own.");
+        sy_err_hint(err,
+                    "Another switchyard uses this data_dir. Stop it, or give this one its own.");
     else if (code == SQLITE_CANTOPEN || code == SQLITE_READONLY)
         sy_err_hint(err, "The folder must exist and be writable by this user: see data_dir.");
     else if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        sy_err_hint(err, "The file is damaged or not a catalog. Restore it from a backup, or move it away.");
+        sy_err_hint(
+            err,
+            "The file is damaged or not a catalog. Restore it from a backup, or move it away.");
     return SY_E_CATALOG;
 }
 
-enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql, const char *doing, struct sy_err *err)
+enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql, const char *doing,
+                               struct sy_err *err)
 {
     if (sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         return sy_catalog_fail(catalog, doing, err);
@@ -40,8 +45,8 @@ static void bind_all(sqlite3_stmt *statement, const char *types, va_list values)
     }
 }
 
-enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, struct sy_err *err, const char *sql,
-                              const char *types, ...)
+enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, struct sy_err *err,
+                              const char *sql, const char *types, ...)
 {
     sqlite3_stmt *statement = NULL;
     va_list values;
@@ -70,15 +75,18 @@ static enum sy_status name_cluster(struct sy_catalog *catalog, struct sy_err *er
         return sy_err_set(err, SY_E_INTERNAL, "no random bytes for the cluster's name");
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(fresh + 2 * i, 3, "%02x", random[i]);
-    enum sy_status status = sy_catalog_run(catalog, NULL, err, "INSERT OR IGNORE INTO cluster VALUES (1, ?, ?)", "ti",
-                                           fresh, catalog->clock->wall_us(catalog->clock));
+    enum sy_status status =
+        sy_catalog_run(catalog, NULL, err, "INSERT OR IGNORE INTO cluster VALUES (1, ?, ?)", "ti",
+                       fresh, catalog->clock->wall_us(catalog->clock));
     if (status != SY_OK)
         return status;
-    if (sqlite3_prepare_v2(catalog->db, "SELECT id FROM cluster", -1, &statement, NULL) != SQLITE_OK ||
+    if (sqlite3_prepare_v2(catalog->db, "SELECT id FROM cluster", -1, &statement, NULL) !=
+            SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW)
         status = sy_catalog_fail(catalog, "reading the cluster's name", err);
     else
-        snprintf(catalog->cluster_id, sizeof(catalog->cluster_id), "%s", (const char *)sqlite3_column_text(statement, 0));
+        snprintf(catalog->cluster_id, sizeof(catalog->cluster_id), "%s",
+                 (const char *)sqlite3_column_text(statement, 0));
     sqlite3_finalize(statement);
     return status;
 }
@@ -89,14 +97,15 @@ static enum sy_status open_file(struct sy_catalog *catalog, const char *path, st
     if (sqlite3_open_v2(path, &catalog->db, flags, NULL) != SQLITE_OK)
         return sy_catalog_fail(catalog, path, err);
     /* Exclusive: a second router on the same data_dir must not start. Set before the first read. */
-    return sy_catalog_exec(catalog,
-                           "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
-                           "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT",
-                           path, err);
+    return sy_catalog_exec(
+        catalog,
+        "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; "
+        "PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; COMMIT",
+        path, err);
 }
 
-enum sy_status sy_catalog_open(const char *path, const struct sy_clock *clock, struct sy_catalog **ret_catalog,
-                               struct sy_err *err)
+enum sy_status sy_catalog_open(const char *path, const struct sy_clock *clock,
+                               struct sy_catalog **ret_catalog, struct sy_err *err)
 {
     struct sy_catalog *catalog = calloc(1, sizeof(*catalog));
     if (catalog == NULL)
@@ -133,29 +142,31 @@ const char *sy_catalog_cluster_id(const struct sy_catalog *catalog)
     return catalog->cluster_id;
 }
 
-enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *catalog, const char *version, int64_t *ret_number,
-                                            struct sy_err *err)
+enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *catalog, const char *version,
+                                            int64_t *ret_number, struct sy_err *err)
 {
-    enum sy_status status = sy_catalog_run(catalog, NULL, err,
-                                           "INSERT INTO incarnations (started_us, version) VALUES (?, ?)", "it",
-                                           catalog->clock->wall_us(catalog->clock), version);
+    enum sy_status status = sy_catalog_run(
+        catalog, NULL, err, "INSERT INTO incarnations (started_us, version) VALUES (?, ?)", "it",
+        catalog->clock->wall_us(catalog->clock), version);
     if (status == SY_OK)
         *ret_number = sqlite3_last_insert_rowid(catalog->db);
     return status;
 }
 
-enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number, struct sy_err *err)
+enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number,
+                                          struct sy_err *err)
 {
-    return sy_catalog_run(catalog, NULL, err, "UPDATE incarnations SET ended_us = ? WHERE number = ?", "ii",
+    return sy_catalog_run(catalog, NULL, err,
+                          "UPDATE incarnations SET ended_us = ? WHERE number = ?", "ii",
                           catalog->clock->wall_us(catalog->clock), number);
 }
 
-enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind, const char *subject, const char *what,
-                                    struct sy_err *err)
+enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind,
+                                    const char *subject, const char *what, struct sy_err *err)
 {
-    enum sy_status status = sy_catalog_run(catalog, NULL, err,
-                                           "INSERT INTO events (at_us, kind, subject, what) VALUES (?, ?, ?, ?)", "ittt",
-                                           catalog->clock->wall_us(catalog->clock), kind, subject, what);
+    enum sy_status status = sy_catalog_run(
+        catalog, NULL, err, "INSERT INTO events (at_us, kind, subject, what) VALUES (?, ?, ?, ?)",
+        "ittt", catalog->clock->wall_us(catalog->clock), kind, subject, what);
     if (status != SY_OK)
         return status;
     return sy_catalog_run(catalog, NULL, err, "DELETE FROM events WHERE number <= ?", "i",
@@ -163,21 +174,25 @@ enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind
 }
 
 enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
-                                     void (*row)(void *ctx, int64_t at_us, const char *kind, const char *subject,
-                                                 const char *what),
+                                     void (*row)(void *ctx, int64_t at_us, const char *kind,
+                                                 const char *subject, const char *what),
                                      void *ctx, struct sy_err *err)
 {
     sqlite3_stmt *statement = NULL;
-    if (sqlite3_prepare_v2(catalog->db,
-                           "SELECT at_us, kind, subject, what FROM events ORDER BY number DESC LIMIT ?", -1,
-                           &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(
+            catalog->db,
+            "SELECT at_us, kind, subject, what FROM events ORDER BY number DESC LIMIT ?", -1,
+            &statement, NULL) != SQLITE_OK)
         return sy_catalog_fail(catalog, "reading events", err);
     sqlite3_bind_int64(statement, 1, most);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
-        row(ctx, sqlite3_column_int64(statement, 0), (const char *)sqlite3_column_text(statement, 1),
-            (const char *)sqlite3_column_text(statement, 2), (const char *)sqlite3_column_text(statement, 3));
-    enum sy_status status = code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "reading events", err);
+        row(ctx, sqlite3_column_int64(statement, 0),
+            (const char *)sqlite3_column_text(statement, 1),
+            (const char *)sqlite3_column_text(statement, 2),
+            (const char *)sqlite3_column_text(statement, 3));
+    enum sy_status status =
+        code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "reading events", err);
     sqlite3_finalize(statement);
     return status;
 }

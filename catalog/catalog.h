@@ -1,6 +1,6 @@
 /*
- * The catalog: what the router remembers between starts, in one SQLite file (<data_dir>/catalog.db). Schema in
- * migrations/. Small and off the hot path.
+ * The catalog: what the router remembers between starts, in one SQLite file
+ * (<data_dir>/catalog.db). Schema in migrations/. Small and off the hot path.
  *
  * Thread: one thread at a time per catalog (the control thread). Blocks: disk.
  */
@@ -17,10 +17,10 @@ struct sy_catalog;
 enum { SY_CLUSTER_ID_BYTES = 33 }; /* 32 hexadecimal digits and a zero byte */
 
 /*
- * Opens or creates the file and applies the migrations it lacks, each in a transaction. A catalog is locked by
- * the process that has it open. Ownership: free with sy_catalog_close().
- * Errors: SY_E_CATALOG: cannot be opened, damaged, in use by another process, newer than the program, or a released
- * migration was edited; the hint says what to do.
+ * Opens or creates the file and applies the migrations it lacks, each in a transaction. A catalog
+ * is locked by the process that has it open. Ownership: free with sy_catalog_close(). Errors:
+ * SY_E_CATALOG: cannot be opened, damaged, in use by another process, newer than the program, or a
+ * released migration was edited; the hint says what to do.
  */
 SY_MUST_CHECK enum sy_status sy_catalog_open(const char *path, const struct sy_clock *clock,
                                              struct sy_catalog **ret_catalog, struct sy_err *err);
@@ -32,18 +32,21 @@ unsigned sy_catalog_version(const struct sy_catalog *catalog);
 const char *sy_catalog_cluster_id(const struct sy_catalog *catalog);
 
 /* Notes a start of the router and gives its incarnation number: larger than every one before. */
-SY_MUST_CHECK enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *catalog, const char *version,
-                                                          int64_t *ret_number, struct sy_err *err);
-SY_MUST_CHECK enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *catalog,
+                                                          const char *version, int64_t *ret_number,
+                                                          struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number,
+                                                        struct sy_err *err);
 
 /* Remembers that something happened; keeps the newest SY_CATALOG_EVENTS_MAX. */
 enum { SY_CATALOG_EVENTS_MAX = 100000 };
-SY_MUST_CHECK enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind, const char *subject,
-                                                  const char *what, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind,
+                                                  const char *subject, const char *what,
+                                                  struct sy_err *err);
 /* Newest first, at most `most` rows; texts are borrowed for the call. */
-SY_MUST_CHECK enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
-                                                   void (*row)(void *ctx, int64_t at_us, const char *kind,
-                                                               const char *subject, const char *what),
-                                                   void *ctx, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_catalog_each_event(
+    struct sy_catalog *catalog, uint32_t most,
+    void (*row)(void *ctx, int64_t at_us, const char *kind, const char *subject, const char *what),
+    void *ctx, struct sy_err *err);
 
 #endif

@@ -15,18 +15,21 @@ struct sy_catalog {
 };
 
 /* Fills *err from SQLite's last error: "catalog: <doing>: <why>". */
-enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing, struct sy_err *err);
-SY_MUST_CHECK enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql, const char *doing,
-                                             struct sy_err *err);
+enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
+                               struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql,
+                                             const char *doing, struct sy_err *err);
 /*
- * Runs one statement with bound values, one letter of `types` each: 'i' int64_t, 't' const char *. A row, if there
- * is one, leaves its first column in *ret_number (may be NULL).
+ * Runs one statement with bound values, one letter of `types` each: 'i' int64_t, 't' const char *.
+ * A row, if there is one, leaves its first column in *ret_number (may be NULL).
  */
-SY_MUST_CHECK enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, struct sy_err *err,
-                                            const char *sql, const char *types, ...);
+SY_MUST_CHECK enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number,
+                                            struct sy_err *err, const char *sql, const char *types,
+                                            ...);
 
 /* migrate.c: brings the schema up to sy_migration_count. `migrations` is an argument for tests. */
-SY_MUST_CHECK enum sy_status sy_catalog_migrate(struct sy_catalog *catalog, const struct sy_migration *migrations,
+SY_MUST_CHECK enum sy_status sy_catalog_migrate(struct sy_catalog *catalog,
+                                                const struct sy_migration *migrations,
                                                 unsigned count, struct sy_err *err);
 
 #endif

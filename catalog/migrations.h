@@ -3,8 +3,8 @@
 #define SY_CATALOG_MIGRATIONS_H
 
 struct sy_migration {
-    unsigned number;   /* 1, 2, 3 ... without gaps */
-    const char *name;  /* "0001_cluster.sql" */
+    unsigned number;  /* 1, 2, 3 ... without gaps */
+    const char *name; /* "0001_cluster.sql" */
     const char *sql;
 };
 

@@ -1,6 +1,7 @@
 /*
- * The configuration that runs without a file: an embedded, sharded database "demo" that shows every placement on
- * the tables of the demo data (packaging/demo). Written in the same language as everybody's configuration.
+ * The configuration that runs without a file: an embedded, sharded database "demo" that shows every
+ * placement on the tables of the demo data (packaging/demo). Written in the same language as
+ * everybody's configuration.
  */
 #include <stdlib.h>
 
@@ -17,8 +18,10 @@ static const char builtin_text[] =
     "                 { name = \"dependencies\"; key = \"maintainer_id\"; } ); },\n"
     "    { name = \"by_country\"; strategy = \"geo\"; type = \"text\";\n"
     "      regions = ( { name = \"europe\"; shards = [\"s0\"];\n"
-    "                    values = [\"de\",\"fr\",\"it\",\"es\",\"uk\",\"nl\",\"be\",\"at\",\"ch\",\"pl\",\"cz\",\n"
-    "                              \"se\",\"no\",\"fi\",\"dk\",\"pt\",\"gr\",\"hu\",\"ro\",\"ie\",\"eu\",\"ru\",\"ua\"]; },\n"
+    "                    values = "
+    "[\"de\",\"fr\",\"it\",\"es\",\"uk\",\"nl\",\"be\",\"at\",\"ch\",\"pl\",\"cz\",\n"
+    "                              "
+    "\"se\",\"no\",\"fi\",\"dk\",\"pt\",\"gr\",\"hu\",\"ro\",\"ie\",\"eu\",\"ru\",\"ua\"]; },\n"
     "                  { name = \"default\"; shards = [\"s1\"]; } );\n"
     "      tables = ( { name = \"contacts\"; key = \"country\"; } ); },\n"
     "    { name = \"by_size\"; strategy = \"range\"; type = \"int8\";\n"
@@ -46,7 +49,8 @@ enum sy_status sy_config_builtin(struct sy_config **ret_config, struct sy_err *e
 {
     struct sy_buf problems = {0};
     struct sy_config *config = NULL;
-    enum sy_status status = sy_config_parse(builtin_text, "built-in configuration", &config, &problems, err);
+    enum sy_status status =
+        sy_config_parse(builtin_text, "built-in configuration", &config, &problems, err);
     if (status != SY_OK && problems.bytes > 0)
         sy_err_detail(err, "%.*s", (int)problems.bytes, problems.data);
     sy_buf_release(&problems);

@@ -1,6 +1,7 @@
 /*
- * What one key can't say: names that must exist, things listed twice, keys that go together. Pure; reports every
- * problem it finds. Bounds and key values are checked where their types are known: by sy_shardmap_build().
+ * What one key can't say: names that must exist, things listed twice, keys that go together. Pure;
+ * reports every problem it finds. Bounds and key values are checked where their types are known: by
+ * sy_shardmap_build().
  */
 #include "config/internal.h"
 
@@ -35,27 +36,31 @@ static void check_shards(const struct check *check)
 {
     const struct sy_config_database *database = check->database;
     if (database->shard_count == 0)
-        sy_config_problem(check->reading, NULL, "database \"%s\" has no shard; give it at least one",
-                          database->name);
+        sy_config_problem(check->reading, NULL,
+                          "database \"%s\" has no shard; give it at least one", database->name);
     for (uint32_t i = 0; i < database->shard_count; i++) {
         const struct sy_config_shard *shard = &database->shards[i];
         for (uint32_t j = 0; j < i; j++) {
             if (same(shard->name, database->shards[j].name))
-                sy_config_problem(check->reading, NULL, "database \"%s\": shard \"%s\" is listed twice",
-                                  database->name, shard->name);
+                sy_config_problem(check->reading, NULL,
+                                  "database \"%s\": shard \"%s\" is listed twice", database->name,
+                                  shard->name);
         }
         if (database->engine != SY_ENGINE_SQLITE && shard->node_count == 0)
             sy_config_problem(check->reading, NULL,
-                              "database \"%s\": shard \"%s\" has no nodes; add nodes = ( { conninfo = \"...\"; } )",
+                              "database \"%s\": shard \"%s\" has no nodes; add nodes = ( { "
+                              "conninfo = \"...\"; } )",
                               database->name, shard->name);
         if (database->engine == SY_ENGINE_SQLITE && shard->node_count > 0)
-            sy_config_problem(check->reading, NULL,
-                              "database \"%s\": shard \"%s\": the sqlite engine has no nodes; use replicas = N",
-                              database->name, shard->name);
+            sy_config_problem(
+                check->reading, NULL,
+                "database \"%s\": shard \"%s\": the sqlite engine has no nodes; use replicas = N",
+                database->name, shard->name);
     }
 }
 
-static void check_placement_keys(const struct check *check, const struct sy_config_keyspace *keyspace)
+static void check_placement_keys(const struct check *check,
+                                 const struct sy_config_keyspace *keyspace)
 {
     static const struct {
         enum sy_strategy strategy;
@@ -64,21 +69,25 @@ static void check_placement_keys(const struct check *check, const struct sy_conf
                  {SY_STRATEGY_RANGE, "range", "ranges"},
                  {SY_STRATEGY_LIST, "list", "lists"},
                  {SY_STRATEGY_GEO, "geo", "regions"}};
-    const uint32_t given[] = {0, keyspace->range_count, keyspace->list_count, keyspace->region_count};
+    const uint32_t given[] = {0, keyspace->range_count, keyspace->list_count,
+                              keyspace->region_count};
     for (size_t i = 1; i < sizeof(rules) / sizeof(rules[0]); i++) {
         if (keyspace->strategy == rules[i].strategy && given[i] == 0)
-            sy_config_problem(check->reading, NULL,
-                              "database \"%s\": keyspace \"%s\" has strategy \"%s\" and needs \"%s\"",
-                              check->database->name, keyspace->name, rules[i].word, rules[i].needs);
+            sy_config_problem(
+                check->reading, NULL,
+                "database \"%s\": keyspace \"%s\" has strategy \"%s\" and needs \"%s\"",
+                check->database->name, keyspace->name, rules[i].word, rules[i].needs);
         if (keyspace->strategy != rules[i].strategy && given[i] != 0)
-            sy_config_problem(check->reading, NULL,
-                              "database \"%s\": keyspace \"%s\" has \"%s\", which strategy \"%s\" does not use",
-                              check->database->name, keyspace->name, rules[i].needs,
-                              rules[keyspace->strategy].word);
+            sy_config_problem(
+                check->reading, NULL,
+                "database \"%s\": keyspace \"%s\" has \"%s\", which strategy \"%s\" does not use",
+                check->database->name, keyspace->name, rules[i].needs,
+                rules[keyspace->strategy].word);
     }
 }
 
-static void check_keyspace_shards(const struct check *check, const struct sy_config_keyspace *keyspace)
+static void check_keyspace_shards(const struct check *check,
+                                  const struct sy_config_keyspace *keyspace)
 {
     char who[160];
     snprintf(who, sizeof(who), "keyspace \"%.63s\"", keyspace->name);
@@ -100,10 +109,11 @@ static void check_keyspace_shards(const struct check *check, const struct sy_con
             need_shard(check, region->shards[j], who);
         for (uint32_t t = 0; region->shard_count > 1 && t < keyspace->table_count; t++) {
             if (keyspace->tables[t].hash_key == NULL)
-                sy_config_problem(check->reading, NULL,
-                                  "database \"%s\": %s: region \"%s\" has several shards, so table \"%s\" "
-                                  "needs a hash_key",
-                                  check->database->name, who, region->name, keyspace->tables[t].name);
+                sy_config_problem(
+                    check->reading, NULL,
+                    "database \"%s\": %s: region \"%s\" has several shards, so table \"%s\" "
+                    "needs a hash_key",
+                    check->database->name, who, region->name, keyspace->tables[t].name);
         }
     }
 }
@@ -115,7 +125,8 @@ static void check_keyspaces(const struct check *check)
         const struct sy_config_keyspace *keyspace = &database->keyspaces[i];
         for (uint32_t j = 0; j < i; j++) {
             if (same(keyspace->name, database->keyspaces[j].name))
-                sy_config_problem(check->reading, NULL, "database \"%s\": keyspace \"%s\" is listed twice",
+                sy_config_problem(check->reading, NULL,
+                                  "database \"%s\": keyspace \"%s\" is listed twice",
                                   database->name, keyspace->name);
         }
         check_placement_keys(check, keyspace);
@@ -123,18 +134,22 @@ static void check_keyspaces(const struct check *check)
     }
 }
 
-/* Calls for every declared table in a fixed order, so that two walks can be compared by their counters. */
+/* Calls for every declared table in a fixed order, so that two walks can be compared by their
+ * counters. */
 static void each_table(const struct sy_config_database *database,
-                       void (*visit)(void *ctx, unsigned number, const char *schema, const char *name),
+                       void (*visit)(void *ctx, unsigned number, const char *schema,
+                                     const char *name),
                        void *ctx)
 {
     unsigned number = 0;
     for (uint32_t i = 0; i < database->keyspace_count; i++) {
         for (uint32_t t = 0; t < database->keyspaces[i].table_count; t++)
-            visit(ctx, number++, database->keyspaces[i].tables[t].schema, database->keyspaces[i].tables[t].name);
+            visit(ctx, number++, database->keyspaces[i].tables[t].schema,
+                  database->keyspaces[i].tables[t].name);
     }
     for (uint32_t i = 0; i < database->reference_table_count; i++)
-        visit(ctx, number++, database->reference_tables[i].schema, database->reference_tables[i].name);
+        visit(ctx, number++, database->reference_tables[i].schema,
+              database->reference_tables[i].name);
     for (uint32_t i = 0; i < database->local_table_count; i++)
         visit(ctx, number++, database->local_tables[i].schema, database->local_tables[i].name);
 }
@@ -149,9 +164,10 @@ static void compare_table(void *ctx, unsigned number, const char *schema, const 
 {
     const struct pair_search *search = ctx;
     if (number < search->number && same(schema, search->schema) && same(name, search->name))
-        sy_config_problem(search->check->reading, NULL,
-                          "database \"%s\": table \"%s.%s\" is declared twice; a table has one placement",
-                          search->check->database->name, schema, name);
+        sy_config_problem(
+            search->check->reading, NULL,
+            "database \"%s\": table \"%s.%s\" is declared twice; a table has one placement",
+            search->check->database->name, schema, name);
 }
 
 static void search_earlier(void *ctx, unsigned number, const char *schema, const char *name)
@@ -161,7 +177,8 @@ static void search_earlier(void *ctx, unsigned number, const char *schema, const
     each_table(check->database, compare_table, &search);
 }
 
-static void split_table_names(struct sy_config_reading *reading, struct sy_config_database *database)
+static void split_table_names(struct sy_config_reading *reading,
+                              struct sy_config_database *database)
 {
     for (uint32_t i = 0; i < database->keyspace_count; i++) {
         struct sy_config_keyspace *keyspace = &database->keyspaces[i];
@@ -170,8 +187,8 @@ static void split_table_names(struct sy_config_reading *reading, struct sy_confi
                                  &keyspace->tables[t].name);
     }
     for (uint32_t i = 0; i < database->local_table_count; i++)
-        sy_config_split_name(reading, database->local_tables[i].name, &database->local_tables[i].schema,
-                             &database->local_tables[i].name);
+        sy_config_split_name(reading, database->local_tables[i].name,
+                             &database->local_tables[i].schema, &database->local_tables[i].name);
 }
 
 /* One shard and no word about it: everything lives there. */
@@ -197,11 +214,13 @@ static void check_database(struct sy_config_reading *reading, struct sy_config_d
     need_shard(&check, database->federation_node, "federation.node");
     each_table(database, search_earlier, &check);
     if (same(database->name, "switchyard"))
-        sy_config_problem(reading, NULL, "a database can't be named \"switchyard\": that is the admin console");
-    if (database->engine == SY_ENGINE_MYSQL)
         sy_config_problem(reading, NULL,
-                          "database \"%s\": this version has no mysql engine; use \"postgres\" or \"sqlite\"",
-                          database->name);
+                          "a database can't be named \"switchyard\": that is the admin console");
+    if (database->engine == SY_ENGINE_MYSQL)
+        sy_config_problem(
+            reading, NULL,
+            "database \"%s\": this version has no mysql engine; use \"postgres\" or \"sqlite\"",
+            database->name);
 }
 
 static void check_users(struct sy_config_reading *reading, const struct sy_config *config)
@@ -209,10 +228,12 @@ static void check_users(struct sy_config_reading *reading, const struct sy_confi
     for (uint32_t i = 0; i < config->user_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (same(config->users[i].name, config->users[j].name))
-                sy_config_problem(reading, NULL, "user \"%s\" is listed twice", config->users[i].name);
+                sy_config_problem(reading, NULL, "user \"%s\" is listed twice",
+                                  config->users[i].name);
         }
         if (config->users[i].password != NULL && config->users[i].secret != NULL)
-            sy_config_problem(reading, NULL, "user \"%s\" has both \"password\" and \"secret\"; give one",
+            sy_config_problem(reading, NULL,
+                              "user \"%s\" has both \"password\" and \"secret\"; give one",
                               config->users[i].name);
     }
 }
@@ -221,15 +242,19 @@ static void check_tls(struct sy_config_reading *reading, const struct sy_config 
 {
     bool has_files = config->client_tls.cert_file != NULL && config->client_tls.key_file != NULL;
     if (config->client_tls.mode != SY_TLS_DISABLE && !has_files)
-        sy_config_problem(reading, NULL, "client_tls.mode needs client_tls.cert_file and client_tls.key_file");
+        sy_config_problem(reading, NULL,
+                          "client_tls.mode needs client_tls.cert_file and client_tls.key_file");
     for (uint32_t i = 0; i < config->auth_count; i++) {
         const struct sy_config_auth_rule *rule = &config->auth[i];
         bool needs_tls = rule->tls_required || rule->method == SY_AUTH_SCRAM_SHA_256_PLUS ||
                          rule->method == SY_AUTH_CERT;
         if (needs_tls && config->client_tls.mode == SY_TLS_DISABLE)
-            sy_config_problem(reading, NULL, "auth rule %u can never match: client_tls.mode is \"disable\"", i + 1);
+            sy_config_problem(reading, NULL,
+                              "auth rule %u can never match: client_tls.mode is \"disable\"",
+                              i + 1);
         if (rule->method == SY_AUTH_CERT && config->client_tls.ca_file == NULL)
-            sy_config_problem(reading, NULL, "auth rule %u: method \"cert\" needs client_tls.ca_file", i + 1);
+            sy_config_problem(reading, NULL,
+                              "auth rule %u: method \"cert\" needs client_tls.ca_file", i + 1);
     }
 }
 
@@ -246,7 +271,8 @@ void sy_config_check(struct sy_config_reading *reading)
     for (uint32_t i = 0; i < config->database_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
             if (same(config->databases[i].name, config->databases[j].name))
-                sy_config_problem(reading, NULL, "database \"%s\" is listed twice", config->databases[i].name);
+                sy_config_problem(reading, NULL, "database \"%s\" is listed twice",
+                                  config->databases[i].name);
         }
         check_database(reading, &config->databases[i]);
     }

@@ -1,6 +1,7 @@
 /*
- * What the operator declares: plain data, read from a libconfig file by a table of keys (config/keys.c), with
- * every problem of a file reported at once. Immutable after loading; shared by reference count.
+ * What the operator declares: plain data, read from a libconfig file by a table of keys
+ * (config/keys.c), with every problem of a file reported at once. Immutable after loading; shared
+ * by reference count.
  */
 #ifndef SY_CONFIG_CONFIG_H
 #define SY_CONFIG_CONFIG_H
@@ -18,20 +19,43 @@
 
 enum sy_engine_kind { SY_ENGINE_POSTGRES, SY_ENGINE_SQLITE, SY_ENGINE_MYSQL };
 enum sy_pool_mode { SY_POOL_SESSION, SY_POOL_TRANSACTION, SY_POOL_STATEMENT };
-enum sy_balance { SY_BALANCE_ROUND_ROBIN, SY_BALANCE_WEIGHTED, SY_BALANCE_LEAST_CONNECTIONS, SY_BALANCE_ZONE };
-enum sy_consistency { SY_CONSISTENCY_STRONG, SY_CONSISTENCY_SESSION, SY_CONSISTENCY_BOUNDED, SY_CONSISTENCY_EVENTUAL };
+enum sy_balance {
+    SY_BALANCE_ROUND_ROBIN,
+    SY_BALANCE_WEIGHTED,
+    SY_BALANCE_LEAST_CONNECTIONS,
+    SY_BALANCE_ZONE
+};
+enum sy_consistency {
+    SY_CONSISTENCY_STRONG,
+    SY_CONSISTENCY_SESSION,
+    SY_CONSISTENCY_BOUNDED,
+    SY_CONSISTENCY_EVENTUAL
+};
 enum sy_strategy { SY_STRATEGY_HASH, SY_STRATEGY_RANGE, SY_STRATEGY_LIST, SY_STRATEGY_GEO };
 enum sy_auth_method {
-    SY_AUTH_REJECT, SY_AUTH_TRUST, SY_AUTH_MD5, SY_AUTH_SCRAM_SHA_256, SY_AUTH_SCRAM_SHA_256_PLUS,
-    SY_AUTH_CERT, SY_AUTH_PASSWORD
+    SY_AUTH_REJECT,
+    SY_AUTH_TRUST,
+    SY_AUTH_MD5,
+    SY_AUTH_SCRAM_SHA_256,
+    SY_AUTH_SCRAM_SHA_256_PLUS,
+    SY_AUTH_CERT,
+    SY_AUTH_PASSWORD
 };
 enum sy_placement_kind { SY_PLACEMENT_REFUSED, SY_PLACEMENT_LOCAL, SY_PLACEMENT_REFERENCE };
 enum sy_tls_mode { SY_TLS_DISABLE, SY_TLS_ALLOW, SY_TLS_REQUIRE };
 
 /* The key types of keyspaces. */
 enum sy_key_type {
-    SY_KEY_INT2, SY_KEY_INT4, SY_KEY_INT8, SY_KEY_TEXT, SY_KEY_VARCHAR, SY_KEY_BPCHAR, SY_KEY_UUID,
-    SY_KEY_DATE, SY_KEY_TIMESTAMP, SY_KEY_TIMESTAMPTZ
+    SY_KEY_INT2,
+    SY_KEY_INT4,
+    SY_KEY_INT8,
+    SY_KEY_TEXT,
+    SY_KEY_VARCHAR,
+    SY_KEY_BPCHAR,
+    SY_KEY_UUID,
+    SY_KEY_DATE,
+    SY_KEY_TIMESTAMP,
+    SY_KEY_TIMESTAMPTZ
 };
 
 struct sy_config_user {
@@ -40,24 +64,26 @@ struct sy_config_user {
     const char *secret;       /* "SCRAM-SHA-256$..." or "md5..." or NULL */
     bool admin, stats;        /* console rights */
     uint32_t connections_max; /* 0: no limit */
-    const char *server_user, *server_password; /* credentials at the servers; NULL: the client's own name */
+    const char *server_user,
+        *server_password; /* credentials at the servers; NULL: the client's own name */
 };
 
 struct sy_config_auth_rule {
     struct in6_addr network; /* IPv4 as mapped addresses */
     unsigned prefix_bits;    /* of 128 */
     bool any_address;
-    bool local_socket;       /* address = "local" */
+    bool local_socket;           /* address = "local" */
     const char *database, *user; /* NULL: all */
     bool tls_required;
     enum sy_auth_method method;
 };
 
 struct sy_config_node {
-    const char *conninfo; /* libpq keywords; resolved by libpq (service files, pass files, defaults) */
+    const char
+        *conninfo; /* libpq keywords; resolved by libpq (service files, pass files, defaults) */
     const char *zone;
-    uint32_t weight;      /* 1 unless told */
-    const char *user;     /* the server user a pool uses; NULL: the client's own name */
+    uint32_t weight;  /* 1 unless told */
+    const char *user; /* the server user a pool uses; NULL: the client's own name */
     const char *password;
 };
 
@@ -65,7 +91,7 @@ struct sy_config_shard {
     const char *name;
     struct sy_config_node *nodes;
     uint32_t node_count;
-    uint32_t replicas;  /* sqlite: replica files kept by the process */
+    uint32_t replicas; /* sqlite: replica files kept by the process */
 };
 
 struct sy_config_keyspace_table {
@@ -126,30 +152,30 @@ struct sy_config_database {
     enum sy_engine_kind engine;
     struct {
         enum sy_pool_mode mode;
-        uint32_t size;              /* server connections per node and user, across workers */
-        uint32_t queue_max;         /* clients that may wait */
-        uint64_t queue_timeout_us;  /* query_wait_timeout */
-        uint64_t idle_timeout_us;   /* of a server connection */
+        uint32_t size;             /* server connections per node and user, across workers */
+        uint32_t queue_max;        /* clients that may wait */
+        uint64_t queue_timeout_us; /* query_wait_timeout */
+        uint64_t idle_timeout_us;  /* of a server connection */
         uint64_t lifetime_us;
         uint64_t connect_timeout_us;
-        uint32_t prepared_max;      /* server-side prepared statements kept per server connection */
-        const char *reset_query;    /* "DISCARD ALL" */
+        uint32_t prepared_max;   /* server-side prepared statements kept per server connection */
+        const char *reset_query; /* "DISCARD ALL" */
     } pool;
     struct {
         enum sy_balance balance;
         enum sy_consistency consistency;
         uint64_t max_lag_us;
-        const char *zone;           /* the router's own zone */
-        uint64_t wait_us;           /* how long a read may wait for a replica to catch up */
+        const char *zone; /* the router's own zone */
+        uint64_t wait_us; /* how long a read may wait for a replica to catch up */
         bool enabled;
     } reads;
     struct {
         uint64_t query_us, transaction_us, idle_transaction_us, idle_client_us;
-    } timeouts;                     /* 0: none */
-    uint32_t clients_max;           /* 0: no limit */
-    bool hints;                     /* honour leading comments */
-    bool allow_unsafe_objects;      /* views/functions/triggers on sharded tables: all declared safe */
-    const char **safe_objects;      /* names of views and functions declared safe */
+    } timeouts;                /* 0: none */
+    uint32_t clients_max;      /* 0: no limit */
+    bool hints;                /* honour leading comments */
+    bool allow_unsafe_objects; /* views/functions/triggers on sharded tables: all declared safe */
+    const char **safe_objects; /* names of views and functions declared safe */
     uint32_t safe_object_count;
     struct sy_config_shard *shards;
     uint32_t shard_count;
@@ -159,19 +185,20 @@ struct sy_config_database {
     uint32_t reference_table_count;
     struct sy_config_local_table *local_tables;
     uint32_t local_table_count;
-    enum sy_placement_kind default_placement; /* one shard and no keyspace: everything is local there */
+    enum sy_placement_kind
+        default_placement; /* one shard and no keyspace: everything is local there */
     const char *default_placement_shard;
     const char *federation_node;
     const char *auth_query_user, *auth_query;
-    const char *data_dir;           /* sqlite: folder of the shard files; NULL: <data_dir>/<database> */
+    const char *data_dir; /* sqlite: folder of the shard files; NULL: <data_dir>/<database> */
 };
 
 struct sy_config {
     struct sy_arena arena;
     uint32_t refs;
-    const char *path;              /* NULL: built in */
+    const char *path; /* NULL: built in */
     struct {
-        const char *address;       /* several separated by commas */
+        const char *address; /* several separated by commas */
         uint16_t port;
         uint32_t backlog;
         const char *unix_socket_dir; /* NULL: none */
@@ -181,26 +208,35 @@ struct sy_config {
         const char *cert_file, *key_file, *ca_file;
     } client_tls;
     const char *data_dir;
-    uint32_t workers;              /* 0: one per core */
+    uint32_t workers; /* 0: one per core */
     enum sy_loop_kind loop;
-    uint32_t clients_max;          /* max_client_conn */
+    uint32_t clients_max; /* max_client_conn */
     uint64_t login_timeout_us;
     uint64_t shutdown_timeout_us;
     uint32_t template_cache_bytes;
-    struct { enum sy_log_level level; enum sy_log_format format; const char *file; } log;
-    struct { const char *address; uint16_t port; bool enabled; } metrics;
+    struct {
+        enum sy_log_level level;
+        enum sy_log_format format;
+        const char *file;
+    } log;
+    struct {
+        const char *address;
+        uint16_t port;
+        bool enabled;
+    } metrics;
     struct sy_config_user *users;
     uint32_t user_count;
     struct sy_config_auth_rule *auth;
-    uint32_t auth_count;           /* 0: loopback may log in with scram (or trust where no user is configured) */
+    uint32_t
+        auth_count; /* 0: loopback may log in with scram (or trust where no user is configured) */
     struct sy_config_database *databases;
     uint32_t database_count;
 };
 
 /*
- * Reads and checks a file. Every problem is appended to *problems as "file:line: what; hint" lines, warnings too.
- * Ownership: *ret_config has one reference. Blocks: reads a file.
- * Errors: SY_E_CONFIG when there is any problem.
+ * Reads and checks a file. Every problem is appended to *problems as "file:line: what; hint" lines,
+ * warnings too. Ownership: *ret_config has one reference. Blocks: reads a file. Errors: SY_E_CONFIG
+ * when there is any problem.
  */
 SY_MUST_CHECK enum sy_status sy_config_load(const char *path, struct sy_config **ret_config,
                                             struct sy_buf *problems, struct sy_err *err);
@@ -217,7 +253,8 @@ void sy_config_unref(struct sy_config **config);
 
 /* The reference documentation of all keys as Markdown, from the table that reads them. */
 void sy_config_write_reference(struct sy_buf *out);
-/* key | value | default | changeable rows for SHOW CONFIG, through a callback. Secrets never appear. */
+/* key | value | default | changeable rows for SHOW CONFIG, through a callback. Secrets never
+ * appear. */
 void sy_config_each_setting(const struct sy_config *config,
                             void (*row)(void *ctx, const char *key, const char *value,
                                         const char *default_value, bool changeable),

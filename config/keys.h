@@ -1,6 +1,7 @@
 /*
- * The table of configuration keys: one row a key, with its type, place, limits, default and documentation. The
- * loader reads by it, `config check` reports by it, the reference documentation is printed from it.
+ * The table of configuration keys: one row a key, with its type, place, limits, default and
+ * documentation. The loader reads by it, `config check` reports by it, the reference documentation
+ * is printed from it.
  */
 #ifndef SY_CONFIG_KEYS_H
 #define SY_CONFIG_KEYS_H
@@ -12,7 +13,7 @@
 enum sy_key_kind {
     SY_KEY_IS_STRING,
     SY_KEY_IS_UINT32,
-    SY_KEY_IS_PORT,     /* uint16_t */
+    SY_KEY_IS_PORT, /* uint16_t */
     SY_KEY_IS_BOOL,
     SY_KEY_IS_SIZE,     /* uint32_t bytes, written "64MB" */
     SY_KEY_IS_DURATION, /* uint64_t microseconds, written "30s" */
@@ -32,17 +33,17 @@ struct sy_key_row {
     const char *name;
     enum sy_key_kind kind;
     size_t offset;
-    size_t count_offset;              /* GROUPS, STRINGS, QNAMES */
-    const char *default_text;         /* NULL: none (zero, or required) */
-    const struct sy_key_word *words;  /* WORD; ends with a NULL word */
+    size_t count_offset;               /* GROUPS, STRINGS, QNAMES */
+    const char *default_text;          /* NULL: none (zero, or required) */
+    const struct sy_key_word *words;   /* WORD; ends with a NULL word */
     const struct sy_key_row *children; /* GROUP, GROUPS; ends with a NULL name */
-    size_t element_bytes;             /* GROUPS */
-    uint64_t least, most;             /* UINT32, PORT, SIZE, DURATION; most 0: the type's own */
-    uint32_t elements_max;            /* GROUPS, STRINGS; 0: no limit of its own */
+    size_t element_bytes;              /* GROUPS */
+    uint64_t least, most;              /* UINT32, PORT, SIZE, DURATION; most 0: the type's own */
+    uint32_t elements_max;             /* GROUPS, STRINGS; 0: no limit of its own */
     bool required;
-    bool secret;                      /* never shown */
-    bool needs_restart;               /* RELOAD does not change it */
-    const char *about;                /* one sentence or two, for the reference */
+    bool secret;        /* never shown */
+    bool needs_restart; /* RELOAD does not change it */
+    const char *about;  /* one sentence or two, for the reference */
 };
 
 /* Rows of the whole file; ends with a NULL name. */

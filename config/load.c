@@ -1,7 +1,7 @@
 /*
- * Reads a configuration file by the table of keys (config/keys.c). Problems do not stop the reading: all are
- * reported at once, each with file:line and a hint. What one key can't say (names that must exist, ranges in
- * order) is checked afterwards by config/check.c.
+ * Reads a configuration file by the table of keys (config/keys.c). Problems do not stop the
+ * reading: all are reported at once, each with file:line and a hint. What one key can't say (names
+ * that must exist, ranges in order) is checked afterwards by config/check.c.
  */
 #include <errno.h>
 #include <libconfig.h>
@@ -72,7 +72,8 @@ static void word_list(const struct sy_key_word *words, char *out, size_t bytes)
 {
     size_t used = 0;
     for (size_t i = 0; words[i].word != NULL && used < bytes; i++)
-        used += (size_t)snprintf(out + used, bytes - used, "%s%s", i == 0 ? "" : ", ", words[i].word);
+        used +=
+            (size_t)snprintf(out + used, bytes - used, "%s%s", i == 0 ? "" : ", ", words[i].word);
 }
 
 static bool within(const struct sy_key_row *row, uint64_t value, uint64_t type_most)
@@ -81,7 +82,8 @@ static bool within(const struct sy_key_row *row, uint64_t value, uint64_t type_m
     return value >= row->least && value <= most;
 }
 
-/* Integers are read in 64 bits only: libconfig 1.5 wraps a larger one silently in its 32-bit reader. */
+/* Integers are read in 64 bits only: libconfig 1.5 wraps a larger one silently in its 32-bit
+ * reader. */
 static void read_number(struct sy_config_reading *reading, const struct sy_key_row *row,
                         const config_setting_t *setting, void *base)
 {
@@ -93,8 +95,8 @@ static void read_number(struct sy_config_reading *reading, const struct sy_key_r
     uint64_t type_most = row->kind == SY_KEY_IS_PORT ? UINT16_MAX : UINT32_MAX;
     long long value = config_setting_get_int64(setting);
     if (value < 0 || !within(row, (uint64_t)value, type_most)) {
-        sy_config_problem(reading, setting, "\"%s\" is %lld; it must lie between %llu and %llu", row->name,
-                          value, (unsigned long long)row->least,
+        sy_config_problem(reading, setting, "\"%s\" is %lld; it must lie between %llu and %llu",
+                          row->name, value, (unsigned long long)row->least,
                           (unsigned long long)(row->most != 0 ? row->most : type_most));
         return;
     }
@@ -105,8 +107,8 @@ static void read_number(struct sy_config_reading *reading, const struct sy_key_r
 }
 
 /* Sizes, durations, words and strings share one path, since defaults are given as text too. */
-static bool store_text(struct sy_config_reading *reading, const struct sy_key_row *row, const char *text,
-                       void *base, char *ret_why, size_t why_bytes)
+static bool store_text(struct sy_config_reading *reading, const struct sy_key_row *row,
+                       const char *text, void *base, char *ret_why, size_t why_bytes)
 {
     void *field = field_at(base, row->offset);
     uint64_t number = 0;
@@ -124,7 +126,8 @@ static bool store_text(struct sy_config_reading *reading, const struct sy_key_ro
         }
         char words[300];
         word_list(row->words, words, sizeof(words));
-        snprintf(ret_why, why_bytes, "\"%s\" is \"%s\"; it must be one of: %s", row->name, text, words);
+        snprintf(ret_why, why_bytes, "\"%s\" is \"%s\"; it must be one of: %s", row->name, text,
+                 words);
         return false;
     }
     enum sy_status status = row->kind == SY_KEY_IS_SIZE
@@ -132,7 +135,8 @@ static bool store_text(struct sy_config_reading *reading, const struct sy_key_ro
                                 : sy_number_parse_duration(sy_slice_of(text), &number, &err);
     uint64_t type_most = row->kind == SY_KEY_IS_SIZE ? UINT32_MAX : UINT64_C(1) << 53;
     if (status != SY_OK) {
-        snprintf(ret_why, why_bytes, "\"%s\" must be %s: %s", row->name, kind_text(row->kind), err.text);
+        snprintf(ret_why, why_bytes, "\"%s\" must be %s: %s", row->name, kind_text(row->kind),
+                 err.text);
         return false;
     }
     if (!within(row, number, type_most)) {
@@ -169,14 +173,15 @@ static void read_strings(struct sy_config_reading *reading, const struct sy_key_
         return;
     }
     int count = config_setting_length(setting);
-    const char **texts = sy_arena_calloc(&reading->config->arena, (size_t)count + 1, sizeof(*texts));
+    const char **texts =
+        sy_arena_calloc(&reading->config->arena, (size_t)count + 1, sizeof(*texts));
     if (texts == NULL) {
         reading->no_memory = true;
         return;
     }
     if (row->elements_max != 0 && (uint32_t)count > row->elements_max)
-        sy_config_problem(reading, setting, "\"%s\" has %d entries; at most %u are possible", row->name,
-                          count, row->elements_max);
+        sy_config_problem(reading, setting, "\"%s\" has %d entries; at most %u are possible",
+                          row->name, count, row->elements_max);
     for (int i = 0; i < count; i++) {
         const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
         const char *text = config_setting_get_string(element);
@@ -222,14 +227,15 @@ static void read_groups(struct sy_config_reading *reading, const struct sy_key_r
         return;
     }
     int count = config_setting_length(setting);
-    char *elements = sy_arena_calloc(&reading->config->arena, (size_t)count + 1, row->element_bytes);
+    char *elements =
+        sy_arena_calloc(&reading->config->arena, (size_t)count + 1, row->element_bytes);
     if (elements == NULL) {
         reading->no_memory = true;
         return;
     }
     if (row->elements_max != 0 && (uint32_t)count > row->elements_max) {
-        sy_config_problem(reading, setting, "\"%s\" has %d entries; at most %u are possible", row->name,
-                          count, row->elements_max);
+        sy_config_problem(reading, setting, "\"%s\" has %d entries; at most %u are possible",
+                          row->name, count, row->elements_max);
         count = (int)row->elements_max;
     }
     for (int i = 0; i < count; i++) {
@@ -237,7 +243,8 @@ static void read_groups(struct sy_config_reading *reading, const struct sy_key_r
         if (config_setting_is_group(element))
             read_group(reading, row->children, element, elements + (size_t)i * row->element_bytes);
         else
-            sy_config_problem(reading, element, "every entry of \"%s\" must be a group: { ... }", row->name);
+            sy_config_problem(reading, element, "every entry of \"%s\" must be a group: { ... }",
+                              row->name);
     }
     *(char **)field_at(base, row->offset) = elements;
     *(uint32_t *)field_at(base, row->count_offset) = (uint32_t)count;
@@ -281,7 +288,8 @@ static void read_setting(struct sy_config_reading *reading, const struct sy_key_
     }
 }
 
-static void store_default(struct sy_config_reading *reading, const struct sy_key_row *row, void *base)
+static void store_default(struct sy_config_reading *reading, const struct sy_key_row *row,
+                          void *base)
 {
     char why[512];
     if (row->kind == SY_KEY_IS_GROUP) {
@@ -300,7 +308,8 @@ static void store_default(struct sy_config_reading *reading, const struct sy_key
         sy_config_problem(reading, NULL, "built-in default: %s", why);
 }
 
-void sy_config_set_defaults(struct sy_config_reading *reading, const struct sy_key_row *rows, void *base)
+void sy_config_set_defaults(struct sy_config_reading *reading, const struct sy_key_row *rows,
+                            void *base)
 {
     for (const struct sy_key_row *row = rows; row->name != NULL; row++)
         store_default(reading, row, base);
@@ -322,7 +331,8 @@ static void unknown_key(struct sy_config_reading *reading, const struct sy_key_r
     size_t used = 0;
     known[0] = '\0';
     for (const struct sy_key_row *row = rows; row->name != NULL && used < sizeof(known); row++)
-        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used == 0 ? "" : ", ", row->name);
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", used == 0 ? "" : ", ",
+                                 row->name);
     sy_config_problem(reading, setting, "unknown key \"%s\"; known here: %s",
                       config_setting_name(setting), known);
 }
@@ -342,10 +352,10 @@ static void read_group(struct sy_config_reading *reading, const struct sy_key_ro
     }
     for (const struct sy_key_row *row = rows; row->name != NULL; row++) {
         if (row->required && config_setting_get_member(group, row->name) == NULL)
-            sy_config_problem(reading, group, "\"%s\" is missing; it is %s", row->name, kind_text(row->kind));
+            sy_config_problem(reading, group, "\"%s\" is missing; it is %s", row->name,
+                              kind_text(row->kind));
     }
 }
-
 
 static enum sy_status finish(struct sy_config_reading *reading, struct sy_config **ret_config,
                              struct sy_err *err)
@@ -361,7 +371,8 @@ static enum sy_status finish(struct sy_config_reading *reading, struct sy_config
         sy_config_unref(&config);
         sy_err_set(err, SY_E_CONFIG, "%s has %u problem%s", reading->name, reading->problem_count,
                    reading->problem_count == 1 ? "" : "s");
-        sy_err_hint(err, "Mend what is listed, then run: switchyard config check %s", reading->name);
+        sy_err_hint(err, "Mend what is listed, then run: switchyard config check %s",
+                    reading->name);
         return SY_E_CONFIG;
     }
     *ret_config = config;
@@ -404,7 +415,8 @@ enum sy_status sy_config_parse(const char *text, const char *name, struct sy_con
     if (too_wide)
         sy_config_problem(&reading, NULL, "a number has more digits than 64 bits hold");
     if (includes)
-        sy_config_problem(&reading, NULL, "@include is not supported; keep the configuration in one file");
+        sy_config_problem(&reading, NULL,
+                          "@include is not supported; keep the configuration in one file");
     if (wide.failed)
         reading.no_memory = true;
     else if (reading.problem_count == 0)
@@ -436,8 +448,8 @@ static enum sy_status read_file(const char *path, struct sy_buf *text, struct sy
     return SY_OK;
 }
 
-enum sy_status sy_config_load(const char *path, struct sy_config **ret_config, struct sy_buf *problems,
-                              struct sy_err *err)
+enum sy_status sy_config_load(const char *path, struct sy_config **ret_config,
+                              struct sy_buf *problems, struct sy_err *err)
 {
     struct sy_buf text = {.bytes_max = FILE_BYTES_MAX};
     enum sy_status status = read_file(path, &text, err);

@@ -8,10 +8,17 @@
 static const char *kind_word(enum sy_key_kind kind)
 {
     static const char *const words[] = {
-        [SY_KEY_IS_STRING] = "string", [SY_KEY_IS_UINT32] = "number", [SY_KEY_IS_PORT] = "port",
-        [SY_KEY_IS_BOOL] = "true/false", [SY_KEY_IS_SIZE] = "size", [SY_KEY_IS_DURATION] = "duration",
-        [SY_KEY_IS_WORD] = "word", [SY_KEY_IS_GROUP] = "group", [SY_KEY_IS_GROUPS] = "list of groups",
-        [SY_KEY_IS_STRINGS] = "array of strings", [SY_KEY_IS_QNAMES] = "array of table names",
+        [SY_KEY_IS_STRING] = "string",
+        [SY_KEY_IS_UINT32] = "number",
+        [SY_KEY_IS_PORT] = "port",
+        [SY_KEY_IS_BOOL] = "true/false",
+        [SY_KEY_IS_SIZE] = "size",
+        [SY_KEY_IS_DURATION] = "duration",
+        [SY_KEY_IS_WORD] = "word",
+        [SY_KEY_IS_GROUP] = "group",
+        [SY_KEY_IS_GROUPS] = "list of groups",
+        [SY_KEY_IS_STRINGS] = "array of strings",
+        [SY_KEY_IS_QNAMES] = "array of table names",
     };
     return words[kind];
 }
@@ -26,7 +33,8 @@ static void write_rows(struct sy_buf *out, const struct sy_key_row *rows, const 
         else
             sy_buf_append_str(out, row->required ? "required" : "");
         sy_buf_printf(out, " | %s", row->about);
-        for (const struct sy_key_word *word = row->words; word != NULL && word->word != NULL; word++)
+        for (const struct sy_key_word *word = row->words; word != NULL && word->word != NULL;
+             word++)
             sy_buf_printf(out, "%s`%s`", word == row->words ? " One of " : ", ", word->word);
         sy_buf_append_str(out, row->needs_restart ? " (needs a restart) |\n" : " |\n");
     }
@@ -43,18 +51,21 @@ static void write_rows(struct sy_buf *out, const struct sy_key_row *rows, const 
 
 void sy_config_write_reference(struct sy_buf *out)
 {
-    sy_buf_append_str(out, "# Configuration reference\n\nPrinted by `switchyard config reference` from the table "
-                           "that reads the file. Sizes and durations are strings with a unit (`\"64MB\"`, "
-                           "`\"30s\"`); an unknown key is an error.\n\n");
+    sy_buf_append_str(
+        out, "# Configuration reference\n\nPrinted by `switchyard config reference` from the table "
+             "that reads the file. Sizes and durations are strings with a unit (`\"64MB\"`, "
+             "`\"30s\"`); an unknown key is an error.\n\n");
     write_rows(out, sy_config_keys, "");
 }
 
 struct setting_walk {
-    void (*row)(void *ctx, const char *key, const char *value, const char *default_value, bool changeable);
+    void (*row)(void *ctx, const char *key, const char *value, const char *default_value,
+                bool changeable);
     void *ctx;
 };
 
-static const char *value_text(const struct sy_key_row *row, const void *base, char *buffer, size_t bytes)
+static const char *value_text(const struct sy_key_row *row, const void *base, char *buffer,
+                              size_t bytes)
 {
     const char *field = (const char *)base + row->offset;
     switch (row->kind) {

@@ -15,8 +15,8 @@ static void split(struct sy_config_reading *reading, const char *text, char sepa
         reading->no_memory = true;
 }
 
-void sy_config_split_name(struct sy_config_reading *reading, const char *text, const char **ret_schema,
-                          const char **ret_name)
+void sy_config_split_name(struct sy_config_reading *reading, const char *text,
+                          const char **ret_schema, const char **ret_name)
 {
     split(reading, text, '.', ret_schema, ret_name);
     if (*ret_schema == NULL)
@@ -61,10 +61,11 @@ static void read_address(struct sy_config_reading *reading, const char *text,
     rule->any_address = strcmp(text, "all") == 0;
     rule->local_socket = strcmp(text, "local") == 0;
     if (!rule->any_address && !rule->local_socket && !read_network(text, rule))
-        sy_config_problem(reading, setting,
-                          "\"address\" is \"%s\"; write a network such as \"10.0.0.0/8\" or \"::1/128\", one "
-                          "address, \"all\" or \"local\"",
-                          text);
+        sy_config_problem(
+            reading, setting,
+            "\"address\" is \"%s\"; write a network such as \"10.0.0.0/8\" or \"::1/128\", one "
+            "address, \"all\" or \"local\"",
+            text);
 }
 
 static void read_placement(struct sy_config_reading *reading, const char *text,
@@ -80,10 +81,11 @@ static void read_placement(struct sy_config_reading *reading, const char *text,
         database->default_placement = SY_PLACEMENT_LOCAL;
         database->default_placement_shard = shard;
     } else {
-        sy_config_problem(reading, setting,
-                          "\"default_placement\" is \"%s\"; write \"refused\", \"reference\" or \"local "
-                          "SHARD\"",
-                          text);
+        sy_config_problem(
+            reading, setting,
+            "\"default_placement\" is \"%s\"; write \"refused\", \"reference\" or \"local "
+            "SHARD\"",
+            text);
     }
 }
 

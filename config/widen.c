@@ -1,7 +1,8 @@
 /*
- * libconfig 1.5 reads an integer without the suffix L into 32 bits and wraps it silently (3000000000 becomes
- * -1294967296, 4294967298 becomes 2). So the text is given the suffix where a number needs it, before it is
- * parsed. Lines and columns stay as they are, but for the letter. Pure.
+ * libconfig 1.5 reads an integer without the suffix L into 32 bits and wraps it silently
+ * (3000000000 becomes -1294967296, 4294967298 becomes 2). So the text is given the suffix where a
+ * number needs it, before it is parsed. Lines and columns stay as they are, but for the letter.
+ * Pure.
  */
 #include <ctype.h>
 
@@ -38,7 +39,8 @@ static const char *copy_word(const char *at, struct sy_buf *out, bool *ret_too_w
     bool hex = at[0] == '0' && (at[1] == 'x' || at[1] == 'X');
     const char *digits = hex ? at + 2 : at;
     size_t count = 0;
-    while (digits + count < end && (hex ? isxdigit((unsigned char)digits[count]) : isdigit((unsigned char)digits[count])))
+    while (digits + count < end &&
+           (hex ? isxdigit((unsigned char)digits[count]) : isdigit((unsigned char)digits[count])))
         count++;
     bool whole = digits + count == end;
     if (!isdigit((unsigned char)*at) || !whole)
@@ -50,7 +52,8 @@ static const char *copy_word(const char *at, struct sy_buf *out, bool *ret_too_w
     return end;
 }
 
-void sy_config_widen_integers(const char *text, struct sy_buf *out, bool *ret_too_wide, bool *ret_includes)
+void sy_config_widen_integers(const char *text, struct sy_buf *out, bool *ret_too_wide,
+                              bool *ret_includes)
 {
     *ret_too_wide = *ret_includes = false;
     for (const char *at = text; *at != '\0';) {

@@ -1,4 +1,5 @@
-/* The catalog's promises: migrations are atomic, checksummed and never guessed at; one process at a time. */
+/* The catalog's promises: migrations are atomic, checksummed and never guessed at; one process at a
+ * time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,7 +88,9 @@ static void refuses_a_newer_catalog(void **state)
     (void)state;
     struct sy_catalog *catalog = open_it(), *again = NULL;
     struct sy_err err;
-    assert_int_equal(sy_catalog_exec(catalog, "INSERT INTO migrations VALUES (9999, 'x', 'x', 0)", "test", &err), SY_OK);
+    assert_int_equal(
+        sy_catalog_exec(catalog, "INSERT INTO migrations VALUES (9999, 'x', 'x', 0)", "test", &err),
+        SY_OK);
     sy_catalog_close(&catalog);
     assert_int_equal(sy_catalog_open(path, &test_clock, &again, &err), SY_E_CATALOG);
     assert_non_null(strstr(err.text, "has version 9999"));
@@ -111,11 +114,12 @@ static void failing_migration_leaves_nothing(void **state)
     struct sy_catalog *catalog = open_it();
     struct sy_err err;
     int64_t tables = -1;
-    const struct sy_migration steps[] = {sy_migrations[0],
-                                         {2, "0002_bad.sql", "CREATE TABLE half (a); CREATE TABLE cluster (b)"}};
+    const struct sy_migration steps[] = {
+        sy_migrations[0], {2, "0002_bad.sql", "CREATE TABLE half (a); CREATE TABLE cluster (b)"}};
     assert_int_equal(sy_catalog_migrate(catalog, steps, 2, &err), SY_E_CATALOG);
     assert_non_null(strstr(err.text, "0002_bad.sql"));
-    assert_int_equal(sy_catalog_run(catalog, &tables, &err, "SELECT count(*) FROM sqlite_schema WHERE name = 'half'", ""),
+    assert_int_equal(sy_catalog_run(catalog, &tables, &err,
+                                    "SELECT count(*) FROM sqlite_schema WHERE name = 'half'", ""),
                      SY_OK);
     assert_int_equal(tables, 0);
     assert_int_equal(sy_catalog_version(catalog), 1);
@@ -136,7 +140,8 @@ static void refuses_a_file_that_is_no_catalog(void **state)
     assert_non_null(strstr(err.hint, "damaged or not a catalog"));
 }
 
-static void take_event(void *ctx, int64_t at_us, const char *kind, const char *subject, const char *what)
+static void take_event(void *ctx, int64_t at_us, const char *kind, const char *subject,
+                       const char *what)
 {
     char *text = ctx;
     snprintf(text + strlen(text), 100, "%lld %s %s %s;", (long long)at_us, kind, subject, what);

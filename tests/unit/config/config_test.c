@@ -1,4 +1,5 @@
-/* The loader: what a good file gives, that every problem is reported with its line, that nothing wraps. */
+/* The loader: what a good file gives, that every problem is reported with its line, that nothing
+ * wraps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,8 +16,10 @@ static const char good[] =
     "workers = 2;\n"
     "login_timeout = \"5s\";\n"
     "template_cache = \"1MB\";\n"
-    "users = ( { name = \"app\"; password = \"x\"; }, { name = \"adm\"; secret = \"md5abc\"; admin = true; } );\n"
-    "auth = ( { address = \"10.0.0.0/8\"; database = \"blog\"; user = \"app\"; method = \"md5\"; },\n"
+    "users = ( { name = \"app\"; password = \"x\"; }, { name = \"adm\"; secret = \"md5abc\"; admin "
+    "= true; } );\n"
+    "auth = ( { address = \"10.0.0.0/8\"; database = \"blog\"; user = \"app\"; method = \"md5\"; "
+    "},\n"
     "         { method = \"reject\"; } );\n"
     "databases = ( { name = \"blog\";\n"
     "  pool = { mode = \"session\"; size = 5; };\n"
@@ -75,22 +78,29 @@ struct bad_case {
 
 static const struct bad_case bad_cases[] = {
     {"syntax", "a = ;", "t.conf:1: "},
-    {"unknown key", "wrokers = 1;\ndatabases = ();", "t.conf:1: unknown key \"wrokers\"; known here: listen"},
+    {"unknown key", "wrokers = 1;\ndatabases = ();",
+     "t.conf:1: unknown key \"wrokers\"; known here: listen"},
     {"missing list", "workers = 1;", "\"databases\" is missing"},
-    {"wrapping number", "\nworkers = 3000000000;\ndatabases = ();", "t.conf:2: \"workers\" is 3000000000; it must"},
+    {"wrapping number", "\nworkers = 3000000000;\ndatabases = ();",
+     "t.conf:2: \"workers\" is 3000000000; it must"},
     {"64-bit wrap", "workers = 4294967297L;\ndatabases = ();", "between 0 and 256"},
-    {"32-bit wrap to a legal value", "workers = 4294967298;\ndatabases = ();", "is 4294967298; it must"},
-    {"beyond 64 bits", "workers = 18446744073709551618;\ndatabases = ();", "more digits than 64 bits"},
+    {"32-bit wrap to a legal value", "workers = 4294967298;\ndatabases = ();",
+     "is 4294967298; it must"},
+    {"beyond 64 bits", "workers = 18446744073709551618;\ndatabases = ();",
+     "more digits than 64 bits"},
     {"negative", "workers = -1;\ndatabases = ();", "\"workers\" is -1"},
     {"type", "workers = \"two\";\ndatabases = ();", "\"workers\" must be a whole number"},
-    {"duration without unit", "login_timeout = \"10\";\ndatabases = ();", "\"login_timeout\" must be a duration"},
+    {"duration without unit", "login_timeout = \"10\";\ndatabases = ();",
+     "\"login_timeout\" must be a duration"},
     {"word", "loop = \"kqueue\";\ndatabases = ();", "must be one of: auto, io_uring, epoll"},
     {"network", "auth = ( { address = \"10.0.0.0/33\"; method = \"md5\"; } );\ndatabases = ();",
      "write a network such as"},
     {"no shard", "databases = ( { name = \"d\"; shards = (); } );", "database \"d\" has no shard"},
-    {"no node", "databases = ( { name = \"d\"; shards = ( { name = \"s0\"; } ); } );", "has no nodes"},
+    {"no node", "databases = ( { name = \"d\"; shards = ( { name = \"s0\"; } ); } );",
+     "has no nodes"},
     {"unknown shard",
-     "databases = ( { name = \"d\"; " ONE_SHARD " local_tables = ( { name = \"t\"; shard = \"s9\"; } ); } );",
+     "databases = ( { name = \"d\"; " ONE_SHARD
+     " local_tables = ( { name = \"t\"; shard = \"s9\"; } ); } );",
      "local_tables names shard \"s9\""},
     {"table twice",
      "databases = ( { name = \"d\"; " ONE_SHARD " reference_tables = [ \"t\", \"public.t\" ]; } );",
@@ -99,8 +109,10 @@ static const struct bad_case bad_cases[] = {
      "databases = ( { name = \"d\"; " ONE_SHARD
      " keyspaces = ( { name = \"k\"; strategy = \"geo\"; type = \"text\"; } ); } );",
      "needs \"regions\""},
-    {"console's name", "databases = ( { name = \"switchyard\"; " ONE_SHARD " } );", "that is the admin console"},
-    {"tls without files", "client_tls = { mode = \"require\"; };\ndatabases = ();", "client_tls.cert_file"},
+    {"console's name", "databases = ( { name = \"switchyard\"; " ONE_SHARD " } );",
+     "that is the admin console"},
+    {"tls without files", "client_tls = { mode = \"require\"; };\ndatabases = ();",
+     "client_tls.cert_file"},
 };
 
 static void reports_each_problem_with_its_line(void **state)
@@ -110,7 +122,8 @@ static void reports_each_problem_with_its_line(void **state)
         struct sy_buf problems = {0};
         struct sy_config *config = NULL;
         struct sy_err err;
-        enum sy_status status = sy_config_parse(bad_cases[i].text, "t.conf", &config, &problems, &err);
+        enum sy_status status =
+            sy_config_parse(bad_cases[i].text, "t.conf", &config, &problems, &err);
         sy_buf_append_u8(&problems, 0);
         if (status != SY_E_CONFIG || strstr(problems.data, bad_cases[i].expect) == NULL)
             fail_msg("%s: status %d, problems: %s", bad_cases[i].label, (int)status, problems.data);
@@ -125,8 +138,8 @@ static void reports_all_problems_at_once(void **state)
     struct sy_buf problems = {0};
     struct sy_config *config = NULL;
     struct sy_err err;
-    assert_int_equal(sy_config_parse("workers = -1;\nloop = \"x\";\nfoo = 1;\ndatabases = ();", "t.conf", &config,
-                                     &problems, &err),
+    assert_int_equal(sy_config_parse("workers = -1;\nloop = \"x\";\nfoo = 1;\ndatabases = ();",
+                                     "t.conf", &config, &problems, &err),
                      SY_E_CONFIG);
     sy_buf_append_u8(&problems, 0);
     assert_non_null(strstr(problems.data, "t.conf:1:"));
