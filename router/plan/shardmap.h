@@ -104,18 +104,29 @@ struct sy_keyspace_info {
     struct sy_slice name;
     enum sy_strategy strategy;
     enum sy_key_type type, hash_type;
+    bool has_hash_key;          /* geo: rows are hashed within the region over a second column (all tables or none) */
     struct sy_shard_set shards;
 };
 uint32_t sy_shardmap_keyspace_count(const struct sy_shardmap *map);
 const struct sy_keyspace_info *sy_shardmap_keyspace(const struct sy_shardmap *map, uint32_t index);
 
 /* The shard of a key; for geo with a hash column `hash_key` may be NULL when it is not known: then the set of the
- * region's shards. An empty set: the key maps nowhere. */
+ * region's shards. (Geo without a hash column and a region of several shards: hashed over the key itself.)
+ * An empty set: the key maps nowhere. A NULL key maps nowhere, except by a list's default shard or a "default"
+ * region, as on a partitioned table. */
 struct sy_shard_set sy_shardmap_shards_of(const struct sy_shardmap *map, uint32_t keyspace,
                                           const struct sy_key *key, const struct sy_key *hash_key);
 /* Shards that may hold keys k with `op` (LT, LE, GT, GE as in sy_cond_op) key, for range keyspaces; all else: all. */
 struct sy_shard_set sy_shardmap_shards_where(const struct sy_shardmap *map, uint32_t keyspace, int op,
                                              const struct sy_key *key);
+/*
+ * Which of `shard_count` owners (0 .. shard_count-1) has each of the SY_LIMIT_BUCKETS buckets: the result of adding
+ * one owner after the other. Owner k+1 takes floor(buckets / (k+1)) buckets, always the highest one of the owner
+ * that has most; so every owner stays within one bucket of even, adding an owner moves at most 1/(k+1) of the
+ * buckets, and all that move go to the new one. 1 <= shard_count <= SY_LIMIT_SHARDS.
+ */
+void sy_bucket_assign(uint32_t shard_count, uint8_t ret_owner[SY_LIMIT_BUCKETS]);
+
 /* For hash: the shard that owns a bucket. */
 uint32_t sy_shardmap_bucket_shard(const struct sy_shardmap *map, uint32_t keyspace, uint32_t bucket);
 
