@@ -46,6 +46,10 @@ enum {
     SY_LIMIT_LOG_LINE_BYTES = 4096,
     /* Lines of one event in a second. More: dropped, with a line "suppressed" that counts them. */
     SY_LIMIT_LOG_LINES_PER_SECOND = 100,
+    /* Logins that wait for a password check (PBKDF2). More: FATAL 54000. */
+    SY_LIMIT_HASH_QUEUE = 1024,
+    /* Results of password checks remembered by the process; beyond it the least recently used is forgotten. */
+    SY_LIMIT_HASH_CACHE = 4096,
 };
 
 #endif

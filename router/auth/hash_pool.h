@@ -23,8 +23,12 @@ struct sy_hash_job {
 };
 
 SY_MUST_CHECK enum sy_status sy_hash_pool_start(uint32_t threads, struct sy_err *err); /* process-wide */
+/* Ends the threads; jobs that still wait are delivered with SY_E_SHUTDOWN: their loops must outlive this call. */
 void sy_hash_pool_stop(void);
-/* Errors: SY_E_LIMIT when the queue is full. A cached result is delivered through the loop too. */
+/*
+ * Until `done` the job is the pool's and must stay where it is; on an error it stays the caller's, password included.
+ * Errors: SY_E_LIMIT when the queue is full. A cached result is delivered through the loop too.
+ */
 SY_MUST_CHECK enum sy_status sy_hash_pool_submit(struct sy_hash_job *job, struct sy_err *err);
 
 #endif
