@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "base/slice.h"
+#include "config/config.h"
 
 struct sy_link;
 struct sy_node; /* router/topology */
@@ -75,5 +76,12 @@ struct sy_link {
 
 const struct sy_engine *sy_engine_postgres(void);
 const struct sy_engine *sy_engine_sqlite(void);
+
+/* Which engine a pool opens links with: the program registers each at start, before threads. Any thread may ask;
+ * NULL: not registered. */
+void sy_engine_register(enum sy_engine_kind kind, const struct sy_engine *engine);
+const struct sy_engine *sy_engine_of(enum sy_engine_kind kind);
+/* For engines: the id of a new link. Any thread. */
+uint64_t sy_link_next_id(void);
 
 #endif

@@ -2,6 +2,8 @@
 #ifndef SY_ROUTER_ENGINE_PARAMETERS_H
 #define SY_ROUTER_ENGINE_PARAMETERS_H
 
+#include <stdint.h>
+
 #include "base/err.h"
 #include "base/slice.h"
 
