@@ -72,20 +72,30 @@ static void on_drained(struct pg_dial *dial)
 
 static void free_link(struct pg_link *link)
 {
-    if (link->login != NULL)
-        link->login->link = NULL;
     pg_login_free(&link->login);
     sy_parameters_free(&link->base.parameters);
     explicit_bzero(link->cancel_key, sizeof(link->cancel_key));
     free(link);
 }
 
+void pg_link_finish(struct pg_link *link, const struct sy_err *why)
+{
+    link->base.events->closed(&link->base, why);
+    free_link(link);
+}
+
+/* The hash pool answers to this loop and holds memory of the login: only after that is the link over. */
 static void on_closed(struct pg_dial *dial, const struct sy_err *why)
 {
     struct pg_link *link = of_dial(dial);
     link->state = PG_LINK_CLOSING;
-    link->base.events->closed(&link->base, why);
-    free_link(link);
+    if (link->login != NULL && link->login->hashing) {
+        link->gone = true;
+        if (why != NULL)
+            link->why = *why;
+        return;
+    }
+    pg_link_finish(link, why);
 }
 
 static const struct pg_dial_events dial_events = {

@@ -45,7 +45,7 @@ struct pg_login {
     uint32_t messages;
     struct sy_scram_client scram;
     struct sy_hash_job job;
-    struct pg_link *link;              /* NULL: the link went away while hashing */
+    struct pg_link *link;
 };
 
 struct pg_link {
@@ -55,17 +55,21 @@ struct pg_link {
     struct pg_login *login;            /* NULL once ready */
     uint8_t cancel_key[PG_CANCEL_KEY_BYTES_MAX];
     uint32_t cancel_key_bytes;
+    bool gone;                         /* the dial has closed; `closed` waits for the hash pool */
+    struct sy_err why;                 /* of that */
 };
 
 /* login.c: sends the startup packet. */
 void pg_login_begin(struct pg_link *link);
 /* login.c: takes received bytes; calls pg_link_ready() when ReadyForQuery was seen. */
 void pg_login_take(struct pg_link *link, struct sy_chunk *chunk, uint32_t from, uint32_t to);
-/* login.c: zeroes secrets and frees; waits for a running hash job. */
+/* login.c: zeroes secrets and frees. Not while the hash pool has the job. */
 void pg_login_free(struct pg_login **login);
 
 /* link.c */
 void pg_link_fail(struct pg_link *link, const struct sy_err *why);
+/* Reports `closed` and frees. */
+void pg_link_finish(struct pg_link *link, const struct sy_err *why);
 void pg_link_set_state(struct pg_link *link, enum pg_link_state state);
 
 /* cancel.c */

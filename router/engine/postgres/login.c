@@ -69,9 +69,6 @@ void pg_login_free(struct pg_login **login)
     explicit_bzero(self->password, sizeof(self->password));
     explicit_bzero(self->client_key, sizeof(self->client_key));
     explicit_bzero(self->server_key, sizeof(self->server_key));
-    self->link = NULL;
-    if (self->hashing)
-        return; /* on_hashed() comes back here */
     sy_scram_client_release(&self->scram);
     sy_buf_release(&self->in);
     free(self);
@@ -225,8 +222,8 @@ static void on_hashed(struct sy_hash_job *job)
     struct pg_login *login = job->owner;
     struct pg_link *link = login->link;
     login->hashing = false;
-    if (link == NULL) {
-        pg_login_free(&login);
+    if (link->gone) {
+        pg_link_finish(link, link->why.status != SY_OK ? &link->why : NULL);
         return;
     }
     struct sy_err err = {0};
@@ -469,10 +466,15 @@ void pg_login_take(struct pg_link *link, struct sy_chunk *chunk, uint32_t from, 
     if (link->state != PG_LINK_READY)
         return;
     uint32_t rest = (uint32_t)login->in.bytes;
+    if (rest != 0 && chunk == NULL) {
+        (void)!protocol_error(link, &err, "it went ahead of the exchange");
+        pg_link_fail(link, &err);
+        return;
+    }
     pg_dial_finished(&link->dial);
     pg_login_free(&link->login);
     link->base.events->opened(&link->base);
     /* ReadyForQuery was completed by this chunk, so what follows it lies in this chunk. */
-    if (rest != 0 && chunk != NULL && link->state == PG_LINK_READY)
+    if (rest != 0 && link->state == PG_LINK_READY)
         link->base.events->data(&link->base, chunk, to - rest, to);
 }
