@@ -38,6 +38,14 @@ enum {
     SY_LIMIT_SEND_QUEUE_LOW_BYTES = 64 * 1024,
     /* One receive buffer of the loop. */
     SY_LIMIT_CHUNK_BYTES = 16 * 1024,
+    /* Receive buffers of a loop, unless it is told otherwise; half of them may be held, the rest is copied. */
+    SY_LIMIT_RECEIVE_BUFFERS = 256,
+    /* Connections accepted, or chunks received from one peer, before others have their turn. */
+    SY_LIMIT_ACCEPTS_PER_TURN = 64,
+    SY_LIMIT_RECEIVES_PER_TURN = 4,
+    /* Slices, and bytes, of one send. More waits for the next. */
+    SY_LIMIT_SEND_SLICES = 64,
+    SY_LIMIT_SEND_BYTES = 128 * 1024,
     /* Literals lifted out of one statement; more: the statement is parsed without a template. */
     SY_LIMIT_TEMPLATE_LITERALS = 4096,
     /* Statement text that the template cache keeps. Longer: parsed afresh each time. */

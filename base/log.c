@@ -48,7 +48,7 @@ struct line {
 
 static void put(struct line *line, const char *text, size_t bytes)
 {
-    if (line->cut || bytes > sizeof(line->text) - TAIL_BYTES - line->bytes) {
+    if (line->cut || line->bytes + bytes > sizeof(line->text) - TAIL_BYTES) {
         line->cut = true;
         return;
     }

@@ -1,6 +1,6 @@
 /*
- * The event loop: completions, timers, messages from other threads. One loop per worker thread; io_uring where
- * the kernel allows it, else epoll; nothing above this header knows which runs.
+ * The event loop: completions, timers, messages from other threads. One loop per worker thread;
+ * io_uring where the kernel allows it, else epoll; nothing above this header knows which runs.
  *
  * Everything here is called on the loop's own thread, except sy_loop_post() and sy_loop_stop().
  * Objects closed inside a callback are freed at the end of the loop's turn.
@@ -34,9 +34,10 @@ void sy_loop_free(struct sy_loop **loop);
 enum sy_loop_kind sy_loop_kind_of(const struct sy_loop *loop);
 const char *sy_loop_kind_name(enum sy_loop_kind kind);
 
-/* Runs until sy_loop_stop(). */
+/* Runs until sy_loop_stop(); what was queued to send by then is handed to the kernel. */
 SY_MUST_CHECK enum sy_status sy_loop_run(struct sy_loop *loop, struct sy_err *err);
-/* One turn: submit, wait at most timeout_ms (-1: for ever, 0: not at all), deliver. For tests and tools. */
+/* One turn: submit, wait at most timeout_ms (-1: for ever, 0: not at all), deliver. For tests and
+ * tools. */
 SY_MUST_CHECK enum sy_status sy_loop_turn(struct sy_loop *loop, int timeout_ms, struct sy_err *err);
 /* Any thread. */
 void sy_loop_stop(struct sy_loop *loop);
@@ -45,13 +46,24 @@ void sy_loop_stop(struct sy_loop *loop);
 uint64_t sy_loop_now_us(const struct sy_loop *loop);
 int64_t sy_loop_wall_us(const struct sy_loop *loop);
 
+struct sy_loop_stats {
+    uint64_t turns;
+    uint64_t system_calls; /* made by the loop and its streams, accept and close included */
+    uint64_t received_bytes, sent_bytes;
+    uint32_t buffers;        /* receive buffers that there are */
+    uint32_t buffers_in_use; /* held by somebody: 0 when all streams are idle */
+    uint32_t buffer_copies;  /* receptions that were copied because buffers were scarce */
+};
+void sy_loop_stats(const struct sy_loop *loop, struct sy_loop_stats *ret_stats);
+
 /* ---- timers: embedded, coarse (1 ms), cheap to start and to cancel (no system call) ---- */
 
 struct sy_timer {
     struct sy_list link;
     uint64_t due_us;
-    void (*fire)(struct sy_timer *self); /* the timer is already disarmed; it may be started again */
-    uint32_t slot;                       /* the loop's own */
+    void (*fire)(
+        struct sy_timer *self); /* the timer is already disarmed; it may be started again */
+    uint32_t slot;              /* the loop's own */
 };
 
 void sy_timer_init(struct sy_timer *timer, void (*fire)(struct sy_timer *self));
@@ -74,11 +86,12 @@ void sy_loop_defer_cancel(struct sy_deferred *deferred);
 /* ---- messages from any thread ---- */
 
 struct sy_message {
-    struct sy_message *next;                /* the queue's own */
+    struct sy_message *next;                                        /* the queue's own */
     void (*deliver)(struct sy_message *self, struct sy_loop *loop); /* on the loop's thread */
 };
 
-/* Queues a message and wakes the loop if it sleeps. Any thread; lock-free; the message is the receiver's. */
+/* Queues a message and wakes the loop if it sleeps. Any thread; lock-free; the message is the
+ * receiver's. */
 void sy_loop_post(struct sy_loop *loop, struct sy_message *message);
 
 /* ---- readiness of a descriptor that a library owns ---- */
@@ -86,10 +99,12 @@ void sy_loop_post(struct sy_loop *loop, struct sy_message *message);
 struct sy_poll {
     int fd;
     bool active;
-    uint32_t generation;
-    void (*ready)(struct sy_poll *self, uint32_t events); /* one shot; POLLIN/POLLOUT/POLLERR bits */
+    uint32_t slot; /* the loop's own */
+    void (*ready)(struct sy_poll *self,
+                  uint32_t events); /* one shot; POLLIN/POLLOUT/POLLERR bits */
 };
 
+/* One poll for a descriptor at a time. Cancel before the library closes the descriptor. */
 SY_MUST_CHECK enum sy_status sy_poll_start(struct sy_loop *loop, struct sy_poll *poll, int fd,
                                            uint32_t events, struct sy_err *err);
 void sy_poll_cancel(struct sy_loop *loop, struct sy_poll *poll);
@@ -99,8 +114,9 @@ void sy_poll_cancel(struct sy_loop *loop, struct sy_poll *poll);
 struct sy_listener {
     struct sy_loop *loop;
     int fd;
-    uint32_t generation;
+    uint32_t slot; /* the loop's own */
     bool active;
+    struct sy_timer retry;
     void *owner;
     /* fd is the callee's; peer is borrowed. */
     void (*accepted)(struct sy_listener *self, int fd, const struct sockaddr_storage *peer);
@@ -108,7 +124,10 @@ struct sy_listener {
     void (*failed)(struct sy_listener *self, const struct sy_err *why);
 };
 
-/* fd: bound, listening, non-blocking; stays the caller's. */
+/*
+ * fd: bound, listening, non-blocking; stays the caller's. The caller sets owner, accepted and
+ * failed (may be NULL) first. What is accepted is non-blocking and close-on-exec.
+ */
 SY_MUST_CHECK enum sy_status sy_listener_start(struct sy_loop *loop, struct sy_listener *listener,
                                                int fd, struct sy_err *err);
 void sy_listener_stop(struct sy_listener *listener);
