@@ -59,7 +59,7 @@ enum sy_status sy_parameters_set(struct sy_parameters *self, struct sy_slice nam
         char *text = malloc(bytes);
         if (text == NULL)
             return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-        memcpy(text, name.data, name.bytes);
+        memcpy(text, row != NULL ? row->text : name.data, name.bytes); /* the first spelling stays */
         if (row == NULL)
             row = &self->rows[self->count++];
         free(row->text);

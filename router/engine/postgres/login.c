@@ -175,17 +175,18 @@ static enum sy_status begin_scram(struct pg_link *link, struct sy_reader *body, 
         return status;
     uint8_t binding[64];
     uint32_t binding_bytes = 0;
-    if (plus) {
+    /* With data but without -PLUS the client says "I could have": a server that could too notices a downgrade. */
+    if (pg_dial_is_encrypted(&link->dial) && strcmp(link->base.node->channel_binding, "disable") != 0) {
         X509 *certificate = SSL_get1_peer_certificate(sy_stream_ssl(&link->dial.stream));
         binding_bytes = certificate != NULL ? sy_tls_server_end_point(certificate, binding) : 0;
         X509_free(certificate);
-        if (binding_bytes == 0)
+        if (plus && binding_bytes == 0)
             return sy_err_set(err, SY_E_AUTH_SPEC, "the certificate of node %s cannot be used for channel binding",
                               link->base.node->name);
     }
     char nonce[NONCE_TEXT_BYTES];
     struct sy_buf first = {0}, out = {0};
-    sy_scram_client_init(&login->scram, plus, plus ? binding : NULL, binding_bytes);
+    sy_scram_client_init(&login->scram, plus, binding, binding_bytes);
     status = make_nonce(nonce, err);
     if (status == SY_OK)
         status = sy_scram_client_first(&login->scram, nonce, &first, err);
