@@ -237,6 +237,7 @@ void sy_write_error(struct sy_buf *out, const char *severity, const struct sy_er
 void sy_write_notice(struct sy_buf *out, const char *severity, const struct sy_err *err);
 void sy_write_notice_fields(struct sy_buf *out, char type, const struct sy_notice_fields *fields);
 void sy_write_simple(struct sy_buf *out, char type); /* '1' '2' '3' 'n' 's' 'c' 'S' 'H' 'X' ...: no body */
+/* newest_minor: PostgreSQL sends the whole code, SY_PROTOCOL_3_0, and libpq expects that. */
 void sy_write_negotiate(struct sy_buf *out, uint32_t newest_minor, const struct sy_slice *unknown, uint32_t count);
 void sy_write_row_description(struct sy_buf *out, const struct sy_column_desc *columns, uint16_t count);
 void sy_write_text_columns(struct sy_buf *out, const char *const *names, uint16_t count); /* RowDescription, all text */
