@@ -48,12 +48,12 @@ static int tear_down(void **state)
 /* Turns until the condition holds. */
 #define TURN_UNTIL(condition)                                                                      \
     do {                                                                                           \
-        time_t give_up = time(NULL) + PATIENCE_S;                                                  \
+        time_t turn_until = time(NULL) + PATIENCE_S;                                               \
         while (!(condition)) {                                                                     \
             struct sy_err turn_err;                                                                \
             if (sy_loop_turn(loop, 10, &turn_err) != SY_OK)                                        \
                 fail_msg("%s", turn_err.text);                                                     \
-            if (time(NULL) > give_up)                                                              \
+            if (time(NULL) > turn_until)                                                           \
                 fail_msg("in vain: " #condition);                                                  \
         }                                                                                          \
     } while (0)
@@ -322,10 +322,355 @@ static void survives_a_reset_at_any_moment(void **state)
     }
 }
 
+/* ---- connecting ---- */
+
+static void connects_and_talks(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    struct end end = {0};
+    struct sy_err err;
+    char text[8] = {0};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)(void *)&address, bytes), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)(void *)&address, &bytes), 0);
+    assert_int_equal(sy_stream_connect(&end.stream, loop, (struct sockaddr *)(void *)&address,
+                                       bytes, &events, &err),
+                     SY_OK);
+    sy_stream_send_copy(&end.stream, "early", 5); /* before it is up: sent once it is */
+    TURN_UNTIL(end.connected);
+    int peer = accept(listener, NULL, NULL);
+    turn_some(2);
+    assert_int_equal(read(peer, text, sizeof(text)), 5);
+    assert_string_equal(text, "early");
+    assert_int_equal(write(peer, "hello", 5), 5);
+    TURN_UNTIL(end.received == 5);
+    close(peer);
+    TURN_UNTIL(end.closed);
+    assert_int_equal(end.connected, 1);
+    assert_false(end.why_given);
+    close(listener);
+}
+
+static void tells_a_refused_connection(void **state)
+{
+    (void)state;
+    struct sockaddr_in tcp = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(1)};
+    struct sockaddr_un local = {.sun_family = AF_UNIX, .sun_path = "/nowhere/at/all"};
+    const struct {
+        const void *address;
+        socklen_t bytes;
+    } rows[] = {{&tcp, sizeof(tcp)}, {&local, sizeof(local)}};
+    for (unsigned i = 0; i < 2; i++) {
+        struct end end = {0};
+        struct sy_err err;
+        assert_int_equal(
+            sy_stream_connect(&end.stream, loop, rows[i].address, rows[i].bytes, &events, &err),
+            SY_OK);
+        assert_int_equal(end.closed, 0);
+        TURN_UNTIL(end.closed);
+        turn_some(2);
+        assert_int_equal(end.closed, 1);
+        assert_int_equal(end.connected, 0);
+        assert_true(end.why_given);
+        assert_int_equal(end.why, SY_E_CONNECT);
+    }
+}
+
+static void closes_while_it_connects(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr =
+                                      htonl(0xc0000201), /* 192.0.2.1: goes nowhere */
+                                  .sin_port = htons(9)};
+    for (unsigned turns = 0; turns < 2; turns++) {
+        struct end end = {0};
+        struct sy_err err;
+        assert_int_equal(sy_stream_connect(&end.stream, loop, (struct sockaddr *)(void *)&address,
+                                           sizeof(address), &events, &err),
+                         SY_OK);
+        turn_some(turns);
+        if (!end.closed) /* without any network it may have failed by now */
+            sy_stream_close(&end.stream, LINGER_US);
+        TURN_UNTIL(end.closed);
+        turn_some(2);
+        assert_int_equal(end.closed, 1);
+        assert_int_equal(end.connected, 0);
+    }
+}
+
+/* ---- back-pressure ---- */
+
+static void delivers_nothing_while_paused(void **state)
+{
+    (void)state;
+    struct end end = {.pause_on_data = true};
+    int pair[2];
+    make_pair(pair);
+    open_end(&end, pair[1]);
+    turn_some(2);
+    assert_int_equal(write(pair[0], "a", 1), 1);
+    TURN_UNTIL(end.received == 1);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_int_equal(write(pair[0], "bcdef", 5), 5);
+        turn_some(2);
+        assert_int_equal(end.received, 1);
+    }
+    end.pause_on_data = false;
+    sy_stream_resume(&end.stream);
+    TURN_UNTIL(end.received == 26);
+    sy_stream_pause(&end.stream);
+    sy_stream_resume(&end.stream); /* in one turn: nothing happened */
+    assert_int_equal(write(pair[0], "g", 1), 1);
+    TURN_UNTIL(end.received == 27);
+    assert_true(end.hash == hash_on(0, "abcdefbcdefbcdefbcdefbcdefg", 27));
+    sy_stream_pause(&end.stream);
+    turn_some(2);
+    assert_int_equal(write(pair[0], "last", 4), 4);
+    close(pair[0]); /* the end comes after the data, when both are wanted */
+    turn_some(3);
+    sy_stream_resume(&end.stream);
+    TURN_UNTIL(end.closed);
+    assert_int_equal(end.received, 31);
+    assert_false(end.why_given);
+}
+
+/* source -> relay -> sink that does not read: the source must come to rest, the rest of it arrive
+ * later. */
+static void bounds_what_a_slow_reader_is_owed(void **state)
+{
+    (void)state;
+    struct end in = {0}, out = {0};
+    int from[2], to[2];
+    static char block[65536];
+    uint64_t written = 0, got = 0;
+    make_tcp_pair(from);
+    make_tcp_pair(to);
+    open_end(&in, from[1]);
+    open_end(&out, to[1]);
+    in.echo_to = &out;
+    out.echo_to = &in; /* drained: resume the source */
+    fcntl(from[0], F_SETFL, O_NONBLOCK);
+    for (unsigned still = 0; still < 30;) {
+        ssize_t bytes = write(from[0], block, sizeof(block));
+        still = bytes > 0 ? 0 : still + 1;
+        written += bytes > 0 ? (uint64_t)bytes : 0;
+        turn_some(1);
+        assert_true(sy_stream_queued_bytes(&out.stream) < 2 * SY_LIMIT_SEND_QUEUE_HIGH_BYTES);
+    }
+    assert_true(sy_stream_congested(&out.stream));
+    fcntl(to[0], F_SETFL, O_NONBLOCK);
+    time_t give_up = time(NULL) + PATIENCE_S;
+    while (got < written && time(NULL) <= give_up) {
+        ssize_t bytes = read(to[0], block, sizeof(block));
+        got += bytes > 0 ? (uint64_t)bytes : 0;
+        assert_int_equal(sy_loop_turn(loop, 1, NULL), SY_OK);
+    }
+    assert_int_equal(got, written);
+    assert_true(out.drained > 0);
+    assert_false(sy_stream_congested(&out.stream));
+    assert_idle();
+    close(from[0]);
+    close(to[0]);
+    TURN_UNTIL(in.closed && out.closed);
+}
+
+static void copies_when_buffers_are_scarce(void **state)
+{
+    (void)state;
+    enum { HOARD = 200 };
+    struct end hoarder = {.keep = true}, other = {0};
+    struct sy_loop_stats stats;
+    int pair[2], busy[2];
+    make_pair(pair);
+    make_pair(busy);
+    open_end(&hoarder, pair[1]);
+    open_end(&other, busy[1]);
+    for (unsigned i = 0; i < HOARD; i++) {
+        char text[8192];
+        memset(text, (int)i, sizeof(text));
+        assert_int_equal(write(pair[0], text, sizeof(text)), sizeof(text));
+        turn_some(1);
+    }
+    TURN_UNTIL(hoarder.received == HOARD * 8192);
+    sy_loop_stats(loop, &stats);
+    assert_true(stats.buffer_copies > 0);
+    assert_in_range(stats.buffers_in_use, 1, stats.buffers / 2 + 1);
+    assert_int_equal(write(busy[0], "served", 6), 6); /* everybody else is */
+    TURN_UNTIL(other.received == 6);
+    for (unsigned i = 0; i < hoarder.kept_count; i++)
+        sy_chunk_unref(hoarder.kept[i]);
+    assert_idle();
+    close(pair[0]);
+    close(busy[0]);
+    TURN_UNTIL(hoarder.closed && other.closed);
+}
+
+/* More data ready at once than there are buffers: the burst is served in portions. */
+static void survives_a_burst_larger_than_the_buffers(void **state)
+{
+    (void)state;
+    enum { STREAMS = 300, BYTES = 3000 };
+    static struct end ends[STREAMS];
+    static int pairs[STREAMS][2];
+    static char block[BYTES];
+    memset(ends, 0, sizeof(ends));
+    for (unsigned i = 0; i < STREAMS; i++) {
+        make_pair(pairs[i]);
+        open_end(&ends[i], pairs[i][1]);
+    }
+    turn_some(2);
+    for (unsigned i = 0; i < STREAMS; i++)
+        assert_int_equal(write(pairs[i][0], block, BYTES), BYTES);
+    for (unsigned i = 0; i < STREAMS; i++)
+        TURN_UNTIL(ends[i].received == BYTES);
+    assert_idle();
+    for (unsigned i = 0; i < STREAMS; i++)
+        close(pairs[i][0]);
+    for (unsigned i = 0; i < STREAMS; i++)
+        TURN_UNTIL(ends[i].closed);
+}
+
+static void holds_no_buffer_for_idle_streams(void **state)
+{
+    (void)state;
+    enum { STREAMS = 2000 };
+    static struct end ends[STREAMS];
+    static int peers[STREAMS];
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    assert_true(sizeof(struct sy_stream) <= 128);
+    memset(ends, 0, sizeof(ends));
+    for (unsigned i = 0; i < STREAMS; i++) {
+        int pair[2];
+        make_pair(pair);
+        peers[i] = pair[0];
+        ends[i].echo_to = &ends[i];
+        open_end(&ends[i], pair[1]);
+    }
+    turn_some(2);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        assert_int_equal(write(peers[i], "x", 1), 1);
+        if (i % 50 == 0)
+            turn_some(1);
+    }
+    for (unsigned i = 0; i < STREAMS; i++)
+        TURN_UNTIL(ends[i].received == 1);
+    assert_idle();
+    for (unsigned i = 0; i < STREAMS; i++)
+        close(peers[i]);
+    for (unsigned i = 0; i < STREAMS; i++)
+        TURN_UNTIL(ends[i].closed);
+}
+
+/* ---- closing ---- */
+
+static void sends_what_is_queued_before_it_closes(void **state)
+{
+    (void)state;
+    enum { BYTES = 3000000 };
+    struct end end = {0};
+    int pair[2];
+    static char block[BYTES];
+    make_tcp_pair(pair);
+    open_end(&end, pair[1]);
+    turn_some(1);
+    assert_int_equal(write(pair[0], "unread", 6), 6);
+    sy_stream_send_copy(&end.stream, block, BYTES);
+    sy_stream_close(&end.stream, LINGER_US);
+    assert_false(sy_stream_is_open(&end.stream));
+    sy_stream_send_copy(&end.stream, "late", 4); /* dropped */
+    uint64_t got = 0;
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    for (bool ended = false; !ended;) {
+        ssize_t bytes = read(pair[0], block, BYTES);
+        ended = bytes == 0;
+        got += bytes > 0 ? (uint64_t)bytes : 0;
+        assert_true(bytes >= 0 || errno == EAGAIN);
+        turn_some(1);
+    }
+    assert_int_equal(got, BYTES);
+    assert_int_equal(end.closed, 0);
+    assert_int_equal(end.received, 0);
+    close(pair[0]);
+    TURN_UNTIL(end.closed);
+    assert_false(end.why_given);
+}
+
+static void lingers_no_longer_than_told(void **state)
+{
+    (void)state;
+    struct end end = {0};
+    int pair[2];
+    static char block[8000000];
+    make_pair(pair);
+    open_end(&end, pair[1]);
+    sy_stream_send_copy(&end.stream, block, sizeof(block));
+    turn_some(2);
+    uint64_t began_us = sy_loop_now_us(loop);
+    sy_stream_close(&end.stream, 50000);
+    TURN_UNTIL(end.closed);
+    assert_in_range(sy_loop_now_us(loop) - began_us, 50000, 5000000);
+    close(pair[0]);
+}
+
+static void says_last_words_without_lingering(void **state)
+{
+    (void)state;
+    struct end end = {0};
+    int pair[2];
+    char text[8] = {0};
+    make_pair(pair);
+    open_end(&end, pair[1]);
+    turn_some(1);
+    sy_stream_send_copy(&end.stream, "X", 1);
+    sy_stream_close(&end.stream, 0);
+    assert_int_equal(end.closed, 0); /* not before the end of the turn */
+    TURN_UNTIL(end.closed);
+    assert_int_equal(read(pair[0], text, sizeof(text)), 1);
+    assert_int_equal(read(pair[0], text, sizeof(text)), 0);
+    close(pair[0]);
+}
+
+static void may_be_closed_inside_its_callbacks(void **state)
+{
+    (void)state;
+    struct end end = {.close_on_data = true, .echo_to = &end};
+    int pair[2];
+    make_pair(pair);
+    open_end(&end, pair[1]);
+    turn_some(1);
+    assert_int_equal(write(pair[0], "abc", 3), 3);
+    TURN_UNTIL(end.closed);
+    assert_int_equal(end.received, 3);
+    assert_false(end.why_given);
+    close(pair[0]);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
 static const struct CMUnitTest all_tests[] = {
-    cmocka_unit_test_setup_teardown(echoes_ten_megabytes, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(tells_the_peers_end_once, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(survives_a_reset_at_any_moment, set_up, tear_down),
+    TEST(echoes_ten_megabytes),
+    TEST(tells_the_peers_end_once),
+    TEST(survives_a_reset_at_any_moment),
+    TEST(connects_and_talks),
+    TEST(tells_a_refused_connection),
+    TEST(closes_while_it_connects),
+    TEST(delivers_nothing_while_paused),
+    TEST(bounds_what_a_slow_reader_is_owed),
+    TEST(copies_when_buffers_are_scarce),
+    TEST(survives_a_burst_larger_than_the_buffers),
+    TEST(holds_no_buffer_for_idle_streams),
+    TEST(sends_what_is_queued_before_it_closes),
+    TEST(lingers_no_longer_than_told),
+    TEST(says_last_words_without_lingering),
+    TEST(may_be_closed_inside_its_callbacks),
 };
 
 int main(void)
