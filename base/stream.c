@@ -145,13 +145,19 @@ void sy_stream_tell_closed(struct sy_loop *loop)
 
 /* ---- receiving ---- */
 
+/* Something received waits to be delivered: what comes after it must wait, too. */
+static bool holds_input(const struct sy_stream *stream)
+{
+    return stream->held != NULL || (stream->tls != NULL && sy_tls_pending(stream->tls));
+}
+
 bool sy_stream_wants_receive(const struct sy_stream *stream)
 {
     if (stream->flags & (STREAM_TORN | STREAM_CONNECTING | STREAM_AT_END))
         return false;
     if (stream->flags & STREAM_CLOSING)
         return true; /* and throws it away */
-    return (stream->flags & STREAM_PAUSED) == 0 && stream->held == NULL;
+    return (stream->flags & STREAM_PAUSED) == 0 && !holds_input(stream);
 }
 
 static void hold_back(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to)
@@ -182,15 +188,10 @@ void sy_stream_received(struct sy_stream *stream, struct sy_chunk *chunk, uint32
     stream->loop->stats.received_bytes += to - from;
     if ((stream->flags & STREAM_OPEN) == 0)
         return;
-    if ((stream->flags & STREAM_PAUSED) || stream->held != NULL)
+    if ((stream->flags & STREAM_PAUSED) || holds_input(stream))
         hold_back(stream, chunk, from, to);
     else
         deliver(stream, chunk, from, to);
-}
-
-static bool holds_input(const struct sy_stream *stream)
-{
-    return stream->held != NULL || (stream->tls != NULL && sy_tls_pending(stream->tls));
 }
 
 void sy_stream_receive_ended(struct sy_stream *stream, int error)
