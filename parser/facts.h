@@ -82,7 +82,15 @@ struct sy_value {
 
 /* ---- scopes and tables ---- */
 
-/* One query level. Scope 0 is the statement itself. */
+/*
+ * One query level. Scope 0 is the statement itself. A scope without any of the is_ flags below scope 0 is an arm
+ * of its parent's set operation, or the SELECT of its parent's INSERT.
+ *
+ * The conditions of a scope restrict the tables of that very scope and nothing else. An unqualified column is
+ * looked up in that very scope and nowhere else (a key column of one of its tables, or nothing at all: never go
+ * on to the parent, whose column may be hidden by a column that is no key). That a table's rows are restricted to
+ * none says nothing about the statement's result when the table is on a nullable side or in a scope below.
+ */
 struct sy_scope {
     int32_t parent;             /* index, SY_NO_INDEX for scope 0 */
     enum sy_stmt_kind kind;     /* SELECT, INSERT, UPDATE, DELETE, MERGE */
@@ -141,10 +149,24 @@ struct sy_equality {
     struct sy_slice from_column, to_column;
 };
 
-/* An output column of scope 0 (SELECT list or RETURNING), for DML: SET items are in `assignments`. */
+/* An item of SET (UPDATE, ON CONFLICT DO UPDATE, MERGE) or of the INSERT of a MERGE, in any scope. */
 struct sy_assignment {
-    struct sy_slice column;
+    struct sy_slice column; /* empty: an INSERT of MERGE without a column list */
     struct sy_value value;
+    int32_t scope;
+};
+
+/* An INSERT in any scope. That of scope 0 is told in sy_stmt's own fields as well. */
+struct sy_insert {
+    int32_t scope, table;
+    int32_t first_column, column_count; /* into sy_stmt.columns */
+    int32_t row_first_value, row_count, row_width; /* into values, as in sy_stmt */
+    bool from_select, default_values, has_on_conflict;
+};
+
+/* A call of set_config(), which acts like SET. A value is OPAQUE when it is not a literal or parameter. */
+struct sy_set_config {
+    struct sy_value name, value, is_local;
 };
 
 /* A function or procedure that is called somewhere, for the volatility check. */
@@ -186,6 +208,7 @@ struct sy_stmt {
     struct sy_value *values;        int32_t value_count;
     struct sy_equality *equalities; int32_t equality_count;
     struct sy_function_use *functions; int32_t function_count;
+    struct sy_set_config *set_configs; int32_t set_config_count;
 
     /* What the statement does. */
     bool writes;                /* DML anywhere (CTEs included), locking clause, SELECT INTO, nextval/setval... is by function */
@@ -205,9 +228,11 @@ struct sy_stmt {
     bool has_on_conflict;
     bool override_identity;
 
+    struct sy_insert *inserts;      int32_t insert_count;
+
     struct sy_assignment *assignments; int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */
 
-    /* LIMIT/OFFSET of scope 0 (kind OPAQUE when an expression; check has_limit). */
+    /* LIMIT/OFFSET of scope 0 (kind OPAQUE when an expression or WITH TIES; NULL when there is none). */
     struct sy_value limit, offset;
 
     /* Statement-specific names: SET/SHOW/RESET variable ("all" for RESET ALL/DISCARD ALL in `name`), prepared
@@ -215,7 +240,9 @@ struct sy_stmt {
     struct sy_slice name;
     enum sy_set_scope set_scope;
     bool set_to_default;
-    struct sy_value *arguments;     int32_t argument_count; /* SET values, EXECUTE parameters, NOTIFY payload */
+    bool all;                   /* DEALLOCATE ALL, CLOSE ALL, UNLISTEN *, RESET ALL, SHOW ALL, DISCARD ALL: `name` is "all" then */
+    struct sy_value *arguments;     int32_t argument_count; /* SET values, EXECUTE and CALL arguments, NOTIFY payload */
+    struct sy_slice *argument_words; /* as long as `arguments`: the word where a SET value is a bare word (kind OPAQUE), else empty */
     bool chain;                 /* COMMIT/ROLLBACK AND CHAIN */
     bool transaction_read_only; /* BEGIN READ ONLY, SET TRANSACTION READ ONLY */
     bool transaction_read_write;
@@ -223,8 +250,8 @@ struct sy_stmt {
     bool with_hold;             /* DECLARE ... WITH HOLD */
     bool explain_analyze;
     bool explain_route;         /* EXPLAIN (ROUTE): the router answers */
-    struct sy_stmt *inner;      /* PREPARE, EXPLAIN, DECLARE, COPY (query) TO, CREATE TABLE AS: the statement inside */
-    uint32_t inner_text_from, inner_text_to;
+    struct sy_stmt *inner;      /* PREPARE, EXPLAIN, DECLARE, COPY (query) TO, CREATE TABLE AS, CREATE VIEW: the statement inside */
+    uint32_t inner_text_from, inner_text_to; /* both 0: unknown (CREATE TABLE AS, CREATE VIEW) */
     struct sy_copy_facts copy;
     /* DDL: what kind of object, for messages and for deciding where it goes ("table", "index", "view", ...). */
     struct sy_slice object_kind;

@@ -36,7 +36,8 @@ struct sy_plan {
     struct sy_shard_set shards;
     uint32_t shard;           /* SINGLE */
     bool writes;
-    bool maps_nowhere;        /* read of a key without a shard: one shard answers, with no rows */
+    bool maps_nowhere;        /* no row can match (a key without a shard, a contradiction): one shard answers that */
+    bool uses_temporary;      /* names a temporary object: only the client's own server has it */
     struct sy_err refusal;    /* REFUSED; for writes to keys without a shard too (23514) */
 };
 
@@ -68,7 +69,9 @@ struct sy_plan_context {
 
 struct sy_route; /* one per statement of the text */
 
-/* Ownership: *ret_route must be freed with sy_route_free(). Never fails for what is merely unsupported: the route
+/* The statement, the map, the schema and the database are borrowed for the life of the route: a route lives and dies
+ * with its template and the topology epoch. search_path and temporary are read only during the call.
+ * Ownership: *ret_route must be freed with sy_route_free(). Never fails for what is merely unsupported: the route
  * then evaluates to REFUSED. Errors: SY_E_NO_MEMORY. */
 SY_MUST_CHECK enum sy_status sy_route_prepare(const struct sy_stmt *stmt, const struct sy_plan_context *context,
                                               struct sy_route **ret_route, struct sy_err *err);
@@ -83,6 +86,10 @@ SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route, const s
 bool sy_route_read_only(const struct sy_route *route);   /* proven: may run on a replica */
 bool sy_route_needs_values(const struct sy_route *route); /* the shard depends on literals or parameters */
 bool sy_route_pins(const struct sy_route *route, const char **ret_why); /* keeps the client on its server */
+
+struct sy_copy_split_options;
+/* For a route whose plan is SPLIT: what router/plan/copy_split.h needs, but for key_context. */
+void sy_route_copy_options(const struct sy_route *route, struct sy_copy_split_options *ret_options);
 
 /* Why, in words, one step a line: for EXPLAIN (ROUTE) and `switchyard explain`. */
 void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, struct sy_buf *out);

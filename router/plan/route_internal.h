@@ -1,0 +1,136 @@
+/*
+ * A route: what is known of a template's statement before its values are. Made by route.c and its helpers, read by
+ * eval.c and explain.c. Private to plan.
+ */
+#ifndef SY_ROUTER_PLAN_ROUTE_INTERNAL_H
+#define SY_ROUTER_PLAN_ROUTE_INTERNAL_H
+
+#include "router/plan/plan.h"
+#include "router/plan/value.h"
+
+enum use_kind {
+    USE_SHARDED,
+    USE_REFERENCE,
+    USE_LOCAL,     /* on `shard` */
+    USE_CATALOG,   /* system catalogs, sequences: answered by shard 0, always the same */
+    USE_TEMPORARY, /* on the client's own server */
+    USE_MISSING,   /* the schema is known and has no such relation */
+    USE_UNPLACED,  /* exists or will exist, but no declaration and no default says where */
+};
+
+/* One occurrence of a table, resolved; the same index as in stmt->tables. */
+struct use {
+    enum use_kind kind;
+    uint32_t shard;
+    const struct sy_map_table *table;            /* declared; NULL else */
+    const struct sy_schema_relation *relation;   /* NULL: not known */
+    bool is_view_on_sharded, is_view_on_reference;
+    bool is_monitoring;                          /* its contents differ on a standby */
+};
+
+/* Whatever confines table use `from` confines `to`. */
+struct edge {
+    int32_t from, to;
+};
+
+/* The key columns of an INSERT into a sharded table. */
+struct insert_rows {
+    const struct sy_insert *insert;
+    int32_t use;
+    int32_t key_column, hash_column; /* position in a row; -1: none */
+    struct sy_value_target key_target, hash_target;
+};
+
+/* An assignment to a key column. */
+struct key_assignment {
+    int32_t use;
+    bool is_hash_key;
+    const struct sy_assignment *assignment;
+};
+
+struct sy_route {
+    struct sy_arena arena;
+    const struct sy_stmt *outer;  /* the statement */
+    const struct sy_stmt *stmt;   /* the one that decides: the inner of EXPLAIN, DECLARE, COPY (query) */
+    const struct sy_shardmap *map;
+    const struct sy_schema *schema;
+    const struct sy_config_database *database;
+    bool sharded;                 /* more than one shard */
+
+    struct use *uses;             /* stmt->table_count */
+    struct edge *edges;
+    uint32_t edge_count;
+    struct insert_rows *inserts;
+    uint32_t insert_count;
+    struct key_assignment *key_assignments;
+    uint32_t key_assignment_count;
+    uint32_t keyspace;            /* the only one involved; UINT32_MAX: none or several */
+
+    bool read_only, writes, uses_temporary, uses_fixed_shard;
+    const char *pins;             /* why the client must stay on its server; NULL: it need not */
+    bool needs_values;
+    bool is_fixed;                /* `plan` is the answer, whatever the values */
+    bool hint_cannot_help;        /* REFUSED whatever a hint says */
+    struct sy_plan plan;
+
+    /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
+    const char *combine;
+    int32_t root;                 /* the table use whose shards are asked then */
+
+    /* COPY FROM. */
+    int32_t copy_key, copy_hash_key;
+    uint32_t copy_columns;
+
+    /* One table, `key = value` and nothing else to look at: the hot path. */
+    const struct sy_value *fast_value;
+    struct sy_value_target fast_target;
+};
+
+/* Everything that preparing needs. */
+struct prepare {
+    struct sy_route *route;
+    const struct sy_plan_context *context;
+    struct sy_err *err;
+};
+
+/* resolve.c */
+void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates, struct use *ret_use);
+bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema, struct sy_slice name);
+/* A key column of a use by this name. */
+bool sy_use_is_key(const struct use *use, struct sy_slice column);
+bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);
+
+/* function_rules.c */
+/* False: refused; the plan says why. Sets uses_fixed_shard and the functions' part of read_only. */
+bool sy_route_check_functions(struct prepare *p);
+/* Functions whose value may differ between shards or calls: NULL when there are none. */
+const char *sy_route_shard_dependent_function(const struct sy_route *route);
+bool sy_route_all_immutable(const struct sy_route *route);
+bool sy_route_is_monitoring(struct sy_slice name);
+
+/* route_ddl.c: statements that define or maintain. */
+void sy_route_prepare_ddl(struct prepare *p);
+
+/* route_write.c */
+/* Inserts, key assignments, triggers, MERGE on sharded tables; reference-table writes. False: refused. */
+bool sy_route_check_writes(struct prepare *p);
+bool sy_route_prepare_copy_from(struct prepare *p);
+/* Column `name`'s position in a row of a COPY or INSERT with this list; -1: not in it. `sure` false: unknown. */
+int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns, int32_t count,
+                                 struct sy_slice name, bool *ret_sure);
+struct sy_value_target sy_route_stored_target(const struct use *use, enum sy_key_type type,
+                                              struct sy_slice column);
+
+/* route_spread.c: may the rows of several shards be appended? Sets combine and root. */
+void sy_route_check_spread(struct sy_route *route);
+
+/* plan_make.c: shapes of plans. */
+void sy_plan_set_single(struct sy_plan *plan, uint32_t shard);
+void sy_plan_set_several(struct sy_plan *plan, enum sy_plan_kind kind, struct sy_shard_set shards);
+/* The refusal's message follows; add a hint with sy_err_hint(&plan->refusal, ...). */
+void sy_plan_refuse(struct sy_plan *plan, enum sy_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Adds how to name the key of a sharded table or a shard. */
+void sy_plan_hint_key(struct sy_plan *plan, const struct sy_route *route);
+
+#endif
