@@ -49,7 +49,7 @@ void *sy_arena_alloc(struct sy_arena *arena, size_t bytes)
         return NULL;
     size_t need = (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
     struct sy_arena_block *block = arena->blocks;
-    if (block == NULL || block->bytes - block->used < need) {
+    if (block == NULL || ARENA_EACH_ALONE || block->bytes - block->used < need) {
         block = add_block(arena, ARENA_EACH_ALONE ? bytes : need);
         if (block == NULL)
             return NULL;

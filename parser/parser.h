@@ -21,7 +21,7 @@ enum sy_literal_kind {
     SY_LITERAL_INTEGER, /* digits that fit int8 */
     SY_LITERAL_NUMBER,  /* other numeric: 1.5, 1e3, beyond int8 */
     SY_LITERAL_STRING,  /* '...' : quotes included in text */
-    SY_LITERAL_ESCAPE_STRING, /* E'...' (or '...' with standard_conforming_strings off) */
+    SY_LITERAL_ESCAPE_STRING, /* E'...', U&'...' (or '...' with standard_conforming_strings off) */
     SY_LITERAL_DOLLAR_STRING, /* $tag$...$tag$ */
     SY_LITERAL_BIT,     /* B'..' X'..' */
 };
@@ -35,6 +35,7 @@ struct sy_literal {
 struct sy_scan {
     const struct sy_literal *literals;
     uint32_t literal_count;
+    uint32_t body_from; /* first byte behind leading blanks and comments */
     struct sy_hints hints;
 };
 
@@ -54,7 +55,8 @@ struct sy_template {
     void *plan;
     uint64_t plan_epoch;
     void (*plan_free)(void *plan);
-    struct sy_slice text; /* the template text ("SELECT a FROM t WHERE b = ?1"), loggable: no literal in it */
+    /* The template text ("SELECT a FROM t WHERE b = ?1"), loggable: no literal in it. Empty when not cacheable. */
+    struct sy_slice text;
 };
 
 struct sy_parser;
@@ -77,6 +79,17 @@ SY_MUST_CHECK enum sy_status sy_parser_parse(struct sy_parser *parser, struct sy
                                              struct sy_template **ret_template,
                                              struct sy_scan *ret_scan, struct sy_err *err);
 void sy_template_unref(struct sy_parser *parser, struct sy_template *template_);
+static inline void sy_template_ref(struct sy_template *template_)
+{
+    template_->refs++;
+}
+
+/*
+ * A byte position of the facts (text_from, text_to, inner_text_from ...), which counts in the first text of the
+ * template, as a position in the text that `scan` describes.
+ */
+uint32_t sy_template_position(const struct sy_template *template_, const struct sy_scan *scan,
+                              uint32_t position);
 
 struct sy_parser_stats {
     uint64_t hits, misses, evictions, uncached;
@@ -93,7 +106,7 @@ SY_MUST_CHECK enum sy_status sy_literal_decode(struct sy_slice text, const struc
                                                struct sy_arena *arena, struct sy_slice *ret_value,
                                                struct sy_err *err);
 
-/* Facts without the cache, for tests and tools. */
+/* Facts without the cache, for tests and tools. `literals`: all of the text's, as scanned. */
 SY_MUST_CHECK enum sy_status sy_parse_facts(struct sy_slice text,
                                             const struct sy_literal *literals, uint32_t literal_count,
                                             struct sy_arena *arena, const struct sy_facts **ret_facts,

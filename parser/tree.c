@@ -14,6 +14,8 @@
 #include "parser/tree.h"
 
 PgQueryProtobuf pg_query_nodes_to_protobuf(const void *obj);
+/* The lexer's setting, per thread. */
+extern __thread bool standard_conforming_strings;
 
 /* The library reports no SQLSTATE, so the messages that are not syntax errors (42601) are told by
  * their start. */
@@ -72,7 +74,8 @@ static const char *terminated(struct sy_slice text, char **ret_owned)
     return copy;
 }
 
-enum sy_status sy_tree_parse(struct sy_slice text, struct sy_tree *ret_tree, struct sy_err *err)
+enum sy_status sy_tree_parse(struct sy_slice text, bool conforming_strings,
+                             struct sy_tree *ret_tree, struct sy_err *err)
 {
     if (text.bytes > 0 && memchr(text.data, '\0', text.bytes) != NULL) {
         sy_err_set(err, SY_E_SYNTAX, "invalid byte sequence for encoding \"UTF8\": 0x00");
@@ -85,7 +88,9 @@ enum sy_status sy_tree_parse(struct sy_slice text, struct sy_tree *ret_tree, str
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory while parsing");
     enum sy_status status = SY_OK;
     MemoryContext context = pg_query_enter_memory_context();
+    standard_conforming_strings = conforming_strings;
     PgQueryInternalParsetreeAndError parsed = pg_query_raw_parse(input);
+    standard_conforming_strings = true;
     free(owned);
     free(parsed.stderr_buffer);
     if (parsed.error != NULL) {
@@ -109,7 +114,7 @@ enum sy_status sy_tree_pack(struct sy_slice text, uint8_t **ret_data, size_t *re
                             struct sy_err *err)
 {
     struct sy_tree tree = {0};
-    enum sy_status status = sy_tree_parse(text, &tree, err);
+    enum sy_status status = sy_tree_parse(text, true, &tree, err);
     if (status != SY_OK)
         return status;
     if (!sy_tree_within_depth((const Node *)tree.stmts, SY_LIMIT_PARSE_DEPTH)) {

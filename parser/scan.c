@@ -1,0 +1,492 @@
+/*
+ * The template scanner; see scan.h. Byte classes in a table, one switch per token, no look at
+ * keywords: where a literal starts and ends depends on nothing else. Pure, apart from its buffers.
+ *
+ * Source: PostgreSQL 15, src/backend/parser/scan.l describes the tokens (manual section 4.1).
+ */
+#include "parser/scan.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/limits.h"
+
+enum byte_class {
+    CLASS_OTHER, /* operators, punctuation */
+    CLASS_BLANK,
+    CLASS_LETTER, /* starts an identifier */
+    CLASS_DIGIT,
+    CLASS_DOT,
+    CLASS_QUOTE,
+    CLASS_DOUBLE_QUOTE,
+    CLASS_DOLLAR,
+    CLASS_DASH,
+    CLASS_SLASH,
+};
+
+/* Ranges in initialisers are an extension of gcc and clang. */
+__extension__ static const uint8_t classes[256] = {
+    [' '] = CLASS_BLANK,          ['\t'] = CLASS_BLANK,
+    ['\n'] = CLASS_BLANK,         ['\r'] = CLASS_BLANK,
+    ['\f'] = CLASS_BLANK,         ['.'] = CLASS_DOT,
+    ['\''] = CLASS_QUOTE,         ['"'] = CLASS_DOUBLE_QUOTE,
+    ['$'] = CLASS_DOLLAR,         ['-'] = CLASS_DASH,
+    ['/'] = CLASS_SLASH,          ['_'] = CLASS_LETTER,
+    ['0' ... '9'] = CLASS_DIGIT,  ['a' ... 'z'] = CLASS_LETTER,
+    ['A' ... 'Z'] = CLASS_LETTER, [0x80 ... 0xff] = CLASS_LETTER,
+};
+
+static inline enum byte_class class_of(struct sy_slice text, uint32_t at)
+{
+    return (enum byte_class)classes[(uint8_t)text.data[at]];
+}
+
+static inline bool is_at(struct sy_slice text, size_t at, char c)
+{
+    return at < text.bytes && text.data[at] == c;
+}
+
+static bool is_newline(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+/* ---- blanks and comments ---- */
+
+static uint32_t line_comment_end(struct sy_slice text, uint32_t at)
+{
+    while (at < text.bytes && !is_newline(text.data[at]))
+        at++;
+    return at;
+}
+
+/* Block comments nest. An open one goes to the end. */
+static uint32_t block_comment_end(struct sy_slice text, uint32_t at)
+{
+    uint32_t depth = 1;
+    at += 2;
+    while (at < text.bytes && depth > 0) {
+        if (text.data[at] == '/' && is_at(text, (size_t)at + 1, '*')) {
+            depth++;
+            at += 2;
+        } else if (text.data[at] == '*' && is_at(text, (size_t)at + 1, '/')) {
+            depth--;
+            at += 2;
+        } else {
+            at++;
+        }
+    }
+    return at;
+}
+
+uint32_t sy_scan_skip_blank(struct sy_slice text, uint32_t at)
+{
+    while (at < text.bytes) {
+        if (class_of(text, at) == CLASS_BLANK)
+            at++;
+        else if (text.data[at] == '-' && is_at(text, (size_t)at + 1, '-'))
+            at = line_comment_end(text, at);
+        else if (text.data[at] == '/' && is_at(text, (size_t)at + 1, '*'))
+            at = block_comment_end(text, at);
+        else
+            break;
+    }
+    return at;
+}
+
+/* ---- quoted things ---- */
+
+/*
+ * 'a' and 'b' with a line break between them are one string; so they are with line comments in
+ * between. Gives the place behind the opening quote of the next part, 0 when there is none.
+ */
+static uint32_t continuation(struct sy_slice text, uint32_t at)
+{
+    bool broken = false;
+    while (at < text.bytes) {
+        if (class_of(text, at) == CLASS_BLANK) {
+            broken = broken || is_newline(text.data[at]);
+            at++;
+        } else if (text.data[at] == '-' && is_at(text, (size_t)at + 1, '-')) {
+            at = line_comment_end(text, at);
+        } else {
+            break;
+        }
+    }
+    return broken && is_at(text, at, '\'') ? at + 1 : 0;
+}
+
+/* From behind the opening quote to behind the last closing one. */
+static uint32_t string_end(struct sy_slice text, uint32_t at, bool escapes)
+{
+    while (at < text.bytes) {
+        char c = text.data[at++];
+        if (c == '\\' && escapes) {
+            at += at < text.bytes;
+            continue;
+        }
+        if (c != '\'')
+            continue;
+        if (is_at(text, at, '\'')) {
+            at++;
+            continue;
+        }
+        uint32_t next = continuation(text, at);
+        if (next == 0)
+            return at;
+        at = next;
+    }
+    return at;
+}
+
+static uint32_t quoted_identifier_end(struct sy_slice text, uint32_t at)
+{
+    for (at++; at < text.bytes; at++) {
+        if (text.data[at] != '"')
+            continue;
+        if (!is_at(text, (size_t)at + 1, '"'))
+            return at + 1;
+        at++;
+    }
+    return (uint32_t)text.bytes;
+}
+
+/* The length of $tag$ at `at`, 0 when no dollar quote starts there. */
+static uint32_t dollar_tag_bytes(struct sy_slice text, uint32_t at)
+{
+    uint32_t end = at + 1;
+    if (end < text.bytes && class_of(text, end) == CLASS_LETTER)
+        while (end < text.bytes &&
+               (class_of(text, end) == CLASS_LETTER || class_of(text, end) == CLASS_DIGIT))
+            end++;
+    return is_at(text, end, '$') ? end + 1 - at : 0;
+}
+
+static uint32_t dollar_string_end(struct sy_slice text, uint32_t at, uint32_t tag_bytes)
+{
+    uint32_t body = at + tag_bytes;
+    const char *close = memmem(text.data + body, text.bytes - body, text.data + at, tag_bytes);
+    if (close == NULL)
+        return (uint32_t)text.bytes;
+    return (uint32_t)(close - text.data) + tag_bytes;
+}
+
+/* ---- numbers and identifiers ---- */
+
+static uint32_t digits_end(struct sy_slice text, uint32_t at)
+{
+    while (at < text.bytes && class_of(text, at) == CLASS_DIGIT)
+        at++;
+    return at;
+}
+
+static uint32_t number_end(struct sy_slice text, uint32_t at, bool *ret_integer)
+{
+    uint32_t end = digits_end(text, at);
+    *ret_integer = true;
+    /* 1..10 is a range of integers */
+    if (is_at(text, end, '.') && !is_at(text, (size_t)end + 1, '.')) {
+        *ret_integer = false;
+        end = digits_end(text, end + 1);
+    }
+    if (end < text.bytes && (text.data[end] | 0x20) == 'e') {
+        uint32_t power = end + 1;
+        if (is_at(text, power, '+') || is_at(text, power, '-'))
+            power++;
+        if (power < text.bytes && class_of(text, power) == CLASS_DIGIT) {
+            *ret_integer = false;
+            end = digits_end(text, power);
+        }
+    }
+    return end;
+}
+
+static bool fits_int8(const char *digits, uint32_t count)
+{
+    while (count > 1 && *digits == '0') {
+        digits++;
+        count--;
+    }
+    return count < 19 || (count == 19 && memcmp(digits, "9223372036854775807", 19) <= 0);
+}
+
+static uint32_t identifier_end(struct sy_slice text, uint32_t at)
+{
+    while (at < text.bytes) {
+        enum byte_class class = class_of(text, at);
+        if (class != CLASS_LETTER && class != CLASS_DIGIT && class != CLASS_DOLLAR)
+            break;
+        at++;
+    }
+    return at;
+}
+
+/* ---- tokens ---- */
+
+/* A letter that may be the prefix of a string; *ret_kind is set and the end given, or 0 for an
+ * identifier. */
+static uint32_t prefixed_string_end(struct sy_slice text, uint32_t at,
+                                    enum sy_literal_kind *ret_kind)
+{
+    char lower = (char)(text.data[at] | 0x20);
+    if (is_at(text, (size_t)at + 1, '\'')) {
+        if (lower == 'e') {
+            *ret_kind = SY_LITERAL_ESCAPE_STRING;
+            return string_end(text, at + 2, true);
+        }
+        if (lower == 'b' || lower == 'x') {
+            *ret_kind = SY_LITERAL_BIT;
+            return string_end(text, at + 2, false);
+        }
+    }
+    if (lower == 'u' && is_at(text, (size_t)at + 1, '&') && is_at(text, (size_t)at + 2, '\'')) {
+        *ret_kind = SY_LITERAL_ESCAPE_STRING;
+        return string_end(text, at + 3, false);
+    }
+    return 0;
+}
+
+struct token {
+    uint32_t end;
+    bool is_literal;
+    enum sy_literal_kind kind;
+};
+
+static struct token number(struct sy_slice text, uint32_t at)
+{
+    struct token token = {.is_literal = true, .kind = SY_LITERAL_NUMBER};
+    bool integer = false;
+    token.end = number_end(text, at, &integer);
+    if (integer && fits_int8(text.data + at, token.end - at))
+        token.kind = SY_LITERAL_INTEGER;
+    return token;
+}
+
+static struct token dollar(struct sy_slice text, uint32_t at)
+{
+    struct token token = {.end = at + 1, .kind = SY_LITERAL_DOLLAR_STRING};
+    if ((size_t)at + 1 < text.bytes && class_of(text, at + 1) == CLASS_DIGIT) {
+        token.end = digits_end(text, at + 1);
+        return token;
+    }
+    uint32_t tag_bytes = dollar_tag_bytes(text, at);
+    if (tag_bytes > 0) {
+        token.is_literal = true;
+        token.end = dollar_string_end(text, at, tag_bytes);
+    }
+    return token;
+}
+
+/* The token at `at`, which is no blank. Comments are not tokens. */
+static inline struct token token_at(struct sy_slice text, uint32_t at, bool conforming)
+{
+    struct token token = {.end = at + 1};
+    switch (class_of(text, at)) {
+    case CLASS_LETTER:
+        token.end = prefixed_string_end(text, at, &token.kind);
+        token.is_literal = token.end != 0;
+        if (token.end == 0)
+            token.end = identifier_end(text, at + 1);
+        break;
+    case CLASS_DIGIT:
+        return number(text, at);
+    case CLASS_DOT:
+        if (is_at(text, (size_t)at + 1, '.'))
+            token.end = at + 2;
+        else if ((size_t)at + 1 < text.bytes && class_of(text, at + 1) == CLASS_DIGIT)
+            return number(text, at);
+        break;
+    case CLASS_QUOTE:
+        token.is_literal = true;
+        token.kind = conforming ? SY_LITERAL_STRING : SY_LITERAL_ESCAPE_STRING;
+        token.end = string_end(text, at + 1, !conforming);
+        break;
+    case CLASS_DOUBLE_QUOTE:
+        token.end = quoted_identifier_end(text, at);
+        break;
+    case CLASS_DOLLAR:
+        return dollar(text, at);
+    case CLASS_OTHER:
+    case CLASS_BLANK:
+    case CLASS_DASH:
+    case CLASS_SLASH:
+        break;
+    }
+    return token;
+}
+
+uint32_t sy_scan_token_end(struct sy_slice text, uint32_t at, bool standard_conforming_strings)
+{
+    return token_at(text, at, standard_conforming_strings).end;
+}
+
+/* ---- the template ---- */
+
+static bool add_literal(struct sy_scanner *s, uint32_t from, const struct token *token)
+{
+    if (s->literal_count == s->literal_capacity) {
+        uint32_t capacity = s->literal_capacity == 0 ? 64 : s->literal_capacity * 2;
+        struct sy_literal *grown = realloc(s->literals, (size_t)capacity * sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        s->literals = grown;
+        s->literal_capacity = capacity;
+    }
+    s->literals[s->literal_count++] =
+        (struct sy_literal){.kind = token->kind, .from = from, .to = token->end};
+    if (s->literal_count > SY_LIMIT_TEMPLATE_LITERALS)
+        s->bypass = true;
+    return true;
+}
+
+static void add_template(struct sy_scanner *s, const char *text, uint32_t bytes)
+{
+    memcpy(s->template_text + s->template_bytes, text, bytes);
+    s->template_bytes += bytes;
+}
+
+/* Room for the longest template: a one-byte literal becomes two bytes. */
+static bool reserve(struct sy_scanner *s, size_t text_bytes)
+{
+    size_t need = 2 * text_bytes + 2;
+    if (need <= s->template_capacity)
+        return true;
+    if (need < 4096)
+        need = 4096;
+    char *grown = realloc(s->template_text, need);
+    if (grown == NULL)
+        return false;
+    s->template_text = grown;
+    s->template_capacity = (uint32_t)need;
+    return true;
+}
+
+bool sy_scan_text(struct sy_scanner *s, struct sy_slice text, bool standard_conforming_strings)
+{
+    s->literal_count = s->template_bytes = 0;
+    s->bypass = text.bytes > SY_LIMIT_TEMPLATE_BYTES;
+    if (!s->bypass && !reserve(s, text.bytes))
+        return false;
+    uint32_t at = sy_scan_skip_blank(text, 0);
+    uint32_t copied = at; /* where the text not yet in the template starts */
+    s->body_from = s->body_to = at;
+    while (at < text.bytes) {
+        enum byte_class class = class_of(text, at);
+        if (class == CLASS_BLANK) {
+            at++;
+            continue;
+        }
+        if ((class == CLASS_DASH || class == CLASS_SLASH) && sy_scan_skip_blank(text, at) != at) {
+            at = sy_scan_skip_blank(text, at);
+            continue;
+        }
+        struct token token = token_at(text, at, standard_conforming_strings);
+        if (token.is_literal) {
+            if (!add_literal(s, at, &token))
+                return false;
+            if (!s->bypass) {
+                const char mark[2] = {SY_SCAN_MARK, (char)('0' + (int)token.kind)};
+                add_template(s, text.data + copied, at - copied);
+                add_template(s, mark, sizeof(mark));
+            }
+            copied = token.end;
+        }
+        at = s->body_to = token.end;
+    }
+    if (!s->bypass && s->body_to > copied)
+        add_template(s, text.data + copied, s->body_to - copied);
+    return true;
+}
+
+void sy_scanner_release(struct sy_scanner *scanner)
+{
+    free(scanner->literals);
+    free(scanner->template_text);
+    *scanner = (struct sy_scanner){0};
+}
+
+/* ---- hints ---- */
+
+static bool starts_with(struct sy_slice text, const char *word)
+{
+    size_t bytes = strlen(word);
+    return text.bytes >= bytes && strncasecmp(text.data, word, bytes) == 0;
+}
+
+static struct sy_slice trimmed(struct sy_slice text)
+{
+    while (text.bytes > 0 && (classes[(uint8_t)text.data[0]] == CLASS_BLANK || *text.data == ','))
+        text = (struct sy_slice){text.data + 1, text.bytes - 1};
+    return text;
+}
+
+static struct sy_slice cut(struct sy_slice text, size_t bytes)
+{
+    return (struct sy_slice){text.data + bytes, text.bytes - bytes};
+}
+
+/* The value at the start of *text, plain up to a blank or comma, or in single quotes; moves *text
+ * behind it. */
+static struct sy_slice hint_value(struct sy_slice *text)
+{
+    struct sy_slice value = *text;
+    if (text->bytes > 0 && text->data[0] == '\'') {
+        const char *close = memchr(text->data + 1, '\'', text->bytes - 1);
+        value.data = text->data + 1;
+        value.bytes = close != NULL ? (size_t)(close - value.data) : text->bytes - 1;
+        *text = cut(*text, value.bytes + (close != NULL ? 2 : 1));
+        return value;
+    }
+    value.bytes = 0;
+    while (value.bytes < text->bytes && text->data[value.bytes] != ',' &&
+           classes[(uint8_t)text->data[value.bytes]] != CLASS_BLANK)
+        value.bytes++;
+    *text = cut(*text, value.bytes);
+    return value;
+}
+
+static void comment_hints(struct sy_slice text, struct sy_hints *hints)
+{
+    text = trimmed(text);
+    if (!starts_with(text, "switchyard:"))
+        return;
+    text = trimmed(cut(text, strlen("switchyard:")));
+    while (text.bytes > 0) {
+        if (starts_with(text, "shard=")) {
+            text = cut(text, strlen("shard="));
+            hints->shard = hint_value(&text);
+        } else if (starts_with(text, "key=")) {
+            text = cut(text, strlen("key="));
+            hints->key = hint_value(&text);
+        } else if (starts_with(text, "role=")) {
+            text = cut(text, strlen("role="));
+            struct sy_slice role = hint_value(&text);
+            if (sy_slice_eq(role, SY_SLICE("primary")))
+                hints->role = SY_HINT_ROLE_PRIMARY;
+            else if (sy_slice_eq(role, SY_SLICE("replica")))
+                hints->role = SY_HINT_ROLE_REPLICA;
+        } else {
+            (void)hint_value(&text);
+        }
+        text = trimmed(text);
+    }
+}
+
+void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints)
+{
+    *ret_hints = (struct sy_hints){0};
+    uint32_t at = 0;
+    while (at < text.bytes) {
+        if (class_of(text, at) == CLASS_BLANK) {
+            at++;
+            continue;
+        }
+        if (text.data[at] != '/' || !is_at(text, (size_t)at + 1, '*'))
+            return;
+        uint32_t end = block_comment_end(text, at);
+        if (end - at < 4)
+            return;
+        comment_hints((struct sy_slice){text.data + at + 2, end - at - 4}, ret_hints);
+        at = end;
+    }
+}

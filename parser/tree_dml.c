@@ -1,0 +1,214 @@
+/* INSERT, UPDATE, DELETE and MERGE as scopes. */
+#include "parser/tree_internal.h"
+
+static void returning(struct sy_facts_builder *b, const List *list, int32_t scope)
+{
+    sy_build_walk(b, (const Node *)list, scope);
+    if (scope == 0 && list != NULL)
+        b->stmt->has_returning = true;
+}
+
+/* The value of one item of SET: (a, b) = (1, 2) is split; (a, b) = (SELECT ...) is opaque. */
+static const Node *assigned(const ResTarget *target)
+{
+    if (target->val == NULL || !IsA(target->val, MultiAssignRef))
+        return target->val;
+    const MultiAssignRef *ref = (const MultiAssignRef *)target->val;
+    if (ref->source == NULL || !IsA(ref->source, RowExpr))
+        return NULL;
+    const List *args = ((const RowExpr *)ref->source)->args;
+    return args != NULL && args->length == ref->ncolumns ? args->elements[ref->colno - 1].ptr_value
+                                                         : NULL;
+}
+
+static void assign(struct sy_facts_builder *b, const char *column, const Node *node, int32_t scope)
+{
+    struct sy_assignment item = {
+        .column = sy_build_name(b, column),
+        .value = sy_build_value(b, node),
+        .scope = scope,
+    };
+    *(struct sy_assignment *)sy_build_push(b, &b->assignments) = item;
+}
+
+static void assignments(struct sy_facts_builder *b, const List *targets, int32_t scope)
+{
+    for (int i = 0; targets != NULL && i < targets->length; i++) {
+        const ResTarget *target = targets->elements[i].ptr_value;
+        const Node *value = target->indirection == NULL ? assigned(target) : NULL;
+        assign(b, target->name, value, scope);
+        /* A row that several targets share is walked with its first. */
+        const Node *node = target->val;
+        if (node != NULL && IsA(node, MultiAssignRef) && ((const MultiAssignRef *)node)->colno > 1)
+            node = NULL;
+        sy_build_walk(b, (const Node *)target->indirection, scope);
+        sy_build_walk(b, node, scope);
+    }
+}
+
+/* ---- INSERT ---- */
+
+static int32_t insert_columns(struct sy_facts_builder *b, const List *cols)
+{
+    int32_t first = b->columns.count;
+    for (int i = 0; cols != NULL && i < cols->length; i++) {
+        const ResTarget *target = cols->elements[i].ptr_value;
+        *(struct sy_slice *)sy_build_push(b, &b->columns) = sy_build_name(b, target->name);
+    }
+    return first;
+}
+
+static bool is_plain_values(const SelectStmt *select)
+{
+    return select->valuesLists != NULL && select->sortClause == NULL &&
+           select->limitCount == NULL && select->limitOffset == NULL &&
+           select->lockingClause == NULL && select->withClause == NULL && select->op == SETOP_NONE;
+}
+
+static void uneven_rows(struct sy_facts_builder *b)
+{
+    if (b->context->status == SY_OK)
+        b->context->status =
+            sy_err_set(b->context->err, SY_E_SYNTAX, "VALUES lists must all be the same length");
+}
+
+static void values_rows(struct sy_facts_builder *b, const List *rows, struct sy_insert *insert)
+{
+    insert->row_first_value = b->values.count;
+    insert->row_count = rows->length;
+    insert->row_width = ((const List *)rows->elements[0].ptr_value)->length;
+    for (int r = 0; r < rows->length; r++) {
+        const List *row = rows->elements[r].ptr_value;
+        if (row->length != insert->row_width) {
+            uneven_rows(b);
+            return;
+        }
+        for (int c = 0; c < row->length; c++) {
+            struct sy_value value = sy_build_value(b, row->elements[c].ptr_value);
+            *(struct sy_value *)sy_build_push(b, &b->values) = value;
+        }
+    }
+}
+
+static void on_conflict(struct sy_facts_builder *b, const OnConflictClause *clause, int32_t scope)
+{
+    if (clause == NULL)
+        return;
+    sy_build_walk(b, (const Node *)clause->infer, scope);
+    assignments(b, clause->targetList, scope);
+    sy_build_walk(b, clause->whereClause, scope);
+}
+
+static void insert_source(struct sy_facts_builder *b, const Node *source, struct sy_insert *insert)
+{
+    if (source == NULL) {
+        insert->default_values = true;
+        return;
+    }
+    if (!IsA(source, SelectStmt) || !is_plain_values((const SelectStmt *)source)) {
+        insert->from_select = true;
+        sy_build_query(b, source, insert->scope);
+        return;
+    }
+    const List *rows = ((const SelectStmt *)source)->valuesLists;
+    values_rows(b, rows, insert);
+    sy_build_walk(b, (const Node *)rows, insert->scope);
+}
+
+void sy_build_insert(struct sy_facts_builder *b, const InsertStmt *stmt, int32_t scope)
+{
+    struct sy_insert insert = {.scope = scope};
+    struct sy_cte_frame frame;
+    insert.first_column = insert_columns(b, stmt->cols);
+    insert.column_count = b->columns.count - insert.first_column;
+    insert.has_on_conflict = stmt->onConflictClause != NULL;
+    for (int i = 0; stmt->cols != NULL && i < stmt->cols->length; i++)
+        sy_build_walk(b, stmt->cols->elements[i].ptr_value, scope);
+    sy_build_with(b, stmt->withClause, scope, &frame);
+    insert.table = sy_build_target(b, stmt->relation, scope, false);
+    insert_source(b, stmt->selectStmt, &insert);
+    on_conflict(b, stmt->onConflictClause, scope);
+    returning(b, stmt->returningList, scope);
+    *(struct sy_insert *)sy_build_push(b, &b->inserts) = insert;
+    b->ctes = frame.outer;
+    if (scope != 0)
+        return;
+    struct sy_stmt *s = b->stmt;
+    s->column_count = insert.column_count;
+    s->row_first_value = insert.row_first_value;
+    s->row_count = insert.row_count;
+    s->row_width = insert.row_width;
+    s->insert_from_select = insert.from_select;
+    s->insert_default_values = insert.default_values;
+    s->has_on_conflict = insert.has_on_conflict;
+    s->override_identity = stmt->override != OVERRIDING_NOT_SET;
+}
+
+/* ---- UPDATE, DELETE ---- */
+
+void sy_build_update(struct sy_facts_builder *b, const UpdateStmt *update, int32_t scope)
+{
+    struct sy_cte_frame frame;
+    sy_build_with(b, update->withClause, scope, &frame);
+    int32_t mark = b->stack.count;
+    sy_build_target(b, update->relation, scope, false);
+    sy_build_from_list(b, update->fromClause, scope);
+    sy_build_where(b, update->whereClause, scope);
+    int32_t where = sy_build_conjunction(b, mark, scope);
+    sy_build_scope(b, scope)->where = where;
+    assignments(b, update->targetList, scope);
+    returning(b, update->returningList, scope);
+    b->ctes = frame.outer;
+}
+
+void sy_build_delete(struct sy_facts_builder *b, const DeleteStmt *del, int32_t scope)
+{
+    struct sy_cte_frame frame;
+    sy_build_with(b, del->withClause, scope, &frame);
+    int32_t mark = b->stack.count;
+    sy_build_target(b, del->relation, scope, false);
+    sy_build_from_list(b, del->usingClause, scope);
+    sy_build_where(b, del->whereClause, scope);
+    int32_t where = sy_build_conjunction(b, mark, scope);
+    sy_build_scope(b, scope)->where = where;
+    returning(b, del->returningList, scope);
+    b->ctes = frame.outer;
+}
+
+/* ---- MERGE ---- */
+
+static void merge_action(struct sy_facts_builder *b, const MergeWhenClause *when, int32_t scope)
+{
+    sy_build_walk(b, when->condition, scope);
+    if (when->commandType == CMD_UPDATE)
+        assignments(b, when->targetList, scope);
+    if (when->commandType != CMD_INSERT)
+        return;
+    const List *columns = when->targetList, *values = when->values;
+    for (int i = 0; values != NULL && i < values->length; i++) {
+        const ResTarget *target =
+            columns != NULL && i < columns->length ? columns->elements[i].ptr_value : NULL;
+        assign(b, target != NULL ? target->name : NULL, values->elements[i].ptr_value, scope);
+    }
+    sy_build_walk(b, (const Node *)columns, scope);
+    sy_build_walk(b, (const Node *)values, scope);
+}
+
+/* The source is preserved, the target joined to it: ON restricts the target only. */
+void sy_build_merge(struct sy_facts_builder *b, const MergeStmt *merge, int32_t scope)
+{
+    struct sy_cte_frame frame;
+    sy_build_with(b, merge->withClause, scope, &frame);
+    int32_t mark = b->stack.count;
+    struct sy_cond_place place = {.scope = scope, .conjunct = true, .only_ranges = true};
+    sy_build_target(b, merge->relation, scope, true);
+    place.end_range = b->ranges.count;
+    place.first_range = place.end_range - 1;
+    sy_build_from_item(b, merge->sourceRelation, scope, false);
+    sy_build_clause(b, merge->joinCondition, &place);
+    int32_t where = sy_build_conjunction(b, mark, scope);
+    sy_build_scope(b, scope)->where = where;
+    for (int i = 0; merge->mergeWhenClauses != NULL && i < merge->mergeWhenClauses->length; i++)
+        merge_action(b, merge->mergeWhenClauses->elements[i].ptr_value, scope);
+    b->ctes = frame.outer;
+}

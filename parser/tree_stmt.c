@@ -1,0 +1,232 @@
+/*
+ * One statement of any kind, the statement inside it, and all statements of a text.
+ */
+#include "parser/tree_internal.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include "parser/scan.h"
+
+/* ---- where the inner statement's text starts: nodes have no end, so the tokens are counted ----
+ */
+
+struct cursor {
+    struct sy_slice text; /* cut at the end of the outer statement */
+    uint32_t at, from;    /* behind the token at hand; its start */
+    bool conforming;
+};
+
+static bool next(struct cursor *c)
+{
+    c->from = sy_scan_skip_blank(c->text, c->at);
+    if (c->from >= c->text.bytes)
+        return false;
+    c->at = sy_scan_token_end(c->text, c->from, c->conforming);
+    return true;
+}
+
+static bool is_word(const struct cursor *c, const char *word)
+{
+    size_t bytes = strlen(word);
+    return c->at - c->from == bytes && strncasecmp(c->text.data + c->from, word, bytes) == 0;
+}
+
+/* From an opening parenthesis (the token at hand) to behind its partner. */
+static void skip_parentheses(struct cursor *c)
+{
+    int depth = 1;
+    while (depth > 0 && next(c)) {
+        if (is_word(c, "("))
+            depth++;
+        else if (is_word(c, ")"))
+            depth--;
+    }
+}
+
+static bool find_word(struct cursor *c, const char *word)
+{
+    while (next(c)) {
+        if (is_word(c, "("))
+            skip_parentheses(c);
+        else if (is_word(c, word))
+            return true;
+    }
+    return false;
+}
+
+static uint32_t explained(struct cursor *c, const ExplainStmt *explain)
+{
+    next(c);
+    uint32_t start = c->at;
+    if (explain->options == NULL || !next(c))
+        return sy_scan_skip_blank(c->text, start);
+    if (is_word(c, "(")) {
+        skip_parentheses(c);
+        return sy_scan_skip_blank(c->text, c->at);
+    }
+    while (is_word(c, "analyze") || is_word(c, "analyse") || is_word(c, "verbose")) {
+        start = c->at;
+        if (!next(c))
+            break;
+    }
+    return sy_scan_skip_blank(c->text, start);
+}
+
+static void place_inner(struct sy_facts_builder *b, const Node *node)
+{
+    struct sy_stmt *stmt = b->stmt;
+    struct cursor c = {
+        .text = {b->context->input->text.data, stmt->text_to},
+        .at = stmt->text_from,
+        .conforming = b->context->input->standard_conforming_strings,
+    };
+    stmt->inner_text_to = stmt->text_to;
+    bool found = true;
+    switch ((int)nodeTag(node)) {
+    case T_ExplainStmt:
+        stmt->inner_text_from = explained(&c, (const ExplainStmt *)node);
+        break;
+    case T_PrepareStmt:
+        found = next(&c) && next(&c) && find_word(&c, "as");
+        stmt->inner_text_from = sy_scan_skip_blank(c.text, c.at);
+        break;
+    case T_DeclareCursorStmt:
+        found = next(&c) && next(&c) && find_word(&c, "for");
+        stmt->inner_text_from = sy_scan_skip_blank(c.text, c.at);
+        break;
+    case T_CopyStmt:
+        found = next(&c) && next(&c) && is_word(&c, "(");
+        stmt->inner_text_from = sy_scan_skip_blank(c.text, c.at);
+        skip_parentheses(&c);
+        stmt->inner_text_to = c.from;
+        break;
+    default:
+        found = false;
+        break;
+    }
+    if (!found)
+        stmt->inner_text_from = stmt->inner_text_to = 0;
+}
+
+void sy_build_inner(struct sy_facts_builder *b, const Node *outer, const Node *node)
+{
+    struct sy_stmt *inner = sy_arena_calloc(b->context->arena, 1, sizeof(*inner));
+    if (inner == NULL) {
+        sy_build_no_memory(b->context);
+        return;
+    }
+    place_inner(b, outer);
+    inner->text_from = b->stmt->inner_text_from;
+    inner->text_to = b->stmt->inner_text_to;
+    if (sy_build_enter(b)) {
+        sy_build_statement(b->context, node, inner);
+        sy_build_leave(b);
+    }
+    b->stmt->inner = inner;
+    b->stmt->too_deep = b->stmt->too_deep || inner->too_deep;
+}
+
+/* ---- any statement ---- */
+
+static const char *query_tag(const Node *node)
+{
+    switch ((int)nodeTag(node)) {
+    case T_SelectStmt:
+        return ((const SelectStmt *)node)->intoClause != NULL ? "SELECT INTO" : "SELECT";
+    case T_InsertStmt:
+        return "INSERT";
+    case T_UpdateStmt:
+        return "UPDATE";
+    case T_DeleteStmt:
+        return "DELETE";
+    case T_MergeStmt:
+        return "MERGE";
+    default:
+        return NULL;
+    }
+}
+
+void sy_build_statement(struct sy_facts_context *context, const Node *node, struct sy_stmt *stmt)
+{
+    struct sy_facts_builder b;
+    sy_build_init(&b, context, stmt);
+    stmt->limit.kind = stmt->offset.kind = SY_VALUE_NULL;
+    stmt->tag = query_tag(node);
+    if (stmt->tag != NULL) {
+        sy_build_query(&b, node, SY_NO_INDEX);
+        stmt->kind = sy_build_scope(&b, 0)->kind;
+    } else if (!sy_build_session(&b, node)) {
+        sy_build_ddl(&b, node);
+    }
+    /* What was not looked at may write. */
+    if (stmt->too_deep)
+        stmt->writes = true;
+    sy_build_finish(&b);
+}
+
+static void text_range(const RawStmt *raw, uint32_t body_to, struct sy_stmt *stmt)
+{
+    stmt->text_from = raw->stmt_location > 0 ? (uint32_t)raw->stmt_location : 0;
+    stmt->text_to = raw->stmt_len > 0 ? stmt->text_from + (uint32_t)raw->stmt_len : body_to;
+}
+
+static void all_statements(struct sy_facts_context *context, const List *stmts,
+                           struct sy_facts *facts)
+{
+    int count = stmts != NULL ? stmts->length : 0;
+    facts->stmts = sy_arena_calloc(context->arena, (size_t)count, sizeof(struct sy_stmt));
+    if (facts->stmts == NULL) {
+        sy_build_no_memory(context);
+        return;
+    }
+    facts->stmt_count = count;
+    for (int i = 0; i < count && context->status == SY_OK; i++) {
+        const RawStmt *raw = stmts->elements[i].ptr_value;
+        text_range(raw, context->input->body_to, &facts->stmts[i]);
+        sy_build_statement(context, raw->stmt, &facts->stmts[i]);
+    }
+}
+
+static void pin_literals(struct sy_facts_context *context, struct sy_tree_facts *result)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < context->input->literal_count; i++)
+        count += context->literal_state[i] != SY_LITERAL_LIFTED;
+    uint32_t *pinned = sy_arena_calloc(context->arena, count, sizeof(*pinned));
+    if (pinned == NULL) {
+        sy_build_no_memory(context);
+        return;
+    }
+    count = 0;
+    for (uint32_t i = 0; i < context->input->literal_count; i++)
+        if (context->literal_state[i] != SY_LITERAL_LIFTED)
+            pinned[count++] = i;
+    result->pinned = pinned;
+    result->pinned_count = count;
+}
+
+enum sy_status sy_tree_make_facts(const struct sy_tree_input *input, struct sy_arena *arena,
+                                  struct sy_tree_facts *ret_facts, struct sy_err *err)
+{
+    struct sy_tree tree = {0};
+    enum sy_status status =
+        sy_tree_parse(input->text, input->standard_conforming_strings, &tree, err);
+    if (status != SY_OK)
+        return status;
+    struct sy_facts *facts = sy_arena_calloc(arena, 1, sizeof(*facts));
+    struct sy_facts_context context = {.arena = arena, .input = input, .err = err};
+    struct sy_tree_facts result = {.facts = facts};
+    context.literal_state = calloc((size_t)input->literal_count + 1, 1);
+    if (facts == NULL || context.literal_state == NULL) {
+        sy_build_no_memory(&context);
+    } else {
+        all_statements(&context, tree.stmts, facts);
+        pin_literals(&context, &result);
+    }
+    free(context.literal_state);
+    sy_tree_free(&tree);
+    if (context.status == SY_OK)
+        *ret_facts = result;
+    return context.status;
+}
