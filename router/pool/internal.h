@@ -95,6 +95,7 @@ struct sy_pool {
     _Atomic uint32_t total;        /* connections of this worker, opening ones included */
     _Atomic uint32_t idle;
     _Atomic uint64_t oldest_wait_us; /* since when the first client waits; 0: none */
+    _Atomic uint32_t grants;       /* reservations that another worker has passed on to this pool */
     _Atomic bool nudged;
     struct sy_message nudge;
     bool dead;                     /* freed when the last nudge has arrived */
@@ -128,6 +129,12 @@ static inline struct pool_server *pool_server_of(struct sy_server *server)
     return (struct pool_server *)(void *)server;
 }
 
+/* No message has been received in part. */
+static inline bool pool_at_boundary(const struct pool_server *server)
+{
+    return server->walker.body_left == 0 && server->walker.header_bytes == 0;
+}
+
 /* pool.c */
 void pool_set_server_state(struct pool_server *server, enum pool_server_state state);
 void pool_match_soon(struct sy_pool *pool);
@@ -152,9 +159,14 @@ void pool_take_quiet(struct pool_server *server, struct sy_chunk *chunk, uint32_
 SY_MUST_CHECK enum sy_status pool_shared_join(struct sy_pool *pool, const struct sy_pool_key *key,
                                               struct sy_err *err);
 void pool_shared_leave(struct sy_pool *pool);
-bool pool_shared_reserve(struct pool_shared *shared);
+/* A reservation for one more connection: one that was passed on, or a new one below the limit. */
+bool pool_shared_reserve(struct sy_pool *pool);
 /* Gives a reservation back and wakes who waits for it. */
 void pool_shared_unreserve(struct sy_pool *pool);
+/* Passes a reservation on to the other worker that needs it most. */
+void pool_shared_pass_on(struct sy_pool *pool);
+/* Gives back what was passed on and is not needed any more. */
+void pool_shared_return_grants(struct sy_pool *pool);
 /* Should this pool, about to keep a connection idle (or to lend it to its own waiter), give one up instead? */
 bool pool_shared_should_give(struct sy_pool *pool);
 /* Asks workers that have idle connections for one. */

@@ -111,11 +111,14 @@ static void on_closed(struct sy_link *link, const struct sy_err *why)
     pool->closed++;
     atomic_fetch_sub(&pool->total, 1);
     atomic_fetch_sub_explicit(&pool->shared->node->connections, 1, memory_order_relaxed);
-    if (server->giving)
-        atomic_fetch_sub(&pool->shared->giving, 1);
     if (was == POOL_LOGIN)
         note_failure(pool, why);
-    pool_shared_unreserve(pool);
+    if (server->giving) {
+        atomic_fetch_sub(&pool->shared->giving, 1);
+        pool_shared_pass_on(pool);
+    } else {
+        pool_shared_unreserve(pool);
+    }
     pool_match_soon(pool);
     pool_set_check_soon(pool->set);
     if (server->cancels == 0)
@@ -170,6 +173,8 @@ static enum sy_status open_one(struct sy_pool *pool, struct sy_err *err)
 
 void pool_open_wanted(struct sy_pool *pool)
 {
+    if (pool->waiting <= pool->counts[POOL_LOGIN] || pool->paused || pool->draining)
+        pool_shared_return_grants(pool);
     while (pool->waiting > pool->counts[POOL_LOGIN] && !pool->paused && !pool->draining) {
         uint64_t now_us = sy_loop_now_us(pool->set->loop);
         if (now_us < pool->next_try_us) {
@@ -177,7 +182,7 @@ void pool_open_wanted(struct sy_pool *pool)
                 sy_timer_start(pool->set->loop, &pool->retry_timer, pool->next_try_us - now_us);
             return;
         }
-        if (!pool_shared_reserve(pool->shared)) {
+        if (!pool_shared_reserve(pool)) {
             pool_shared_ask(pool);
             return;
         }

@@ -155,7 +155,7 @@ static struct pool_server *first_idle(const struct sy_pool *pool)
 /* A server that stands inside a message nobody asked for is not lent before the rest has come. */
 static bool can_lend(const struct pool_server *server)
 {
-    return server != NULL && server->walker.type == 0 && server->walker.header_bytes == 0;
+    return server != NULL && pool_at_boundary(server);
 }
 
 static const char *wait_reason(const struct sy_pool *pool)

@@ -131,7 +131,7 @@ void pool_take_quiet(struct pool_server *server, struct sy_chunk *chunk, uint32_
         pool_close_server(server);
         return;
     }
-    if (server->state == POOL_RESETTING && server->status_seen == 'I' && server->walker.type == 0) {
+    if (server->state == POOL_RESETTING && server->status_seen == 'I' && pool_at_boundary(server)) {
         server->status_seen = 0;
         next_step(server);
     }

@@ -3,8 +3,8 @@
  *
  * A limit smaller than the demand is shared out by need: a worker that releases a connection gives it up when
  * another worker has clients waiting and has fewer connections, or has none and has waited POOL_PATIENCE_US. Once
- * the shares are level nothing moves any more. Giving up means closing here and opening there: a link belongs to
- * its worker's loop.
+ * the shares are level nothing moves any more. Giving up means closing here and opening there (a link belongs to
+ * its worker's loop); the reservation is passed on, so that nobody else takes it in between.
  *
  * Order of memory: a waiter raises `hungry` and then looks for capacity; a giver frees capacity and then looks at
  * `hungry`. Both with sequential consistency, so one of them sees the other.
@@ -71,6 +71,7 @@ void pool_shared_leave(struct sy_pool *pool)
     pthread_mutex_lock(&shared->lock);
     sy_list_remove(&pool->member_link);
     pthread_mutex_unlock(&shared->lock);
+    pool_shared_return_grants(pool); /* no more can come */
     pthread_mutex_lock(&registry_lock);
     bool last = --shared->refs == 0;
     if (last)
@@ -84,8 +85,20 @@ void pool_shared_leave(struct sy_pool *pool)
     free(shared);
 }
 
-bool pool_shared_reserve(struct pool_shared *shared)
+static bool take_grant(struct sy_pool *pool)
 {
+    uint32_t grants = atomic_load(&pool->grants);
+    while (grants != 0)
+        if (atomic_compare_exchange_weak(&pool->grants, &grants, grants - 1))
+            return true;
+    return false;
+}
+
+bool pool_shared_reserve(struct sy_pool *pool)
+{
+    struct pool_shared *shared = pool->shared;
+    if (take_grant(pool))
+        return true;
     uint32_t now = atomic_load(&shared->connections);
     while (now < atomic_load_explicit(&shared->limit, memory_order_relaxed))
         if (atomic_compare_exchange_weak(&shared->connections, &now, now + 1))
@@ -130,6 +143,26 @@ void pool_shared_unreserve(struct sy_pool *pool)
     pthread_mutex_unlock(&shared->lock);
 }
 
+void pool_shared_pass_on(struct sy_pool *pool)
+{
+    struct pool_shared *shared = pool->shared;
+    pthread_mutex_lock(&shared->lock);
+    struct sy_pool *next = hungriest(shared, pool);
+    if (next != NULL) {
+        atomic_fetch_add(&next->grants, 1);
+        nudge_locked(next);
+    }
+    pthread_mutex_unlock(&shared->lock);
+    if (next == NULL)
+        pool_shared_unreserve(pool);
+}
+
+void pool_shared_return_grants(struct sy_pool *pool)
+{
+    while (take_grant(pool))
+        pool_shared_unreserve(pool);
+}
+
 bool pool_shared_should_give(struct sy_pool *pool)
 {
     struct pool_shared *shared = pool->shared;
@@ -141,7 +174,9 @@ bool pool_shared_should_give(struct sy_pool *pool)
         return false;
     pthread_mutex_lock(&shared->lock);
     const struct sy_pool *other = hungriest(shared, pool);
-    uint32_t mine = atomic_load(&pool->total), theirs = other != NULL ? atomic_load(&other->total) : 0;
+    uint32_t mine = atomic_load(&pool->total), theirs = 0;
+    if (other != NULL)
+        theirs = atomic_load(&other->total) + atomic_load(&other->grants);
     uint64_t since_us = other != NULL ? atomic_load(&other->oldest_wait_us) : 0;
     pthread_mutex_unlock(&shared->lock);
     if (other == NULL)
