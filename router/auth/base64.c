@@ -1,4 +1,5 @@
-/* Base64, strict on the way in: one text for one value, so that nobody can say the same thing twice. */
+/* Base64, strict on the way in: one text for one value, so that nobody can say the same thing
+ * twice. */
 #include "router/auth/base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -27,7 +28,8 @@ static int digit_of(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-bool sy_base64_decode(struct sy_slice text, uint8_t *ret_data, uint32_t capacity, uint32_t *ret_bytes)
+bool sy_base64_decode(struct sy_slice text, uint8_t *ret_data, uint32_t capacity,
+                      uint32_t *ret_bytes)
 {
     size_t digits = text.bytes;
     if (digits % 4 != 0)

@@ -1,7 +1,8 @@
 /*
- * The threads that do PBKDF2. One pool per process: a mutex guards the queue and the cache; the expensive work runs
- * outside it. Passwords live in jobs only, and are wiped there as soon as the keys are known. The cache holds keys
- * under a keyed digest of what they were made from, never a password.
+ * The threads that do PBKDF2. One pool per process: a mutex guards the queue and the cache; the
+ * expensive work runs outside it. Passwords live in jobs only, and are wiped there as soon as the
+ * keys are known. The cache holds keys under a keyed digest of what they were made from, never a
+ * password.
  */
 #include "router/auth/hash_pool.h"
 
@@ -37,7 +38,8 @@ static struct {
     struct cached_keys *cache;
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-/* What keys are cached under: an HMAC, so that the table does not give passwords away to a guesser with a copy of it. */
+/* What keys are cached under: an HMAC, so that the table does not give passwords away to a guesser
+ * with a copy of it. */
 static bool digest_of(const struct sy_hash_job *job, uint8_t ret_digest[DIGEST_BYTES])
 {
     struct {

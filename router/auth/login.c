@@ -60,7 +60,8 @@ enum sy_credential sy_credential_of(const struct sy_config_user *user)
     return SY_CREDENTIAL_NONE;
 }
 
-/* Decides what the exchange looks like: the user's own credential, or an imitation that must fail. */
+/* Decides what the exchange looks like: the user's own credential, or an imitation that must fail.
+ */
 static void choose_credential(struct sy_login *login, bool md5_usable)
 {
     enum sy_credential own = sy_credential_of(login->input.entry);
@@ -73,11 +74,13 @@ static void choose_credential(struct sy_login *login, bool md5_usable)
         return;
     sy_scram_secret_mock(login->input.user, login->input.mock_nonce, &login->secret);
     if (login->credential == SY_CREDENTIAL_SCRAM && !login->mock &&
-        sy_scram_secret_parse(sy_slice_of(login->input.entry->secret), &login->secret, NULL) != SY_OK)
+        sy_scram_secret_parse(sy_slice_of(login->input.entry->secret), &login->secret, NULL) !=
+            SY_OK)
         login->mock = true;
 }
 
-/* What the user's password or md5 secret is compared with; for an imitation something nobody types. */
+/* What the user's password or md5 secret is compared with; for an imitation something nobody types.
+ */
 static struct sy_slice stored_text(const struct sy_login *login)
 {
     if (login->mock)
@@ -117,14 +120,16 @@ static enum sy_login_step offer_scram(struct sy_login *login, struct sy_buf *out
     return SY_LOGIN_MESSAGE;
 }
 
-static enum sy_login_step start_scram(struct sy_login *login, struct sy_buf *out, struct sy_err *err)
+static enum sy_login_step start_scram(struct sy_login *login, struct sy_buf *out,
+                                      struct sy_err *err)
 {
     bool plus_only = login->input.method == SY_AUTH_SCRAM_SHA_256_PLUS;
     if (plus_only && (!login->input.is_tls || login->input.binding_bytes == 0))
         return not_allowed(login, err, "connection requires TLS with channel binding",
                            "Connect with sslmode=require or stricter.");
     if (login->credential == SY_CREDENTIAL_CLEAR) {
-        /* The stored password becomes a secret with the salt that an unknown user of that name would get. */
+        /* The stored password becomes a secret with the salt that an unknown user of that name
+         * would get. */
         login->state = SY_LOGIN_AT_SCRAM_HASH;
         return SY_LOGIN_HASH;
     }
@@ -174,8 +179,8 @@ static enum sy_login_step scram_final(struct sy_login *login, struct sy_slice bo
 
 /* ---- md5 and clear text ---- */
 
-static enum sy_login_step check_md5(struct sy_login *login, struct sy_slice body, struct sy_buf *out,
-                                    struct sy_err *err)
+static enum sy_login_step check_md5(struct sy_login *login, struct sy_slice body,
+                                    struct sy_buf *out, struct sy_err *err)
 {
     struct sy_slice typed;
     if (sy_string_read(body.data, body.bytes, &typed, err) != SY_OK)
@@ -268,8 +273,8 @@ enum sy_login_step sy_login_start(struct sy_login *login, const struct sy_login_
     }
 }
 
-enum sy_login_step sy_login_message(struct sy_login *login, struct sy_slice body, struct sy_buf *out,
-                                    struct sy_err *err)
+enum sy_login_step sy_login_message(struct sy_login *login, struct sy_slice body,
+                                    struct sy_buf *out, struct sy_err *err)
 {
     switch (login->state) {
     case SY_LOGIN_AT_PASSWORD:
@@ -295,9 +300,9 @@ void sy_login_fill_job(const struct sy_login *login, struct sy_hash_job *job)
     struct sy_slice password = stored_text(login);
     if (login->state == SY_LOGIN_AT_PASSWORD_HASH)
         password = (struct sy_slice){login->typed.data, login->typed.bytes};
-    /* A configured password that does not fit: no prefix of it may stand for it (sy_login_hashed refuses). */
-    job->password_bytes =
-        password.bytes <= sizeof(job->password) ? (uint32_t)password.bytes : 0;
+    /* A configured password that does not fit: no prefix of it may stand for it (sy_login_hashed
+     * refuses). */
+    job->password_bytes = password.bytes <= sizeof(job->password) ? (uint32_t)password.bytes : 0;
     if (job->password_bytes > 0)
         memcpy(job->password, password.data, password.bytes);
     memcpy(job->salt, login->secret.salt, sizeof(job->salt));

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-void sy_auth_peer_init(struct sy_auth_peer *peer, const struct sockaddr_storage *address, bool is_tls)
+void sy_auth_peer_init(struct sy_auth_peer *peer, const struct sockaddr_storage *address,
+                       bool is_tls)
 {
     *peer = (struct sy_auth_peer){.is_tls = is_tls};
     if (address->ss_family == AF_UNIX) {
@@ -28,7 +29,8 @@ bool sy_auth_peer_is_local(const struct sy_auth_peer *peer)
 }
 
 /* Whether the first `bits` bits agree. */
-static bool in_network(const struct in6_addr *address, const struct in6_addr *network, unsigned bits)
+static bool in_network(const struct in6_addr *address, const struct in6_addr *network,
+                       unsigned bits)
 {
     if (bits > 128)
         return false;

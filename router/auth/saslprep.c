@@ -30,7 +30,8 @@ static UChar *widen(struct sy_slice text, int32_t *ret_units, UErrorCode *failur
     UChar *wide = malloc(bytes);
     if (wide == NULL)
         return NULL;
-    u_strFromUTF8(wide, (int32_t)text.bytes + 1, ret_units, text.data, (int32_t)text.bytes, failure);
+    u_strFromUTF8(wide, (int32_t)text.bytes + 1, ret_units, text.data, (int32_t)text.bytes,
+                  failure);
     if (U_FAILURE(*failure)) {
         wipe_free(wide, bytes);
         return NULL;
@@ -61,8 +62,8 @@ static enum sy_status prepare(const UStringPrepProfile *profile, struct sy_slice
         status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
         goto done;
     }
-    prepared_units = usprep_prepare(profile, wide, units, prepared, capacity, USPREP_DEFAULT, NULL,
-                                    &failure);
+    prepared_units =
+        usprep_prepare(profile, wide, units, prepared, capacity, USPREP_DEFAULT, NULL, &failure);
     if (U_SUCCESS(failure) && prepared_units > 0)
         u_strToUTF8(place, capacity * UTF8_BYTES_PER_UNIT, &bytes, prepared, prepared_units,
                     &failure);

@@ -1,4 +1,5 @@
-/* SCRAM, the side that logs in to servers. Pure. The server is not trusted: its nonce, salt and count are limited. */
+/* SCRAM, the side that logs in to servers. Pure. The server is not trusted: its nonce, salt and
+ * count are limited. */
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -10,8 +11,9 @@ void sy_scram_client_init(struct sy_scram_client *client, bool plus, const uint8
 {
     memset(client, 0, sizeof(*client));
     client->plus = plus;
-    client->binding_bytes =
-        binding_bytes <= sizeof(client->binding) ? binding_bytes : (uint32_t)sizeof(client->binding);
+    client->binding_bytes = binding_bytes <= sizeof(client->binding)
+                                ? binding_bytes
+                                : (uint32_t)sizeof(client->binding);
     if (client->binding_bytes > 0)
         memcpy(client->binding, binding, client->binding_bytes);
 }
@@ -60,7 +62,8 @@ enum sy_status sy_scram_client_first(struct sy_scram_client *client, const char 
 
 static enum sy_status malformed(struct sy_err *err, const char *detail)
 {
-    enum sy_status status = sy_err_set(err, SY_E_PROTOCOL, "malformed SCRAM message from the server");
+    enum sy_status status =
+        sy_err_set(err, SY_E_PROTOCOL, "malformed SCRAM message from the server");
     sy_err_detail(err, "%s", detail);
     return status;
 }
@@ -69,8 +72,8 @@ static enum sy_status malformed(struct sy_err *err, const char *detail)
 static bool nonce_continues(const struct sy_scram_client *client, struct sy_slice nonce)
 {
     size_t own = strlen(client->nonce);
-    return sy_scram_nonce_ok(nonce) && nonce.bytes > own && nonce.bytes < SY_SCRAM_NONCE_BYTES_MAX &&
-           memcmp(nonce.data, client->nonce, own) == 0;
+    return sy_scram_nonce_ok(nonce) && nonce.bytes > own &&
+           nonce.bytes < SY_SCRAM_NONCE_BYTES_MAX && memcmp(nonce.data, client->nonce, own) == 0;
 }
 
 static enum sy_status read_server_first(struct sy_scram_client *client, struct sy_slice message,
@@ -88,10 +91,11 @@ static enum sy_status read_server_first(struct sy_scram_client *client, struct s
     if (!sy_scram_attribute(&rest, 'i', &iterations) ||
         !sy_scram_number(iterations, &client->iterations))
         return malformed(err, "Invalid iteration count.");
-    if (client->iterations < SY_SCRAM_ITERATIONS_MIN || client->iterations > SY_SCRAM_ITERATIONS_MAX)
+    if (client->iterations < SY_SCRAM_ITERATIONS_MIN ||
+        client->iterations > SY_SCRAM_ITERATIONS_MAX)
         return sy_err_set(err, SY_E_PROTOCOL,
-                          "server demands %u SCRAM iterations, outside %d to %d", client->iterations,
-                          SY_SCRAM_ITERATIONS_MIN, SY_SCRAM_ITERATIONS_MAX);
+                          "server demands %u SCRAM iterations, outside %d to %d",
+                          client->iterations, SY_SCRAM_ITERATIONS_MIN, SY_SCRAM_ITERATIONS_MAX);
     while (rest.bytes > 0) {
         char attribute;
         struct sy_slice value;
@@ -120,7 +124,8 @@ void sy_scram_client_set_keys(struct sy_scram_client *client, const uint8_t clie
     client->have_keys = sy_scram_sha256(client_key, SY_SCRAM_KEY_BYTES, client->stored_key);
 }
 
-/* Fills `final` with client-final-without-proof and computes the proof and the signature to expect. */
+/* Fills `final` with client-final-without-proof and computes the proof and the signature to expect.
+ */
 static bool prove(struct sy_scram_client *client, struct sy_buf *final,
                   uint8_t ret_proof[SY_SCRAM_KEY_BYTES])
 {

@@ -1,4 +1,5 @@
-/* Keys, signatures, stored secrets and the grammar of SCRAM's messages. Pure but for PBKDF2, which takes its time. */
+/* Keys, signatures, stored secrets and the grammar of SCRAM's messages. Pure but for PBKDF2, which
+ * takes its time. */
 #include "router/auth/scram_keys.h"
 
 #include <openssl/crypto.h>
@@ -120,19 +121,21 @@ bool sy_scram_number(struct sy_slice text, uint32_t *ret_number)
     return true;
 }
 
-enum sy_status sy_scram_derive_keys(struct sy_slice password, const uint8_t *salt, uint32_t salt_bytes,
-                                    uint32_t iterations, uint8_t ret_client_key[32],
-                                    uint8_t ret_server_key[32], struct sy_err *err)
+enum sy_status sy_scram_derive_keys(struct sy_slice password, const uint8_t *salt,
+                                    uint32_t salt_bytes, uint32_t iterations,
+                                    uint8_t ret_client_key[32], uint8_t ret_server_key[32],
+                                    struct sy_err *err)
 {
     if (iterations == 0 || iterations > INT32_MAX || salt_bytes > SY_SCRAM_SALT_BYTES_MAX)
         return sy_err_set(err, SY_E_VALUE, "invalid SCRAM salt or iteration count");
     struct sy_buf prepared = {.data = NULL};
-    uint8_t salted[SY_SCRAM_KEY_BYTES], client_key[SY_SCRAM_KEY_BYTES], server_key[SY_SCRAM_KEY_BYTES];
+    uint8_t salted[SY_SCRAM_KEY_BYTES], client_key[SY_SCRAM_KEY_BYTES],
+        server_key[SY_SCRAM_KEY_BYTES];
     enum sy_status status = sy_saslprep(password, &prepared, err);
     if (status == SY_OK) {
-        bool ok = PKCS5_PBKDF2_HMAC(prepared.data == NULL ? "" : prepared.data,
-                                    (int)prepared.bytes, salt, (int)salt_bytes, (int)iterations,
-                                    EVP_sha256(), sizeof(salted), salted) == 1 &&
+        bool ok = PKCS5_PBKDF2_HMAC(prepared.data == NULL ? "" : prepared.data, (int)prepared.bytes,
+                                    salt, (int)salt_bytes, (int)iterations, EVP_sha256(),
+                                    sizeof(salted), salted) == 1 &&
                   hmac(salted, "Client Key", 10, client_key) &&
                   hmac(salted, "Server Key", 10, server_key);
         if (!ok)
@@ -262,8 +265,7 @@ void sy_scram_secret_write(const struct sy_scram_secret *secret, struct sy_buf *
 uint32_t sy_tls_server_end_point(struct x509_st *certificate, uint8_t ret_hash[64])
 {
     int digest = NID_undef;
-    if (certificate == NULL ||
-        X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) != 1)
+    if (certificate == NULL || X509_get_signature_info(certificate, &digest, NULL, NULL, NULL) != 1)
         return 0;
     /* RFC 5929: a certificate signed with a broken hash is identified by SHA-256. */
     if (digest == NID_md5 || digest == NID_sha1)

@@ -1,4 +1,5 @@
-/* SCRAM, the side that clients log in to. Pure: the nonce and the secret come in, messages go out. */
+/* SCRAM, the side that clients log in to. Pure: the nonce and the secret come in, messages go out.
+ */
 #include <openssl/crypto.h>
 #include <string.h>
 
@@ -36,16 +37,19 @@ static enum sy_status check_flag(const struct sy_scram_server *server, char flag
     switch (flag) {
     case 'n':
         if (plus)
-            return malformed(err, "The client chose SCRAM-SHA-256-PLUS without channel binding data.");
+            return malformed(err,
+                             "The client chose SCRAM-SHA-256-PLUS without channel binding data.");
         return SY_OK;
     case 'y':
         if (plus)
-            return malformed(err, "The client chose SCRAM-SHA-256-PLUS without channel binding data.");
+            return malformed(err,
+                             "The client chose SCRAM-SHA-256-PLUS without channel binding data.");
         if (server->tls) {
             enum sy_status status =
                 sy_err_set(err, SY_E_AUTH_SPEC, "SCRAM channel binding negotiation error");
-            sy_err_detail(err, "The client supports SCRAM channel binding but thinks the server does "
-                               "not. However, this server does support channel binding.");
+            sy_err_detail(err,
+                          "The client supports SCRAM channel binding but thinks the server does "
+                          "not. However, this server does support channel binding.");
             return status;
         }
         return SY_OK;
@@ -89,8 +93,10 @@ static enum sy_status take_header(const struct sy_scram_server *server, struct s
     return SY_OK;
 }
 
-/* client-first-message-bare: the name (ignored, as PostgreSQL: the startup packet's counts) and the nonce. */
-static enum sy_status take_bare(struct sy_slice bare, struct sy_slice *ret_nonce, struct sy_err *err)
+/* client-first-message-bare: the name (ignored, as PostgreSQL: the startup packet's counts) and the
+ * nonce. */
+static enum sy_status take_bare(struct sy_slice bare, struct sy_slice *ret_nonce,
+                                struct sy_err *err)
 {
     struct sy_slice rest = bare, user, nonce;
     if (rest.bytes > 0 && rest.data[0] == 'm')
@@ -109,8 +115,8 @@ static enum sy_status take_bare(struct sy_slice bare, struct sy_slice *ret_nonce
     return SY_OK;
 }
 
-static enum sy_status server_first(struct sy_scram_server *server, struct sy_slice message, bool plus,
-                                   const char *server_nonce, struct sy_err *err)
+static enum sy_status server_first(struct sy_scram_server *server, struct sy_slice message,
+                                   bool plus, const char *server_nonce, struct sy_err *err)
 {
     struct sy_slice rest = message, nonce;
     enum sy_status status = take_header(server, &rest, plus, &server->gs2_flag, err);

@@ -1,4 +1,5 @@
-/* Readers of what servers send. Pure. A server is a peer like any other: nothing it says is believed unchecked. */
+/* Readers of what servers send. Pure. A server is a peer like any other: nothing it says is
+ * believed unchecked. */
 #include "router/wire/internal.h"
 
 enum { KEY_BYTES_MIN = 4, KEY_BYTES_MAX = 256 };
@@ -59,8 +60,8 @@ enum sy_status sy_ready_read(const char *body, size_t bytes, char *ret_status, s
     return SY_OK;
 }
 
-enum sy_status sy_notification_read(const char *body, size_t bytes,
-                                    struct sy_notification_msg *ret, struct sy_err *err)
+enum sy_status sy_notification_read(const char *body, size_t bytes, struct sy_notification_msg *ret,
+                                    struct sy_err *err)
 {
     struct sy_reader reader = sy_reader_of(body, bytes);
     struct sy_notification_msg message = {.pid = sy_read_u32(&reader)};
@@ -171,29 +172,49 @@ enum sy_status sy_negotiate_read(const char *body, size_t bytes, struct sy_negot
     return status;
 }
 
-/* Where a field with this code goes; NULL: a code we do not know, which the protocol says to ignore. */
+/* Where a field with this code goes; NULL: a code we do not know, which the protocol says to
+ * ignore. */
 static struct sy_slice *notice_field(struct sy_notice_fields *fields, char code)
 {
     switch (code) {
-    case 'S': return &fields->severity;
-    case 'V': return &fields->severity_nonlocalized;
-    case 'C': return &fields->sqlstate;
-    case 'M': return &fields->message;
-    case 'D': return &fields->detail;
-    case 'H': return &fields->hint;
-    case 'P': return &fields->position;
-    case 'p': return &fields->internal_position;
-    case 'q': return &fields->internal_query;
-    case 'W': return &fields->where;
-    case 's': return &fields->schema;
-    case 't': return &fields->table;
-    case 'c': return &fields->column;
-    case 'd': return &fields->data_type;
-    case 'n': return &fields->constraint;
-    case 'F': return &fields->file;
-    case 'L': return &fields->line;
-    case 'R': return &fields->routine;
-    default: return NULL;
+    case 'S':
+        return &fields->severity;
+    case 'V':
+        return &fields->severity_nonlocalized;
+    case 'C':
+        return &fields->sqlstate;
+    case 'M':
+        return &fields->message;
+    case 'D':
+        return &fields->detail;
+    case 'H':
+        return &fields->hint;
+    case 'P':
+        return &fields->position;
+    case 'p':
+        return &fields->internal_position;
+    case 'q':
+        return &fields->internal_query;
+    case 'W':
+        return &fields->where;
+    case 's':
+        return &fields->schema;
+    case 't':
+        return &fields->table;
+    case 'c':
+        return &fields->column;
+    case 'd':
+        return &fields->data_type;
+    case 'n':
+        return &fields->constraint;
+    case 'F':
+        return &fields->file;
+    case 'L':
+        return &fields->line;
+    case 'R':
+        return &fields->routine;
+    default:
+        return NULL;
     }
 }
 

@@ -1,4 +1,5 @@
-/* Frame walking. Pure: holds nothing but the walker it is given. The two functions run for every message. */
+/* Frame walking. Pure: holds nothing but the walker it is given. The two functions run for every
+ * message. */
 #include "router/wire/frame.h"
 
 #include <string.h>
@@ -18,8 +19,8 @@ static inline uint32_t load_u32(const void *at)
 static inline bool open_frame(struct sy_frame_walker *walker, const void *header)
 {
     uint32_t length = load_u32((const char *)header + 1);
-    uint32_t max = walker->body_bytes_max != 0 ? walker->body_bytes_max
-                                               : (uint32_t)SY_LIMIT_MESSAGE_BYTES;
+    uint32_t max =
+        walker->body_bytes_max != 0 ? walker->body_bytes_max : (uint32_t)SY_LIMIT_MESSAGE_BYTES;
     if (length < LENGTH_BYTES || length - LENGTH_BYTES > max)
         return false;
     walker->type = *(const char *)header;

@@ -125,8 +125,8 @@ enum sy_status sy_function_call_read(const char *body, size_t bytes,
     return SY_OK;
 }
 
-enum sy_status sy_sasl_initial_read(const char *body, size_t bytes,
-                                    struct sy_sasl_initial_msg *ret, struct sy_err *err)
+enum sy_status sy_sasl_initial_read(const char *body, size_t bytes, struct sy_sasl_initial_msg *ret,
+                                    struct sy_err *err)
 {
     struct sy_reader reader = sy_reader_of(body, bytes);
     struct sy_sasl_initial_msg message = {.mechanism = sy_read_cstring(&reader)};

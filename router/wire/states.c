@@ -1,4 +1,5 @@
-/* The tables of states.h as sets of types, one bit each. Pure: constant data and a shift per message. */
+/* The tables of states.h as sets of types, one bit each. Pure: constant data and a shift per
+ * message. */
 #include "router/wire/states.h"
 
 #include <stddef.h>
@@ -47,8 +48,8 @@ static struct verdicts client_verdicts(enum sy_client_state state)
 
 static const uint64_t always = T('E') | T('N');
 static const uint64_t async = T('E') | T('N') | T('S') | T('A');
-static const uint64_t answers = T('1') | T('2') | T('3') | T('n') | T('t') | T('T') | T('D') | T('C') | T('I') |
-                                T('s') | T('G') | T('H') | T('V') | T('Z');
+static const uint64_t answers = T('1') | T('2') | T('3') | T('n') | T('t') | T('T') | T('D') |
+                                T('C') | T('I') | T('s') | T('G') | T('H') | T('V') | T('Z');
 
 static uint64_t server_accepts(enum sy_server_state state)
 {
@@ -155,10 +156,10 @@ static const char *find_name(const struct type_name *names, char type)
 const char *sy_client_type_name(char type)
 {
     static const struct type_name names[] = {
-        {'Q', "Query"},    {'P', "Parse"},    {'B', "Bind"},         {'D', "Describe"},
-        {'E', "Execute"},  {'C', "Close"},    {'S', "Sync"},         {'H', "Flush"},
-        {'F', "Function"}, {'X', "Terminate"}, {'p', "Password"},    {'d', "CopyData"},
-        {'c', "CopyDone"}, {'f', "CopyFail"}, {'\0', NULL},
+        {'Q', "Query"},    {'P', "Parse"},     {'B', "Bind"},     {'D', "Describe"},
+        {'E', "Execute"},  {'C', "Close"},     {'S', "Sync"},     {'H', "Flush"},
+        {'F', "Function"}, {'X', "Terminate"}, {'p', "Password"}, {'d', "CopyData"},
+        {'c', "CopyDone"}, {'f', "CopyFail"},  {'\0', NULL},
     };
     return find_name(names, type);
 }
@@ -166,14 +167,30 @@ const char *sy_client_type_name(char type)
 const char *sy_server_type_name(char type)
 {
     static const struct type_name names[] = {
-        {'R', "Authentication"},   {'S', "ParameterStatus"},  {'K', "BackendKeyData"},
-        {'Z', "ReadyForQuery"},    {'E', "ErrorResponse"},    {'N', "NoticeResponse"},
-        {'A', "Notification"},     {'T', "RowDescription"},   {'D', "DataRow"},
-        {'C', "CommandComplete"},  {'I', "EmptyQuery"},       {'1', "ParseComplete"},
-        {'2', "BindComplete"},     {'3', "CloseComplete"},    {'n', "NoData"},
-        {'s', "PortalSuspended"},  {'t', "ParameterDescription"}, {'G', "CopyInResponse"},
-        {'H', "CopyOutResponse"},  {'W', "CopyBothResponse"}, {'d', "CopyData"},
-        {'c', "CopyDone"},         {'V', "FunctionCallResponse"}, {'v', "NegotiateProtocolVersion"},
+        {'R', "Authentication"},
+        {'S', "ParameterStatus"},
+        {'K', "BackendKeyData"},
+        {'Z', "ReadyForQuery"},
+        {'E', "ErrorResponse"},
+        {'N', "NoticeResponse"},
+        {'A', "Notification"},
+        {'T', "RowDescription"},
+        {'D', "DataRow"},
+        {'C', "CommandComplete"},
+        {'I', "EmptyQuery"},
+        {'1', "ParseComplete"},
+        {'2', "BindComplete"},
+        {'3', "CloseComplete"},
+        {'n', "NoData"},
+        {'s', "PortalSuspended"},
+        {'t', "ParameterDescription"},
+        {'G', "CopyInResponse"},
+        {'H', "CopyOutResponse"},
+        {'W', "CopyBothResponse"},
+        {'d', "CopyData"},
+        {'c', "CopyDone"},
+        {'V', "FunctionCallResponse"},
+        {'v', "NegotiateProtocolVersion"},
         {'\0', NULL},
     };
     return find_name(names, type);

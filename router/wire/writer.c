@@ -1,4 +1,5 @@
-/* Writers of what servers send, and what both directions share. Pure; each appends one whole message. */
+/* Writers of what servers send, and what both directions share. Pure; each appends one whole
+ * message. */
 #include <stdio.h>
 #include <string.h>
 
@@ -161,8 +162,7 @@ static struct sy_slice slice_if_any(const char *text)
     return text[0] == '\0' ? (struct sy_slice){NULL, 0} : sy_slice_of(text);
 }
 
-static void write_err(struct sy_buf *out, char type, const char *severity,
-                      const struct sy_err *err)
+static void write_err(struct sy_buf *out, char type, const char *severity, const struct sy_err *err)
 {
     char position[16] = "";
     if (err->position > 0)

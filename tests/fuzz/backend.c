@@ -1,6 +1,7 @@
 /*
- * The first byte is a type, the rest a body. A message that is accepted is written again to the same bytes; errors and
- * notices, whose fields come in any order, to bytes that stay the same from then on.
+ * The first byte is a type, the rest a body. A message that is accepted is written again to the
+ * same bytes; errors and notices, whose fields come in any order, to bytes that stay the same from
+ * then on.
  */
 #include <string.h>
 
@@ -40,7 +41,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct sy_err err = {.status = SY_OK};
     enum sy_status status = recode_backend(type, body, bytes - 1, &out, &err);
     if (status != SY_OK) {
-        FUZZ_CHECK(status == SY_E_PROTOCOL || status == SY_E_UNSUPPORTED || status == SY_E_NO_MEMORY);
+        FUZZ_CHECK(status == SY_E_PROTOCOL || status == SY_E_UNSUPPORTED ||
+                   status == SY_E_NO_MEMORY);
         FUZZ_CHECK(out.bytes == 0 && err.text[0] != '\0');
     } else if (type == 'E' || type == 'N') {
         FUZZ_CHECK(!out.failed && out.bytes >= 6);

@@ -1,6 +1,7 @@
 /*
- * The first byte is how many cuts follow, each cut a byte; the rest is a stream. Walked in pieces it gives the frames
- * that it gives walked whole, and skipping a run ends where walking says that frames end.
+ * The first byte is how many cuts follow, each cut a byte; the rest is a stream. Walked in pieces
+ * it gives the frames that it gives walked whole, and skipping a run ends where walking says that
+ * frames end.
  */
 #include <string.h>
 
@@ -44,7 +45,8 @@ static void walk(struct sy_frame_walker *walker, const char *stream, uint32_t fr
         if (part.starts) {
             fold(summary, (unsigned char)part.type);
             fold(summary, part.body_bytes);
-            FUZZ_CHECK(part.header_before + (uint32_t)(part.body - (piece + part.from)) == SY_FRAME_HEADER_BYTES);
+            FUZZ_CHECK(part.header_before + (uint32_t)(part.body - (piece + part.from)) ==
+                       SY_FRAME_HEADER_BYTES);
         }
         fold_body(summary, part.body, part.body_run);
         summary->bytes += part.body_run;
@@ -64,7 +66,8 @@ static void check_skip(const char *stream, uint32_t bytes, const struct summary 
     uint32_t frames = 0;
     uint32_t end = sy_frame_skip_run(stream, bytes, 0, UINT64_MAX, &frames);
     FUZZ_CHECK(end <= bytes && frames <= whole->frames + 1);
-    /* Skipping knows no maximum, and stops at types that are no letters: never beyond what walking gives. */
+    /* Skipping knows no maximum, and stops at types that are no letters: never beyond what walking
+     * gives. */
     if (!whole->failed)
         FUZZ_CHECK(end <= whole->last_end);
 }

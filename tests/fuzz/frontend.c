@@ -1,4 +1,5 @@
-/* The first byte is a type, the rest a body. A message that is accepted is written again to the same bytes. */
+/* The first byte is a type, the rest a body. A message that is accepted is written again to the
+ * same bytes. */
 #include <string.h>
 
 #include "router/wire/message.h"
@@ -19,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         FUZZ_CHECK(out.data[0] == type && sy_u32_at(out.data + 1, 0) == bytes + 3);
         FUZZ_CHECK(bytes == 1 || memcmp(out.data + 5, body, bytes - 1) == 0);
     } else {
-        FUZZ_CHECK(status == SY_E_PROTOCOL || status == SY_E_UNSUPPORTED || status == SY_E_NO_MEMORY);
+        FUZZ_CHECK(status == SY_E_PROTOCOL || status == SY_E_UNSUPPORTED ||
+                   status == SY_E_NO_MEMORY);
         FUZZ_CHECK(out.bytes == 0 && err.text[0] != '\0');
     }
     sy_buf_release(&out);

@@ -1,6 +1,7 @@
 /*
- * Three bytes choose method, user and connection; then messages follow, each with one byte of length in front. Nobody
- * unknown gets in by a password, a refusal writes nothing and says why, and nothing happens after the end.
+ * Three bytes choose method, user and connection; then messages follow, each with one byte of
+ * length in front. Nobody unknown gets in by a password, a refusal writes nothing and says why, and
+ * nothing happens after the end.
  */
 #include <string.h>
 
@@ -12,12 +13,14 @@ static const struct sy_config_user users[] = {
     {.name = "app", .password = "secret"},
     {.name = "app", .secret = "md5fc9c39dbd70adad8b7bbe6ec0c6ee8ba"},
     {.name = "app",
-     .secret = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
-               "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="},
+     .secret =
+         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+         "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="},
     {.name = "app"},
 };
 
-static void check_step(enum sy_login_step step, const struct sy_buf *out, size_t before, const struct sy_err *err)
+static void check_step(enum sy_login_step step, const struct sy_buf *out, size_t before,
+                       const struct sy_err *err)
 {
     if (step == SY_LOGIN_FAILED)
         FUZZ_CHECK(out->bytes == before && err->status != SY_OK && err->text[0] != '\0');
@@ -38,7 +41,8 @@ static enum sy_login_step hash(struct sy_login *login, struct sy_buf *out, struc
 {
     struct sy_hash_job job = {.status = SY_OK};
     sy_login_fill_job(login, &job);
-    FUZZ_CHECK(job.password_bytes <= sizeof(job.password) && job.iterations >= SY_SCRAM_ITERATIONS_MIN);
+    FUZZ_CHECK(job.password_bytes <= sizeof(job.password) &&
+               job.iterations >= SY_SCRAM_ITERATIONS_MIN);
     memset(job.client_key, 7, sizeof(job.client_key));
     memset(job.server_key, 8, sizeof(job.server_key));
     return sy_login_hashed(login, &job, out, err);
@@ -50,12 +54,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (bytes < 3)
         return 0;
     struct sy_login_input input = {
-        .method = (enum sy_auth_method)(data[0] % (SY_AUTH_PASSWORD + 1)), .user = SY_SLICE("app"),
+        .method = (enum sy_auth_method)(data[0] % (SY_AUTH_PASSWORD + 1)),
+        .user = SY_SLICE("app"),
         .entry = data[1] % 5 == 4 ? NULL : &users[data[1] % 5],
-        .unknown_as = (enum sy_credential)(data[1] / 5 % 4), .is_tls = (data[2] & 1) != 0,
-        .is_local = (data[2] & 2) != 0, .binding = binding, .binding_bytes = (data[2] & 4) != 0 ? 32 : 0,
+        .unknown_as = (enum sy_credential)(data[1] / 5 % 4),
+        .is_tls = (data[2] & 1) != 0,
+        .is_local = (data[2] & 2) != 0,
+        .binding = binding,
+        .binding_bytes = (data[2] & 4) != 0 ? 32 : 0,
         .certificate_user = (data[2] & 8) != 0 ? SY_SLICE("app") : (struct sy_slice){NULL, 0},
-        .mock_nonce = mock_nonce, .md5_salt = {1, 2, 3, 4}, .server_nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"};
+        .mock_nonce = mock_nonce,
+        .md5_salt = {1, 2, 3, 4},
+        .server_nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"};
     struct sy_login login;
     struct sy_buf out = {.data = NULL};
     struct sy_err err = {.status = SY_OK};
@@ -68,7 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
             step = hash(&login, &out, &err);
         } else {
             size_t left = bytes - at - 1, run = data[at] < left ? data[at] : left;
-            step = sy_login_message(&login, (struct sy_slice){(const char *)data + at + 1, run}, &out, &err);
+            step = sy_login_message(&login, (struct sy_slice){(const char *)data + at + 1, run},
+                                    &out, &err);
             at += 1 + run;
         }
         check_step(step, &out, before, &err);

@@ -1,4 +1,5 @@
-/* Runs a fuzz target over every file of the folders and files given: the fuzzer's corpus as an ordinary test. */
+/* Runs a fuzz target over every file of the folders and files given: the fuzzer's corpus as an
+ * ordinary test. */
 #include <glob.h>
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 /*
- * The first byte has flags, then server-first and server-final follow, apart by a newline. No server is believed that
- * does not sign with the key, and none may demand more than the limits.
+ * The first byte has flags, then server-first and server-final follow, apart by a newline. No
+ * server is believed that does not sign with the key, and none may demand more than the limits.
  */
 #include <string.h>
 
@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     sy_buf_clear(&out);
     enum sy_status status = sy_scram_client_server_first(&client, first, &err);
     if (status == SY_OK) {
-        FUZZ_CHECK(client.iterations >= SY_SCRAM_ITERATIONS_MIN && client.iterations <= SY_SCRAM_ITERATIONS_MAX);
+        FUZZ_CHECK(client.iterations >= SY_SCRAM_ITERATIONS_MIN &&
+                   client.iterations <= SY_SCRAM_ITERATIONS_MAX);
         FUZZ_CHECK(client.salt_bytes > 0 && client.salt_bytes <= SY_SCRAM_SALT_BYTES_MAX);
     }
     sy_scram_client_set_keys(&client, key, key);

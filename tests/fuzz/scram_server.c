@@ -1,6 +1,6 @@
 /*
- * The first byte has flags, then client-first and client-final follow, apart by a newline. Nobody gets in without the
- * key, an unknown user never, and a refused message writes nothing.
+ * The first byte has flags, then client-first and client-final follow, apart by a newline. Nobody
+ * gets in without the key, an unknown user never, and a refused message writes nothing.
  */
 #include <string.h>
 
@@ -10,8 +10,9 @@
 enum { FLAG_PLUS = 1, FLAG_OFFERED = 2, FLAG_MOCK = 4 };
 
 /* "pencil", the example of RFC 7677. */
-static const char secret_text[] = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
-                                  "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+static const char secret_text[] =
+    "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
@@ -46,7 +47,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     sy_scram_server_release(&server);
     sy_buf_release(&out);
 
-    if (sy_scram_secret_parse((struct sy_slice){(const char *)data, bytes}, &secret, &err) == SY_OK) {
+    if (sy_scram_secret_parse((struct sy_slice){(const char *)data, bytes}, &secret, &err) ==
+        SY_OK) {
         sy_scram_secret_write(&secret, &out);
         sy_buf_release(&out);
     }

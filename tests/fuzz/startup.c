@@ -1,4 +1,5 @@
-/* Packets without a type byte. What is read can be written again to the same bytes; what is refused writes nothing. */
+/* Packets without a type byte. What is read can be written again to the same bytes; what is refused
+ * writes nothing. */
 #include <string.h>
 
 #include "router/wire/message.h"

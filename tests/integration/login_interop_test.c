@@ -1,6 +1,7 @@
 /*
- * Our side of every password exchange against PostgreSQL's own: our SCRAM and md5 client logs in to a PostgreSQL 15,
- * and libpq logs in to our login machine, plain and over TLS with channel binding. Blocking sockets, no router.
+ * Our side of every password exchange against PostgreSQL's own: our SCRAM and md5 client logs in to
+ * a PostgreSQL 15, and libpq logs in to our login machine, plain and over TLS with channel binding.
+ * Blocking sockets, no router.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -98,8 +99,9 @@ static void upgrade(struct channel *channel)
     sy_buf_release(&out);
 }
 
-static void start_scram(struct channel *channel, struct attempt *attempt, struct sy_scram_client *scram,
-                        struct sy_slice mechanisms, struct sy_buf *out)
+static void start_scram(struct channel *channel, struct attempt *attempt,
+                        struct sy_scram_client *scram, struct sy_slice mechanisms,
+                        struct sy_buf *out)
 {
     struct sy_reader reader = sy_reader_of(mechanisms.data, mechanisms.bytes);
     struct sy_slice name;
@@ -117,19 +119,22 @@ static void start_scram(struct channel *channel, struct attempt *attempt, struct
     attempt->scram_seen = true;
     sy_scram_client_init(scram, attempt->plus_seen, binding, binding_bytes);
     assert_int_equal(sy_scram_client_first(scram, "abcdefghijklmnopqrstuvwx", &first, NULL), SY_OK);
-    sy_write_sasl_initial(out, attempt->plus_seen ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
-                          (struct sy_slice){first.data, first.bytes});
+    sy_write_sasl_initial(
+        out, attempt->plus_seen ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
+        (struct sy_slice){first.data, first.bytes});
     sy_buf_release(&first);
 }
 
-static void go_on_with_scram(struct attempt *attempt, struct sy_scram_client *scram, struct sy_slice data,
-                             struct sy_buf *out)
+static void go_on_with_scram(struct attempt *attempt, struct sy_scram_client *scram,
+                             struct sy_slice data, struct sy_buf *out)
 {
     uint8_t client_key[32], server_key[32];
     struct sy_buf final = {.data = NULL};
     assert_int_equal(sy_scram_client_server_first(scram, data, NULL), SY_OK);
-    assert_int_equal(sy_scram_derive_keys(sy_slice_of(attempt->password), scram->salt, scram->salt_bytes,
-                                          scram->iterations, client_key, server_key, NULL), SY_OK);
+    assert_int_equal(sy_scram_derive_keys(sy_slice_of(attempt->password), scram->salt,
+                                          scram->salt_bytes, scram->iterations, client_key,
+                                          server_key, NULL),
+                     SY_OK);
     sy_scram_client_set_keys(scram, client_key, server_key);
     assert_int_equal(sy_scram_client_final(scram, &final, NULL), SY_OK);
     sy_write_password(out, (struct sy_slice){final.data, final.bytes}, false);
@@ -175,14 +180,16 @@ static void answer(struct channel *channel, struct attempt *attempt, struct sy_s
 static bool log_in(struct attempt *attempt, char ret_sqlstate[6])
 {
     struct channel channel = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(sy_cluster_port(cluster, 0)),
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(sy_cluster_port(cluster, 0)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(channel.fd, (struct sockaddr *)&address, sizeof(address)), 0);
     if (attempt->tls)
         upgrade(&channel);
     struct sy_buf out = {.data = NULL}, body = {.data = NULL};
-    const struct sy_startup_parameter parameters[] = {{SY_SLICE("user"), sy_slice_of(attempt->user)},
-                                                      {SY_SLICE("database"), SY_SLICE("postgres")}};
+    const struct sy_startup_parameter parameters[] = {
+        {SY_SLICE("user"), sy_slice_of(attempt->user)},
+        {SY_SLICE("database"), SY_SLICE("postgres")}};
     sy_write_startup(&out, parameters, 2);
     assert_true(channel_send(&channel, &out));
     struct sy_scram_client scram = {.state = SY_SCRAM_START};
@@ -222,7 +229,8 @@ static void our_client_logs_in_to_postgresql(void **state)
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("%s\n", rows[i].label);
-        struct attempt attempt = {.user = rows[i].user, .password = rows[i].password, .tls = rows[i].tls};
+        struct attempt attempt = {
+            .user = rows[i].user, .password = rows[i].password, .tls = rows[i].tls};
         char sqlstate[6] = "";
         assert_int_equal(log_in(&attempt, sqlstate), rows[i].in);
         assert_string_equal(sqlstate, rows[i].in ? "" : "28P01");
@@ -243,13 +251,17 @@ static struct {
     _Atomic bool plus_used;
 } ours;
 
-static void fill_input(struct sy_login_input *input, const struct channel *channel, const struct sy_startup *startup,
-                       uint8_t binding[64])
+static void fill_input(struct sy_login_input *input, const struct channel *channel,
+                       const struct sy_startup *startup, uint8_t binding[64])
 {
     static const uint8_t mock_nonce[32] = "a secret that nobody is told....";
-    *input = (struct sy_login_input){.method = ours.method, .user = startup->user, .is_local = true,
-                                     .mock_nonce = mock_nonce, .md5_salt = {5, 6, 7, 8},
-                                     .unknown_as = SY_CREDENTIAL_CLEAR, .server_nonce = "ABCDEFGHIJKLMNOPQRSTUVWX"};
+    *input = (struct sy_login_input){.method = ours.method,
+                                     .user = startup->user,
+                                     .is_local = true,
+                                     .mock_nonce = mock_nonce,
+                                     .md5_salt = {5, 6, 7, 8},
+                                     .unknown_as = SY_CREDENTIAL_CLEAR,
+                                     .server_nonce = "ABCDEFGHIJKLMNOPQRSTUVWX"};
     const struct sy_config_user *entry = ours.entry;
     if (entry != NULL && sy_slice_eq(startup->user, sy_slice_of(entry->name)))
         input->entry = entry;
@@ -261,8 +273,8 @@ static void fill_input(struct sy_login_input *input, const struct channel *chann
 }
 
 /* Drives the machine to its end; what is to be sent last is left in `out`. */
-static enum sy_login_step drive(struct channel *channel, const struct sy_login_input *input, struct sy_buf *out,
-                                struct sy_err *err)
+static enum sy_login_step drive(struct channel *channel, const struct sy_login_input *input,
+                                struct sy_buf *out, struct sy_err *err)
 {
     struct sy_login login;
     struct sy_buf body = {.data = NULL};
@@ -271,8 +283,9 @@ static enum sy_login_step drive(struct channel *channel, const struct sy_login_i
         if (step == SY_LOGIN_HASH) {
             struct sy_hash_job job = {.status = SY_OK};
             sy_login_fill_job(&login, &job);
-            job.status = sy_scram_derive_keys((struct sy_slice){job.password, job.password_bytes}, job.salt,
-                                              job.salt_bytes, job.iterations, job.client_key, job.server_key, NULL);
+            job.status = sy_scram_derive_keys((struct sy_slice){job.password, job.password_bytes},
+                                              job.salt, job.salt_bytes, job.iterations,
+                                              job.client_key, job.server_key, NULL);
             step = sy_login_hashed(&login, &job, out, err);
             continue;
         }
@@ -294,7 +307,8 @@ static void serve(struct channel *channel)
     struct sy_err err = {.status = SY_OK};
     while (startup.kind == SY_STARTUP_SSL || startup.kind == SY_STARTUP_GSSENC) {
         uint32_t bytes;
-        if (!channel_need(channel, 4) || sy_startup_bytes(channel->in.data, 4, &bytes, &err) != SY_OK ||
+        if (!channel_need(channel, 4) ||
+            sy_startup_bytes(channel->in.data, 4, &bytes, &err) != SY_OK ||
             !channel_need(channel, bytes))
             goto out;
         sy_buf_clear(&packet);
@@ -342,20 +356,29 @@ static void *serve_all(void *unused)
     }
 }
 
+/* "secret" as a stored secret. */
+static void write_secret(char *ret_text, size_t bytes)
+{
+    struct sy_scram_secret secret;
+    struct sy_buf text = {.data = NULL};
+    const uint8_t *salt = (const uint8_t *)"0123456789abcdef";
+    assert_int_equal(sy_scram_secret_derive(SY_SLICE("secret"), salt, 16, 4096, &secret, NULL),
+                     SY_OK);
+    sy_scram_secret_write(&secret, &text);
+    snprintf(ret_text, bytes, "%.*s", (int)text.bytes, text.data);
+    sy_buf_release(&text);
+}
+
 static void libpq_logs_in_to_us(void **state)
 {
     (void)state;
     static char scram_text[256];
-    static const struct sy_config_user clear_user = {.name = "app", .password = "\xe2\x85\xa8 pass"};
+    static const struct sy_config_user clear_user = {.name = "app",
+                                                     .password = "\xe2\x85\xa8 pass"};
     static const struct sy_config_user scram_user = {.name = "app", .secret = scram_text};
-    static const struct sy_config_user md5_user = {.name = "app", .secret = "md56a422f785c9e20873908ce25d1736ae2"};
-    struct sy_scram_secret secret;
-    struct sy_buf text = {.data = NULL};
-    assert_int_equal(sy_scram_secret_derive(SY_SLICE("secret"), (const uint8_t *)"0123456789abcdef", 16, 4096, &secret,
-                                            NULL), SY_OK);
-    sy_scram_secret_write(&secret, &text);
-    snprintf(scram_text, sizeof(scram_text), "%.*s", (int)text.bytes, text.data);
-    sy_buf_release(&text);
+    static const struct sy_config_user md5_user = {.name = "app",
+                                                   .secret = "md56a422f785c9e20873908ce25d1736ae2"};
+    write_secret(scram_text, sizeof(scram_text));
     static const struct {
         const char *label;
         enum sy_auth_method method;
@@ -363,20 +386,32 @@ static void libpq_logs_in_to_us(void **state)
         const char *options;
         bool in, plus;
     } rows[] = {
-        {"scram, secret", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=disable password=secret", true, false},
-        {"scram, wrong", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=disable password=Secret", false, false},
-        {"scram, clear text", SY_AUTH_SCRAM_SHA_256, &clear_user, "sslmode=disable password='IX pass'", true, false},
-        {"scram, unknown", SY_AUTH_SCRAM_SHA_256, NULL, "sslmode=disable password=secret", false, false},
-        {"bound", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=require channel_binding=require password=secret", true, true},
-        {"bound, wrong", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=require channel_binding=require password=x", false, true},
-        {"TLS, not bound", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=require channel_binding=disable password=secret", true, false},
-        {"binding demanded", SY_AUTH_SCRAM_SHA_256_PLUS, &scram_user, "sslmode=require password=secret", true, true},
-        {"binding demanded, plain", SY_AUTH_SCRAM_SHA_256_PLUS, &scram_user, "sslmode=disable password=secret", false, false},
+        {"scram, secret", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=disable password=secret",
+         true, false},
+        {"scram, wrong", SY_AUTH_SCRAM_SHA_256, &scram_user, "sslmode=disable password=Secret",
+         false, false},
+        {"scram, clear text", SY_AUTH_SCRAM_SHA_256, &clear_user,
+         "sslmode=disable password='IX pass'", true, false},
+        {"scram, unknown", SY_AUTH_SCRAM_SHA_256, NULL, "sslmode=disable password=secret", false,
+         false},
+        {"bound", SY_AUTH_SCRAM_SHA_256, &scram_user,
+         "sslmode=require channel_binding=require password=secret", true, true},
+        {"bound, wrong", SY_AUTH_SCRAM_SHA_256, &scram_user,
+         "sslmode=require channel_binding=require password=x", false, true},
+        {"TLS, not bound", SY_AUTH_SCRAM_SHA_256, &scram_user,
+         "sslmode=require channel_binding=disable password=secret", true, false},
+        {"binding demanded", SY_AUTH_SCRAM_SHA_256_PLUS, &scram_user,
+         "sslmode=require password=secret", true, true},
+        {"binding demanded, plain", SY_AUTH_SCRAM_SHA_256_PLUS, &scram_user,
+         "sslmode=disable password=secret", false, false},
         {"md5, secret", SY_AUTH_MD5, &md5_user, "sslmode=disable password=secret", true, false},
         {"md5, wrong", SY_AUTH_MD5, &md5_user, "sslmode=disable password=Secret", false, false},
-        {"md5, scram secret", SY_AUTH_MD5, &scram_user, "sslmode=disable password=secret", true, false},
-        {"clear text", SY_AUTH_PASSWORD, &scram_user, "sslmode=disable password=secret", true, false},
-        {"clear text, wrong", SY_AUTH_PASSWORD, &md5_user, "sslmode=disable password=Secret", false, false},
+        {"md5, scram secret", SY_AUTH_MD5, &scram_user, "sslmode=disable password=secret", true,
+         false},
+        {"clear text", SY_AUTH_PASSWORD, &scram_user, "sslmode=disable password=secret", true,
+         false},
+        {"clear text, wrong", SY_AUTH_PASSWORD, &md5_user, "sslmode=disable password=Secret", false,
+         false},
         {"trust", SY_AUTH_TRUST, NULL, "sslmode=disable", true, false},
         {"reject", SY_AUTH_REJECT, &scram_user, "sslmode=disable password=secret", false, false},
     };
@@ -386,13 +421,16 @@ static void libpq_logs_in_to_us(void **state)
         ours.entry = rows[i].entry;
         ours.plus_used = false;
         char conninfo[512];
-        snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=app dbname=x gssencmode=disable %s", ours.port,
+        snprintf(conninfo, sizeof(conninfo),
+                 "host=127.0.0.1 port=%u user=app dbname=x gssencmode=disable %s", ours.port,
                  rows[i].options);
         PGconn *conn = PQconnectdb(conninfo);
         if ((PQstatus(conn) == CONNECTION_OK) != rows[i].in)
             fail_msg("%s", PQerrorMessage(conn));
-        if (!rows[i].in && rows[i].method != SY_AUTH_REJECT && strstr(rows[i].label, "demanded") == NULL)
-            assert_non_null(strstr(PQerrorMessage(conn), "FATAL:  password authentication failed for user \"app\""));
+        if (!rows[i].in && rows[i].method != SY_AUTH_REJECT &&
+            strstr(rows[i].label, "demanded") == NULL)
+            assert_non_null(strstr(PQerrorMessage(conn),
+                                   "FATAL:  password authentication failed for user \"app\""));
         PQfinish(conn);
         assert_int_equal(ours.plus_used, rows[i].plus);
     }
@@ -407,11 +445,14 @@ static int set_up(void **state)
     cluster = sy_cluster_start(&options);
     struct sy_scram_secret secret;
     struct sy_buf text = {.data = NULL};
-    if (sy_scram_secret_derive(SY_SLICE("made here"), (const uint8_t *)"our own salt....", 16, 8000, &secret, NULL) != SY_OK)
+    if (sy_scram_secret_derive(SY_SLICE("made here"), (const uint8_t *)"our own salt....", 16, 8000,
+                               &secret, NULL) != SY_OK)
         return -1;
-    sy_buf_append_str(&text, "SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'secret';"
-                             "SET password_encryption = 'scram-sha-256'; CREATE ROLE plain LOGIN PASSWORD 'secret';"
-                             "CREATE ROLE prepared LOGIN PASSWORD 'IX'; CREATE ROLE ours LOGIN PASSWORD '");
+    sy_buf_append_str(
+        &text,
+        "SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'secret';"
+        "SET password_encryption = 'scram-sha-256'; CREATE ROLE plain LOGIN PASSWORD 'secret';"
+        "CREATE ROLE prepared LOGIN PASSWORD 'IX'; CREATE ROLE ours LOGIN PASSWORD '");
     sy_scram_secret_write(&secret, &text);
     sy_buf_append(&text, "'", 2);
     sy_cluster_sql(cluster, 0, "postgres", text.data);
@@ -433,7 +474,8 @@ static int set_up(void **state)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t bytes = sizeof(address);
     ours.listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(ours.listener, (struct sockaddr *)&address, bytes) != 0 || listen(ours.listener, 8) != 0 ||
+    if (bind(ours.listener, (struct sockaddr *)&address, bytes) != 0 ||
+        listen(ours.listener, 8) != 0 ||
         getsockname(ours.listener, (struct sockaddr *)&address, &bytes) != 0)
         return -1;
     ours.port = ntohs(address.sin_port);

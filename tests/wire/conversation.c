@@ -1,4 +1,5 @@
-/* The runner of trace scripts: blocking sockets and the router's own codec, no libpq. One thread. */
+/* The runner of trace scripts: blocking sockets and the router's own codec, no libpq. One thread.
+ */
 #include "tests/wire/conversation.h"
 
 #include <errno.h>
@@ -14,7 +15,13 @@
 #include "router/wire/message.h"
 #include "tests/wire/trace.h"
 
-enum { CONNECTIONS = 4, WAIT_MS = 10000, CANCEL_WAIT_MS = 100, CANCEL_TRIES = 100, VALUES_MAX = 64 };
+enum {
+    CONNECTIONS = 4,
+    WAIT_MS = 10000,
+    CANCEL_WAIT_MS = 100,
+    CANCEL_TRIES = 100,
+    VALUES_MAX = 64
+};
 
 struct connection {
     int fd; /* 0: not open */
@@ -86,8 +93,10 @@ static uint16_t take_formats(struct sy_slice *rest, uint16_t formats[VALUES_MAX]
     return count;
 }
 
-/* Values until the end of the line; their bytes go to `store`, whose memory must not move: it is reserved first. */
-static uint16_t take_values(struct sy_slice *rest, struct sy_buf *store, struct sy_slice values[VALUES_MAX])
+/* Values until the end of the line; their bytes go to `store`, whose memory must not move: it is
+ * reserved first. */
+static uint16_t take_values(struct sy_slice *rest, struct sy_buf *store,
+                            struct sy_slice values[VALUES_MAX])
 {
     uint16_t count = 0;
     if (sy_buf_reserve(store, rest->bytes * 4 + 1) == NULL)
@@ -186,8 +195,9 @@ static bool walk_received(struct runner *runner, char wanted)
         }
         struct sy_buf masked = {.data = NULL};
         trace_mask(&masked, *frame, body);
-        log_line(runner, '<', *frame, (struct sy_slice){masked.data + SY_FRAME_HEADER_BYTES,
-                                                        masked.bytes - SY_FRAME_HEADER_BYTES});
+        log_line(runner, '<', *frame,
+                 (struct sy_slice){masked.data + SY_FRAME_HEADER_BYTES,
+                                   masked.bytes - SY_FRAME_HEADER_BYTES});
         sy_buf_release(&masked);
         found = *frame == wanted;
         at += 1 + length;
@@ -203,8 +213,8 @@ static enum sy_status wait_for(struct runner *runner, char wanted)
     while (status == SY_OK && !walk_received(runner, wanted)) {
         struct pollfd readable = {.fd = connection->fd, .events = POLLIN};
         if (poll(&readable, 1, WAIT_MS) <= 0)
-            return sy_err_set(runner->err, SY_E_TIMEOUT, "nothing came for %d ms, waiting for '%c'", WAIT_MS,
-                              wanted == '\0' ? '-' : wanted);
+            return sy_err_set(runner->err, SY_E_TIMEOUT, "nothing came for %d ms, waiting for '%c'",
+                              WAIT_MS, wanted == '\0' ? '-' : wanted);
         char data[4096];
         ssize_t run = recv(connection->fd, data, sizeof(data), 0);
         if (run > 0) {
@@ -265,7 +275,8 @@ static enum sy_status do_cancel(struct runner *runner, struct sy_slice rest)
         sy_write_cancel(&request, target->pid, (struct sy_slice){target->key, target->key_bytes});
         int fd = dial(runner);
         char byte;
-        if (fd < 0 || send(fd, request.data, request.bytes, MSG_NOSIGNAL) < 0 || recv(fd, &byte, 1, 0) != 0)
+        if (fd < 0 || send(fd, request.data, request.bytes, MSG_NOSIGNAL) < 0 ||
+            recv(fd, &byte, 1, 0) != 0)
             status = sy_err_set(runner->err, SY_E_IO, "the cancel request was not taken");
         if (fd >= 0)
             close(fd);
@@ -274,7 +285,8 @@ static enum sy_status do_cancel(struct runner *runner, struct sy_slice rest)
         if (status == SY_OK && poll(&readable, 1, CANCEL_WAIT_MS) > 0)
             return SY_OK;
     }
-    return status != SY_OK ? status : sy_err_set(runner->err, SY_E_TIMEOUT, "nothing was cancelled");
+    return status != SY_OK ? status
+                           : sy_err_set(runner->err, SY_E_TIMEOUT, "nothing was cancelled");
 }
 
 static void do_bind(struct sy_buf *message, struct sy_slice rest)
@@ -338,9 +350,9 @@ static bool build_message(struct sy_buf *message, struct sy_slice command, struc
         struct sy_slice word;
         char type;
     } rows[] = {
-        {{"query", 5}, 'Q'},    {{"parse", 5}, 'P'},    {{"bind", 4}, 'B'},     {{"describe", 8}, 'D'},
-        {{"close", 5}, 'C'},    {{"execute", 7}, 'E'},  {{"call", 4}, 'F'},     {{"copydata", 8}, 'd'},
-        {{"copydone", 8}, 'c'}, {{"copyfail", 8}, 'f'}, {{"sync", 4}, 'S'},     {{"flush", 5}, 'H'},
+        {{"query", 5}, 'Q'},     {{"parse", 5}, 'P'},    {{"bind", 4}, 'B'}, {{"describe", 8}, 'D'},
+        {{"close", 5}, 'C'},     {{"execute", 7}, 'E'},  {{"call", 4}, 'F'}, {{"copydata", 8}, 'd'},
+        {{"copydone", 8}, 'c'},  {{"copyfail", 8}, 'f'}, {{"sync", 4}, 'S'}, {{"flush", 5}, 'H'},
         {{"terminate", 9}, 'X'},
     };
     char type = '\0';
@@ -401,7 +413,8 @@ static enum sy_status run_command(struct runner *runner, struct sy_slice line)
     }
     struct sy_buf message = {.data = NULL};
     if (!build_message(&message, command, rest))
-        return sy_err_set(runner->err, SY_E_SYNTAX, "unknown command: %.*s", (int)line.bytes, line.data);
+        return sy_err_set(runner->err, SY_E_SYNTAX, "unknown command: %.*s", (int)line.bytes,
+                          line.data);
     queue_message(runner, &message, true);
     return SY_OK;
 }

@@ -24,8 +24,8 @@ struct coverage {
 };
 
 /* The message of a line; false when the line is none. */
-static bool message_of(struct sy_slice line, char *ret_direction, unsigned *ret_connection, char *ret_type,
-                       struct sy_buf *ret_body)
+static bool message_of(struct sy_slice line, char *ret_direction, unsigned *ret_connection,
+                       char *ret_type, struct sy_buf *ret_body)
 {
     *ret_connection = 1;
     if (line.bytes > 0 && line.data[0] >= '2' && line.data[0] <= '9') {
@@ -114,8 +114,10 @@ static void every_recorded_message_survives_decoding_and_encoding(void **state)
             fail_msg("no trace has a server's '%c'", *type);
 }
 
-/* Where a server stands after a message of this type; what was asked for meanwhile makes it busy again. */
-static enum sy_server_state server_after(enum sy_server_state state, char type, const struct sy_buf *body)
+/* Where a server stands after a message of this type; what was asked for meanwhile makes it busy
+ * again. */
+static enum sy_server_state server_after(enum sy_server_state state, char type,
+                                         const struct sy_buf *body)
 {
     switch (type) {
     case 'R':
@@ -140,7 +142,8 @@ static void check_states(const char *path, struct coverage *coverage)
 {
     struct sy_buf text = {.data = NULL};
     struct sy_err err;
-    enum sy_server_state states[CONNECTIONS] = {SY_SERVER_AUTH, SY_SERVER_AUTH, SY_SERVER_AUTH, SY_SERVER_AUTH};
+    enum sy_server_state states[CONNECTIONS] = {SY_SERVER_AUTH, SY_SERVER_AUTH, SY_SERVER_AUTH,
+                                                SY_SERVER_AUTH};
     print_message("%s\n", path);
     assert_int_equal(conversation_load(path, &text, &err), SY_OK);
     struct sy_slice rest = {text.data, text.bytes}, line;

@@ -35,7 +35,8 @@ static uint32_t *numbers32(const char *raw, uint16_t count)
     return numbers;
 }
 
-enum sy_status recode_startup(const char *data, size_t bytes, struct sy_buf *out, struct sy_err *err)
+enum sy_status recode_startup(const char *data, size_t bytes, struct sy_buf *out,
+                              struct sy_err *err)
 {
     struct sy_startup startup;
     enum sy_status status = sy_startup_read(data, bytes, &startup, err);
@@ -106,10 +107,14 @@ static enum sy_status recode_bind(const char *body, size_t bytes, struct sy_buf 
     } else {
         sy_bind_parameters(&bind, values);
         sy_bind_formats(&bind, formats);
-        const struct sy_bind_values again = {
-            .portal = bind.portal, .statement = bind.statement, .formats = formats,
-            .result_formats = results, .parameters = values, .format_count = bind.format_count,
-            .parameter_count = bind.parameter_count, .result_format_count = bind.result_format_count};
+        const struct sy_bind_values again = {.portal = bind.portal,
+                                             .statement = bind.statement,
+                                             .formats = formats,
+                                             .result_formats = results,
+                                             .parameters = values,
+                                             .format_count = bind.format_count,
+                                             .parameter_count = bind.parameter_count,
+                                             .result_format_count = bind.result_format_count};
         sy_write_bind(out, &again);
     }
     free(values);
@@ -130,10 +135,12 @@ static enum sy_status recode_call(const char *body, size_t bytes, struct sy_buf 
     if (arguments == NULL || formats == NULL) {
         status = no_memory(err);
     } else {
-        const struct sy_function_call_values again = {
-            .function_oid = call.function_oid, .formats = formats, .arguments = arguments,
-            .format_count = call.format_count, .argument_count = call.argument_count,
-            .result_format = call.result_format};
+        const struct sy_function_call_values again = {.function_oid = call.function_oid,
+                                                      .formats = formats,
+                                                      .arguments = arguments,
+                                                      .format_count = call.format_count,
+                                                      .argument_count = call.argument_count,
+                                                      .result_format = call.result_format};
         sy_write_function_call(out, &again);
     }
     free(arguments);
@@ -173,7 +180,8 @@ static enum sy_status recode_empty(char type, size_t bytes, struct sy_buf *out, 
     return status;
 }
 
-/* 'p' is told apart by the exchange only: a SASL initial response when it reads as one, else bytes. */
+/* 'p' is told apart by the exchange only: a SASL initial response when it reads as one, else bytes.
+ */
 static enum sy_status recode_password(const char *body, size_t bytes, struct sy_buf *out)
 {
     struct sy_sasl_initial_msg initial;

@@ -1,4 +1,5 @@
-/* wire_record HOST PORT TRACE...: runs the script of each trace file against a PostgreSQL and rewrites the file. */
+/* wire_record HOST PORT TRACE...: runs the script of each trace file against a PostgreSQL and
+ * rewrites the file. */
 #include <stdio.h>
 
 #include "tests/wire/conversation.h"
@@ -9,7 +10,8 @@ static bool record(const char *host, const char *port, const char *path)
     struct sy_err err = {.status = SY_OK};
     enum sy_status status = conversation_load(path, &text, &err);
     if (status == SY_OK)
-        status = conversation_run(host, port, (struct sy_slice){text.data, text.bytes}, &trace, &err);
+        status =
+            conversation_run(host, port, (struct sy_slice){text.data, text.bytes}, &trace, &err);
     FILE *file = status == SY_OK ? fopen(path, "we") : NULL;
     bool ok = file != NULL && fwrite(trace.data, 1, trace.bytes, file) == trace.bytes;
     if (file != NULL)

@@ -1,8 +1,9 @@
 /*
- * wire_replay HOST PORT GOLDENDIR [USER [DATABASE]]: runs the scripts of all traces of a folder against a server or the
- * router and prints, per command, the lines that differ from the golden ones ('-' golden, '+' seen). What says nothing
- * about the protocol is not compared: source places in errors, and which parameters a server reports at start.
- * Exit status: 0 no difference, 1 differences.
+ * wire_replay HOST PORT GOLDENDIR [USER [DATABASE]]: runs the scripts of all traces of a folder
+ * against a server or the router and prints, per command, the lines that differ from the golden
+ * ones ('-' golden, '+' seen). What says nothing about the protocol is not compared: source places
+ * in errors, and which parameters a server reports at start. Exit status: 0 no difference, 1
+ * differences.
  */
 #include <glob.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static void plain_notice(struct sy_buf *out, char type, struct sy_slice body)
     sy_buf_release(&message);
 }
 
-/* Appends the line as it is compared. `starting`: before the first ReadyForQuery of a connection. */
+/* Appends the line as it is compared. `starting`: before the first ReadyForQuery of a connection.
+ */
 static void normalize(struct sy_buf *out, struct sy_slice line, bool *starting)
 {
     const char *mark = line.bytes == 0 ? NULL : memchr(line.data, ' ', line.bytes);
@@ -102,7 +104,8 @@ static unsigned compare(const char *path, struct sy_slice golden, struct sy_slic
 }
 
 /* The script with another user and database where its connect commands say "postgres". */
-static void readdress(struct sy_buf *out, struct sy_slice text, const char *user, const char *database)
+static void readdress(struct sy_buf *out, struct sy_slice text, const char *user,
+                      const char *database)
 {
     static const struct sy_slice own_user = {" user=postgres", 14};
     static const struct sy_slice own_database = {" database=postgres", 18};
@@ -136,7 +139,8 @@ static unsigned replay(const char *path, const char *host, const char *port, con
     unsigned differences = 0;
     if (conversation_load(path, &text, &err) == SY_OK) {
         readdress(&script, (struct sy_slice){text.data, text.bytes}, user, database);
-        if (conversation_run(host, port, (struct sy_slice){script.data, script.bytes}, &trace, &err) == SY_OK)
+        if (conversation_run(host, port, (struct sy_slice){script.data, script.bytes}, &trace,
+                             &err) == SY_OK)
             err.text[0] = '\0';
     }
     normalize_all(&golden, (struct sy_slice){text.data, text.bytes});

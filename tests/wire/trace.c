@@ -1,4 +1,5 @@
-/* Trace lines. Masking decodes a message and encodes it again, so that a masked message is still a message. */
+/* Trace lines. Masking decodes a message and encodes it again, so that a masked message is still a
+ * message. */
 #include "tests/wire/trace.h"
 
 #include <stdio.h>
@@ -45,7 +46,8 @@ bool trace_unescape(struct sy_buf *out, struct sy_slice text)
         if (left < 3 || text.data[i + 1] != 'x' || hex_digit(text.data[i + 2]) < 0 ||
             hex_digit(text.data[i + 3]) < 0)
             return false;
-        sy_buf_append_u8(out, (uint8_t)(hex_digit(text.data[i + 2]) * 16 + hex_digit(text.data[i + 3])));
+        sy_buf_append_u8(out,
+                         (uint8_t)(hex_digit(text.data[i + 2]) * 16 + hex_digit(text.data[i + 3])));
         i += 3;
     }
     return !out->failed;

@@ -1,4 +1,5 @@
-/* Every kind of message, cut at every byte and with a byte too many: an error, and no look beyond the end. */
+/* Every kind of message, cut at every byte and with a byte too many: an error, and no look beyond
+ * the end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +55,8 @@ static void cut_everywhere(recoder recode, const struct sy_buf *message, bool op
     longer[bytes] = 'x';
     sy_buf_clear(&out);
     if (!open)
-        assert_int_equal(recode_copy_of(recode, type, longer, bytes + 1, &out, &err), SY_E_PROTOCOL);
+        assert_int_equal(recode_copy_of(recode, type, longer, bytes + 1, &out, &err),
+                         SY_E_PROTOCOL);
     free(longer);
     sy_buf_release(&out);
 }
@@ -75,10 +77,12 @@ static const uint32_t types[] = {23, 25, 0};
 static void clients_messages_are_exact(void **state)
 {
     (void)state;
-    const struct sy_bind_values bind = {SY_SLICE("p"), SY_SLICE("s"), formats, formats, values, 3, 3, 2};
+    const struct sy_bind_values bind = {
+        SY_SLICE("p"), SY_SLICE("s"), formats, formats, values, 3, 3, 2};
     const struct sy_function_call_values call = {177, formats, values, 1, 3, 1};
     CUT(recode_frontend, false, sy_write_query(out, SY_SLICE("SELECT 1")));
-    CUT(recode_frontend, false, sy_write_parse(out, SY_SLICE("s"), SY_SLICE("SELECT $1"), types, 3));
+    CUT(recode_frontend, false,
+        sy_write_parse(out, SY_SLICE("s"), SY_SLICE("SELECT $1"), types, 3));
     CUT(recode_frontend, false, sy_write_bind(out, &bind));
     CUT(recode_frontend, false, sy_write_describe(out, 'S', SY_SLICE("name")));
     CUT(recode_frontend, false, sy_write_close(out, 'P', SY_SLICE("name")));
@@ -91,8 +95,10 @@ static void clients_messages_are_exact(void **state)
     CUT(recode_frontend, false, sy_write_simple(out, 'c'));
     CUT(recode_frontend, true, sy_write_copy_data(out, SY_SLICE("row\n")));
     CUT(recode_frontend, true, sy_write_password(out, SY_SLICE("secret"), true));
-    CUT(recode_frontend, true, sy_write_sasl_initial(out, SY_SLICE("SCRAM-SHA-256"), SY_SLICE("n,,n=,r=x")));
-    CUT(recode_frontend, true, sy_write_sasl_initial(out, SY_SLICE("SCRAM-SHA-256"), (struct sy_slice){NULL, 0}));
+    CUT(recode_frontend, true,
+        sy_write_sasl_initial(out, SY_SLICE("SCRAM-SHA-256"), SY_SLICE("n,,n=,r=x")));
+    CUT(recode_frontend, true,
+        sy_write_sasl_initial(out, SY_SLICE("SCRAM-SHA-256"), (struct sy_slice){NULL, 0}));
 }
 
 static void servers_messages_are_exact(void **state)
@@ -102,16 +108,29 @@ static void servers_messages_are_exact(void **state)
         {SY_SLICE("a"), 16384, 1, 23, 4, -1, 0},
         {SY_SLICE(""), 0, 0, 25, -1, 36, 1},
     };
-    const struct sy_notice_fields fields = {
-        .severity = SY_SLICE("ERROR"), .severity_nonlocalized = SY_SLICE("ERROR"), .sqlstate = SY_SLICE("42P01"),
-        .message = SY_SLICE("m"), .detail = SY_SLICE("d"), .hint = SY_SLICE("h"), .position = SY_SLICE("1"),
-        .internal_position = SY_SLICE("2"), .internal_query = SY_SLICE("q"), .where = SY_SLICE("w"),
-        .schema = SY_SLICE("s"), .table = SY_SLICE("t"), .column = SY_SLICE("c"), .data_type = SY_SLICE("d"),
-        .constraint = SY_SLICE("n"), .file = SY_SLICE("f"), .line = SY_SLICE("3"), .routine = SY_SLICE("r")};
+    const struct sy_notice_fields fields = {.severity = SY_SLICE("ERROR"),
+                                            .severity_nonlocalized = SY_SLICE("ERROR"),
+                                            .sqlstate = SY_SLICE("42P01"),
+                                            .message = SY_SLICE("m"),
+                                            .detail = SY_SLICE("d"),
+                                            .hint = SY_SLICE("h"),
+                                            .position = SY_SLICE("1"),
+                                            .internal_position = SY_SLICE("2"),
+                                            .internal_query = SY_SLICE("q"),
+                                            .where = SY_SLICE("w"),
+                                            .schema = SY_SLICE("s"),
+                                            .table = SY_SLICE("t"),
+                                            .column = SY_SLICE("c"),
+                                            .data_type = SY_SLICE("d"),
+                                            .constraint = SY_SLICE("n"),
+                                            .file = SY_SLICE("f"),
+                                            .line = SY_SLICE("3"),
+                                            .routine = SY_SLICE("r")};
     const struct sy_notice_fields none = {.severity = {NULL, 0}};
     const struct sy_slice options[] = {SY_SLICE("_pq_.a"), SY_SLICE("_pq_.b")};
     CUT(recode_backend, true, sy_write_auth(out, 10, SY_SLICE("SCRAM-SHA-256\0\0")));
-    CUT(recode_backend, false, sy_write_parameter_status(out, SY_SLICE("TimeZone"), SY_SLICE("UTC")));
+    CUT(recode_backend, false,
+        sy_write_parameter_status(out, SY_SLICE("TimeZone"), SY_SLICE("UTC")));
     CUT(recode_backend, true, sy_write_backend_key(out, 7, SY_SLICE("12345678")));
     CUT(recode_backend, false, sy_write_ready(out, 'T'));
     CUT(recode_backend, false, sy_write_command_complete(out, "SELECT 1"));
@@ -166,8 +185,9 @@ static void cut_packet(const struct sy_buf *packet)
 static void packets_without_a_type_are_exact(void **state)
 {
     (void)state;
-    const struct sy_startup_parameter parameters[] = {
-        {SY_SLICE("user"), SY_SLICE("app")}, {SY_SLICE("database"), SY_SLICE("blog")}, {SY_SLICE("x"), SY_SLICE("")}};
+    const struct sy_startup_parameter parameters[] = {{SY_SLICE("user"), SY_SLICE("app")},
+                                                      {SY_SLICE("database"), SY_SLICE("blog")},
+                                                      {SY_SLICE("x"), SY_SLICE("")}};
     struct sy_buf packet = {.data = NULL};
     sy_write_startup_minor(&packet, 2, parameters, 3);
     cut_packet(&packet);

@@ -1,4 +1,5 @@
-/* Hash jobs come back on the asking loop with the right keys, from the threads or from the cache, and wiped. */
+/* Hash jobs come back on the asking loop with the right keys, from the threads or from the cache,
+ * and wiped. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,8 +49,9 @@ static void check(const struct sy_hash_job *job, const char *password)
     static const char nothing[sizeof(job->password)];
     uint8_t client_key[32], server_key[32];
     assert_int_equal(job->status, SY_OK);
-    assert_int_equal(sy_scram_derive_keys(sy_slice_of(password), job->salt, job->salt_bytes, job->iterations,
-                                          client_key, server_key, NULL), SY_OK);
+    assert_int_equal(sy_scram_derive_keys(sy_slice_of(password), job->salt, job->salt_bytes,
+                                          job->iterations, client_key, server_key, NULL),
+                     SY_OK);
     assert_memory_equal(job->client_key, client_key, 32);
     assert_memory_equal(job->server_key, server_key, 32);
     assert_memory_equal(job->password, nothing, sizeof(nothing));
@@ -62,7 +64,8 @@ static int set_up(void **state)
     const struct sy_loop_options options = {.kind = SY_LOOP_EPOLL};
     struct sy_err err;
     done_count = 0;
-    return sy_loop_new(&options, &loop, &err) == SY_OK && sy_hash_pool_start(2, &err) == SY_OK ? 0 : -1;
+    return sy_loop_new(&options, &loop, &err) == SY_OK && sy_hash_pool_start(2, &err) == SY_OK ? 0
+                                                                                               : -1;
 }
 
 static int tear_down(void **state)
@@ -146,9 +149,11 @@ static void a_full_queue_refuses_and_stopping_delivers_the_rest(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keys_come_back_right_and_passwords_are_wiped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keys_come_back_right_and_passwords_are_wiped, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(cached_keys_come_through_the_loop_too, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_full_queue_refuses_and_stopping_delivers_the_rest, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_queue_refuses_and_stopping_delivers_the_rest, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

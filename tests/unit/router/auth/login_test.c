@@ -68,16 +68,18 @@ static void answer(struct client *client, uint32_t code, struct sy_slice data, s
         break;
     case SY_AUTH_CODE_SASL:
         sy_scram_client_init(&client->scram, client->plus, binding, client->plus ? 32 : 0);
-        assert_int_equal(sy_scram_client_first(&client->scram, "abcdefghijklmnopqrstuvwx", &inner, &err),
-                         SY_OK);
-        sy_write_sasl_initial(&whole, client->plus ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
-                              (struct sy_slice){inner.data, inner.bytes});
+        assert_int_equal(
+            sy_scram_client_first(&client->scram, "abcdefghijklmnopqrstuvwx", &inner, &err), SY_OK);
+        sy_write_sasl_initial(
+            &whole, client->plus ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
+            (struct sy_slice){inner.data, inner.bytes});
         break;
     case SY_AUTH_CODE_SASL_CONTINUE:
         assert_int_equal(sy_scram_client_server_first(&client->scram, data, &err), SY_OK);
         assert_int_equal(sy_scram_derive_keys(sy_slice_of(client->password), client->scram.salt,
                                               client->scram.salt_bytes, client->scram.iterations,
-                                              client_key, server_key, &err), SY_OK);
+                                              client_key, server_key, &err),
+                         SY_OK);
         sy_scram_client_set_keys(&client->scram, client_key, server_key);
         assert_int_equal(sy_scram_client_final(&client->scram, &inner, &err), SY_OK);
         sy_write_password(&whole, (struct sy_slice){inner.data, inner.bytes}, false);
@@ -94,8 +96,8 @@ static void do_job(struct sy_login *login, struct sy_hash_job *job)
 {
     memset(job, 0, sizeof(*job));
     sy_login_fill_job(login, job);
-    job->status = sy_scram_derive_keys((struct sy_slice){job->password, job->password_bytes}, job->salt,
-                                       job->salt_bytes, job->iterations, job->client_key,
+    job->status = sy_scram_derive_keys((struct sy_slice){job->password, job->password_bytes},
+                                       job->salt, job->salt_bytes, job->iterations, job->client_key,
                                        job->server_key, NULL);
 }
 
@@ -113,7 +115,8 @@ static struct outcome log_in(const struct sy_login_input *input, struct client *
             answer(client, code, data, &reply);
         sy_buf_clear(&out);
         if (step == SY_LOGIN_MESSAGE) {
-            step = sy_login_message(&login, (struct sy_slice){reply.data, reply.bytes}, &out, &outcome.err);
+            step = sy_login_message(&login, (struct sy_slice){reply.data, reply.bytes}, &out,
+                                    &outcome.err);
         } else if (step == SY_LOGIN_HASH) {
             struct sy_hash_job job;
             do_job(&login, &job);
@@ -135,10 +138,15 @@ static struct outcome log_in(const struct sy_login_input *input, struct client *
     return outcome;
 }
 
-static struct sy_login_input input_for(enum sy_auth_method method, const struct sy_config_user *entry)
+static struct sy_login_input input_for(enum sy_auth_method method,
+                                       const struct sy_config_user *entry)
 {
-    struct sy_login_input input = {.method = method, .user = SY_SLICE("app"), .entry = entry,
-                                   .is_local = true, .mock_nonce = mock_nonce, .md5_salt = {9, 8, 7, 6},
+    struct sy_login_input input = {.method = method,
+                                   .user = SY_SLICE("app"),
+                                   .entry = entry,
+                                   .is_local = true,
+                                   .mock_nonce = mock_nonce,
+                                   .md5_salt = {9, 8, 7, 6},
                                    .server_nonce = "ABCDEFGHIJKLMNOPQRSTUVWX"};
     return input;
 }
@@ -253,7 +261,8 @@ static void empty_and_overlong_passwords_are_wrong(void **state)
     overlong[sizeof(overlong) - 1] = '\0';
     static const struct sy_config_user empty_user = {.name = "app", .password = ""};
     const struct sy_config_user long_user = {.name = "app", .password = overlong};
-    const struct sy_config_user *const users[] = {&scram_user, &clear_user, &md5_user, &empty_user, &long_user};
+    const struct sy_config_user *const users[] = {&scram_user, &clear_user, &md5_user, &empty_user,
+                                                  &long_user};
     for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
         struct client none = {.user = "app", .password = ""};
         struct sy_login_input input = input_for(SY_AUTH_PASSWORD, users[i]);
@@ -296,7 +305,8 @@ int main(void)
     struct sy_scram_secret secret;
     struct sy_buf text = {.data = NULL};
     struct sy_err err;
-    if (sy_scram_secret_derive(SY_SLICE("secret"), salt, sizeof(salt), 4096, &secret, &err) != SY_OK)
+    if (sy_scram_secret_derive(SY_SLICE("secret"), salt, sizeof(salt), 4096, &secret, &err) !=
+        SY_OK)
         return 1;
     sy_scram_secret_write(&secret, &text);
     snprintf(scram_secret, sizeof(scram_secret), "%.*s", (int)text.bytes, text.data);

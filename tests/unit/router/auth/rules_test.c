@@ -44,8 +44,10 @@ static void each_condition_of_a_rule_counts(void **state)
     struct sy_config_auth_rule all6 = network("::", 0);
     struct sy_config_auth_rule any = {.any_address = true, .method = SY_AUTH_MD5};
     struct sy_config_auth_rule local = {.local_socket = true, .method = SY_AUTH_MD5};
-    struct sy_config_auth_rule tls = {.any_address = true, .tls_required = true, .method = SY_AUTH_MD5};
-    struct sy_config_auth_rule database = {.any_address = true, .database = "blog", .method = SY_AUTH_MD5};
+    struct sy_config_auth_rule tls = {
+        .any_address = true, .tls_required = true, .method = SY_AUTH_MD5};
+    struct sy_config_auth_rule database = {
+        .any_address = true, .database = "blog", .method = SY_AUTH_MD5};
     struct sy_config_auth_rule user = {.any_address = true, .user = "app", .method = SY_AUTH_MD5};
     const struct {
         const char *label;
@@ -96,7 +98,8 @@ static void first_match_decides(void **state)
         network("::ffff:127.0.0.0", 104),
         {.any_address = true, .method = SY_AUTH_SCRAM_SHA_256},
     };
-    struct sy_auth_request request = {SY_SLICE("blog"), SY_SLICE("eve"), peer_of("127.0.0.1", false)};
+    struct sy_auth_request request = {SY_SLICE("blog"), SY_SLICE("eve"),
+                                      peer_of("127.0.0.1", false)};
     int decided;
     assert_int_equal(sy_auth_method_for(rules, 3, 1, &request, &decided), SY_AUTH_REJECT);
     assert_int_equal(decided, 0);
@@ -113,9 +116,10 @@ static void without_rules_only_local_peers_get_in(void **state)
     static const struct {
         const char *address;
         bool local;
-    } rows[] = {{"127.0.0.1", true}, {"127.9.9.9", true}, {"::1", true},      {"local", true},
-                {"::ffff:127.0.0.1", true}, {"128.0.0.1", false}, {"10.0.0.1", false},
-                {"::", false}, {"0.0.0.0", false}, {"fe80::1", false}};
+    } rows[] = {
+        {"127.0.0.1", true},        {"127.9.9.9", true},  {"::1", true},       {"local", true},
+        {"::ffff:127.0.0.1", true}, {"128.0.0.1", false}, {"10.0.0.1", false}, {"::", false},
+        {"0.0.0.0", false},         {"fe80::1", false}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sy_auth_request request = {SY_SLICE("d"), SY_SLICE("u"),
                                           peer_of(rows[i].address, true)};

@@ -25,10 +25,17 @@ static void passwords_get_one_form(void **state)
         {"case stays", "USER\xc3\xa9", "USER\xc3\xa9"},
         {"feminine ordinal becomes a", "\xc2\xaa", "a"},
         {"roman nine becomes IX", "\xe2\x85\xa8", "IX"},
-        {"no-break space becomes a space", "a\xc2\xa0" "b", "a b"},
+        {"no-break space becomes a space",
+         "a\xc2\xa0"
+         "b",
+         "a b"},
         {"decomposed is composed", "e\xcc\x81", "\xc3\xa9"},
         {"prohibited stays as it is", "\xc2\x85x", "\xc2\x85x"},
-        {"wrong bidirectional text stays", "\xd8\xa7" "1", "\xd8\xa7" "1"},
+        {"wrong bidirectional text stays",
+         "\xd8\xa7"
+         "1",
+         "\xd8\xa7"
+         "1"},
         {"not UTF-8 stays", "\xff\xfe", "\xff\xfe"},
         {"nothing left stays", "\xc2\xad", "\xc2\xad"},
     };
@@ -70,13 +77,16 @@ static void base64_is_strict(void **state)
         const char *text;
         bool ok;
         uint32_t bytes;
-    } rows[] = {{"", true, 0},      {"AA==", true, 1},  {"AAA=", true, 2}, {"AAAA", true, 3},
-                {"AAAAAAAAAAA=", true, 8}, {"AAAAAAAAAAAA", false, 0}, {"A", false, 0}, {"AA", false, 0},
-                {"AA=", false, 0},  {"AB==", false, 0}, {"AAB=", false, 0}, {"A===", false, 0},
-                {"====", false, 0}, {"AA=A", false, 0}, {"A A=", false, 0}, {"AA\n=", false, 0}};
+    } rows[] = {{"", true, 0},      {"AA==", true, 1},         {"AAA=", true, 2},
+                {"AAAA", true, 3},  {"AAAAAAAAAAA=", true, 8}, {"AAAAAAAAAAAA", false, 0},
+                {"A", false, 0},    {"AA", false, 0},          {"AA=", false, 0},
+                {"AB==", false, 0}, {"AAB=", false, 0},        {"A===", false, 0},
+                {"====", false, 0}, {"AA=A", false, 0},        {"A A=", false, 0},
+                {"AA\n=", false, 0}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("\"%s\"\n", rows[i].text);
-        assert_int_equal(sy_base64_decode(sy_slice_of(rows[i].text), data, sizeof(data), &bytes), rows[i].ok);
+        assert_int_equal(sy_base64_decode(sy_slice_of(rows[i].text), data, sizeof(data), &bytes),
+                         rows[i].ok);
         if (rows[i].ok)
             assert_int_equal(bytes, rows[i].bytes);
     }

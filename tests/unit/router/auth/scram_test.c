@@ -74,7 +74,8 @@ static void client_speaks_the_example_of_the_rfc(void **state)
     /* The RFC names the user inside, PostgreSQL's clients do not. */
     sy_buf_clear(&client.first_bare);
     sy_buf_append_str(&client.first_bare, "n=user,r=" RFC_CLIENT_NONCE);
-    assert_int_equal(sy_scram_client_server_first(&client, SY_SLICE(RFC_SERVER_FIRST), &err), SY_OK);
+    assert_int_equal(sy_scram_client_server_first(&client, SY_SLICE(RFC_SERVER_FIRST), &err),
+                     SY_OK);
     assert_int_equal(client.iterations, 4096);
     assert_int_equal(sy_scram_derive_keys(SY_SLICE("pencil"), client.salt, client.salt_bytes,
                                           client.iterations, client_key, server_key, &err),
@@ -96,8 +97,8 @@ static void secret_survives_writing_and_reading(void **state)
     struct sy_err err;
     rfc_secret(&secret);
     sy_scram_secret_write(&secret, &text);
-    assert_int_equal(
-        sy_scram_secret_parse((struct sy_slice){text.data, text.bytes}, &again, &err), SY_OK);
+    assert_int_equal(sy_scram_secret_parse((struct sy_slice){text.data, text.bytes}, &again, &err),
+                     SY_OK);
     assert_memory_equal(&secret, &again, sizeof(secret));
     for (size_t cut = 0; cut < text.bytes; cut++) {
         char *piece = malloc(cut + 1);
@@ -169,16 +170,27 @@ static void both_sides_agree_or_say_why_not(void **state)
         {"wrong password", {.password = "pen"}, SY_E_AUTH},
         {"empty password", {.password = ""}, SY_E_AUTH},
         {"unknown user", {.password = "pencil", .mock = true}, SY_E_AUTH},
-        {"bound", {.password = "pencil", .plus = true, .server_tls = true, .client_binding = 7,
-                   .server_binding = 7}, SY_OK},
-        {"bound to another certificate", {.password = "pencil", .plus = true, .server_tls = true,
-                                          .client_binding = 7, .server_binding = 8},
+        {"bound",
+         {.password = "pencil",
+          .plus = true,
+          .server_tls = true,
+          .client_binding = 7,
+          .server_binding = 7},
+         SY_OK},
+        {"bound to another certificate",
+         {.password = "pencil",
+          .plus = true,
+          .server_tls = true,
+          .client_binding = 7,
+          .server_binding = 8},
          SY_E_AUTH_SPEC},
         {"TLS, server without PLUS", {.password = "pencil", .client_binding = 7}, SY_OK},
-        {"PLUS stripped on the way", {.password = "pencil", .client_binding = 7, .server_tls = true,
-                                      .server_binding = 7}, SY_E_AUTH_SPEC},
-        {"client without binding on TLS", {.password = "pencil", .server_tls = true,
-                                           .server_binding = 7}, SY_OK},
+        {"PLUS stripped on the way",
+         {.password = "pencil", .client_binding = 7, .server_tls = true, .server_binding = 7},
+         SY_E_AUTH_SPEC},
+        {"client without binding on TLS",
+         {.password = "pencil", .server_tls = true, .server_binding = 7},
+         SY_OK},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("%s\n", rows[i].label);
@@ -223,8 +235,8 @@ static void server_refuses_damaged_first_messages(void **state)
                          rows[i].status);
         if (rows[i].status != SY_OK) {
             assert_int_equal(out.bytes, 0);
-            assert_int_equal(
-                sy_scram_server_final(&server, SY_SLICE(RFC_CLIENT_FINAL), &out, &err), SY_E_STATE);
+            assert_int_equal(sy_scram_server_final(&server, SY_SLICE(RFC_CLIENT_FINAL), &out, &err),
+                             SY_E_STATE);
         }
         sy_scram_server_release(&server);
         sy_buf_release(&out);
@@ -259,17 +271,18 @@ static void server_refuses_damaged_final_messages(void **state)
         enum sy_status status;
     } rows[] = {
         {"as it should be", RFC_CLIENT_FINAL, SY_OK},
-        {"other header", "c=eSws,r=" RFC_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
-         SY_E_PROTOCOL},
-        {"other nonce", "c=biws,r=" RFC_CLIENT_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
+        {"other header",
+         "c=eSws,r=" RFC_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", SY_E_PROTOCOL},
+        {"other nonce",
+         "c=biws,r=" RFC_CLIENT_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
          SY_E_PROTOCOL},
         {"no proof", "c=biws,r=" RFC_NONCE, SY_E_PROTOCOL},
         {"short proof", "c=biws,r=" RFC_NONCE ",p=dHzb", SY_E_PROTOCOL},
         {"something behind", RFC_CLIENT_FINAL ",x=y", SY_E_PROTOCOL},
         {"bits behind the last byte",
          "c=biws,r=" RFC_NONCE ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVR=", SY_E_PROTOCOL},
-        {"another proof", "c=biws,r=" RFC_NONCE ",p=eHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=",
-         SY_E_AUTH},
+        {"another proof",
+         "c=biws,r=" RFC_NONCE ",p=eHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", SY_E_AUTH},
         {"extension changes the proof",
          "c=biws,r=" RFC_NONCE ",x=y,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", SY_E_AUTH},
     };

@@ -18,9 +18,17 @@ static void rows_of_a_tag(void **state)
         bool has;
         uint64_t rows;
     } rows[] = {
-        {"INSERT 0 5", true, 5}, {"SELECT 3", true, 3}, {"COPY 0", true, 0}, {"BEGIN", false, 0}, {"", false, 0},
-        {"42", false, 0}, {"CREATE TABLE", false, 0}, {"X9", false, 0}, {"SELECT ", false, 0},
-        {"SELECT 18446744073709551615", true, UINT64_MAX}, {"SELECT 18446744073709551616", false, 0},
+        {"INSERT 0 5", true, 5},
+        {"SELECT 3", true, 3},
+        {"COPY 0", true, 0},
+        {"BEGIN", false, 0},
+        {"", false, 0},
+        {"42", false, 0},
+        {"CREATE TABLE", false, 0},
+        {"X9", false, 0},
+        {"SELECT ", false, 0},
+        {"SELECT 18446744073709551615", true, UINT64_MAX},
+        {"SELECT 18446744073709551616", false, 0},
         {"SELECT 99999999999999999999", false, 0},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -105,7 +113,8 @@ static void a_zero_byte_never_enters_a_string(void **state)
     sy_write_parse(&out, slice, SY_SLICE("SELECT 1"), NULL, 0);
     assert_true(out.failed);
     sy_buf_clear(&out);
-    sy_write_notice_fields(&out, 'E', &(struct sy_notice_fields){.message = slice, .hint = SY_SLICE("h")});
+    sy_write_notice_fields(&out, 'E',
+                           &(struct sy_notice_fields){.message = slice, .hint = SY_SLICE("h")});
     struct sy_notice_fields fields = fields_of(&out, 'E');
     assert_slice(fields.message, "a");
     assert_slice(fields.hint, "h");
@@ -177,8 +186,12 @@ static void bind_formats_must_fit(void **state)
     static const uint16_t formats[] = {1, 1, 1};
     static const struct sy_slice values[] = {{"a", 1}, {NULL, 0}, {"c", 1}};
     for (uint16_t count = 0; count <= 3; count++) {
-        const struct sy_bind_values bind = {.formats = formats, .format_count = count, .parameters = values,
-                                            .parameter_count = 3, .portal = SY_SLICE(""), .statement = SY_SLICE("s")};
+        const struct sy_bind_values bind = {.formats = formats,
+                                            .format_count = count,
+                                            .parameters = values,
+                                            .parameter_count = 3,
+                                            .portal = SY_SLICE(""),
+                                            .statement = SY_SLICE("s")};
         struct sy_buf out = {.data = NULL};
         struct sy_bind_msg again;
         struct sy_err err;

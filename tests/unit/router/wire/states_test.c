@@ -46,14 +46,10 @@ static void servers_may_send_what_the_protocol_says(void **state)
         enum sy_server_state state;
         const char *accept;
     } rows[] = {
-        {SY_SERVER_AUTH, "RvEN"},
-        {SY_SERVER_SETUP, "SKZEN"},
-        {SY_SERVER_IDLE, "ENSA"},
-        {SY_SERVER_BUSY, "ENSA123ntTDCIsGHVZ"},
-        {SY_SERVER_COPY_IN, "ENSAC"},
-        {SY_SERVER_COPY_OUT, "ENSAdc"},
-        {SY_SERVER_FAILED, "ENSAZ"},
-        {SY_SERVER_CLOSED, ""},
+        {SY_SERVER_AUTH, "RvEN"},     {SY_SERVER_SETUP, "SKZEN"},
+        {SY_SERVER_IDLE, "ENSA"},     {SY_SERVER_BUSY, "ENSA123ntTDCIsGHVZ"},
+        {SY_SERVER_COPY_IN, "ENSAC"}, {SY_SERVER_COPY_OUT, "ENSAdc"},
+        {SY_SERVER_FAILED, "ENSAZ"},  {SY_SERVER_CLOSED, ""},
     };
     assert_int_equal(sizeof(rows) / sizeof(rows[0]), SY_SERVER_STATE_COUNT);
     for (size_t i = 0; i < SY_SERVER_STATE_COUNT; i++)
@@ -69,17 +65,17 @@ static void replies_belong_to_their_requests(void **state)
         char request;
         const char *part, *last;
     } rows[] = {
-        {'Q', "TDCIGHdc", "Z"}, {'F', "V", "Z"},   {'P', "", "1"}, {'B', "", "2"},
-        {'C', "", "3"},         {'D', "", "Tn"},   {'d', "t", "Tn"}, {'E', "DGHdc", "CIs"},
+        {'Q', "TDCIGHdc", "Z"}, {'F', "V", "Z"}, {'P', "", "1"},   {'B', "", "2"},
+        {'C', "", "3"},         {'D', "", "Tn"}, {'d', "t", "Tn"}, {'E', "DGHdc", "CIs"},
         {'S', "", "Z"},         {'H', "", ""},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         for (int type = 0; type < 256; type++) {
-            enum sy_reply wanted = type == 'E'                  ? SY_REPLY_ERROR
-                                   : has("NSA", type)           ? SY_REPLY_ASYNC
-                                   : has(rows[i].last, type)    ? SY_REPLY_LAST
-                                   : has(rows[i].part, type)    ? SY_REPLY_PART
-                                                                : SY_REPLY_WRONG;
+            enum sy_reply wanted = type == 'E'               ? SY_REPLY_ERROR
+                                   : has("NSA", type)        ? SY_REPLY_ASYNC
+                                   : has(rows[i].last, type) ? SY_REPLY_LAST
+                                   : has(rows[i].part, type) ? SY_REPLY_PART
+                                                             : SY_REPLY_WRONG;
             assert_int_equal(sy_reply_of(rows[i].request, (char)type), wanted);
         }
 }
