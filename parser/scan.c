@@ -201,13 +201,14 @@ static uint32_t number_end(struct sy_slice text, uint32_t at, bool *ret_integer)
     return end;
 }
 
-static bool fits_int8(const char *digits, uint32_t count)
+/* Whether digits without a sign are at most `max`, which has `max_count` digits. */
+static bool at_most(const char *digits, uint32_t count, const char *max, uint32_t max_count)
 {
     while (count > 1 && *digits == '0') {
         digits++;
         count--;
     }
-    return count < 19 || (count == 19 && memcmp(digits, "9223372036854775807", 19) <= 0);
+    return count < max_count || (count == max_count && memcmp(digits, max, max_count) <= 0);
 }
 
 static uint32_t identifier_end(struct sy_slice text, uint32_t at)
@@ -249,6 +250,7 @@ static uint32_t prefixed_string_end(struct sy_slice text, uint32_t at,
 struct token {
     uint32_t end;
     bool is_literal;
+    bool is_wide; /* an integer beyond int4, which the grammar and the type system tell apart */
     enum sy_literal_kind kind;
 };
 
@@ -257,8 +259,10 @@ static struct token number(struct sy_slice text, uint32_t at)
     struct token token = {.is_literal = true, .kind = SY_LITERAL_NUMBER};
     bool integer = false;
     token.end = number_end(text, at, &integer);
-    if (integer && fits_int8(text.data + at, token.end - at))
+    if (integer && at_most(text.data + at, token.end - at, "9223372036854775807", 19)) {
         token.kind = SY_LITERAL_INTEGER;
+        token.is_wide = !at_most(text.data + at, token.end - at, "2147483647", 10);
+    }
     return token;
 }
 
@@ -385,7 +389,8 @@ bool sy_scan_text(struct sy_scanner *s, struct sy_slice text, bool standard_conf
             if (!add_literal(s, at, &token))
                 return false;
             if (!s->bypass) {
-                const char mark[2] = {SY_SCAN_MARK, (char)('0' + (int)token.kind)};
+                const char mark[2] = {SY_SCAN_MARK,
+                                      (char)((token.is_wide ? 'a' : '0') + (int)token.kind)};
                 add_template(s, text.data + copied, at - copied);
                 add_template(s, mark, sizeof(mark));
             }

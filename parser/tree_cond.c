@@ -509,8 +509,9 @@ static bool passes_rows(const struct sy_scope *scope)
 static void in_subquery(struct sy_facts_builder *b, const SubLink *link, int32_t inner,
                         const struct sy_cond_place *place)
 {
-    if (!place->conjunct || link->subLinkType != ANY_SUBLINK || link->operName != NULL ||
-        !IsA(link->subselect, SelectStmt))
+    const char *op = link->operName != NULL ? sy_list_catalog_name(link->operName) : "=";
+    if (!place->conjunct || link->subLinkType != ANY_SUBLINK || op == NULL ||
+        strcmp(op, "=") != 0 || !IsA(link->subselect, SelectStmt))
         return;
     const SelectStmt *select = (const SelectStmt *)link->subselect;
     if (select->op != SETOP_NONE || select->targetList == NULL || select->targetList->length != 1)

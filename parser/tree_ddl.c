@@ -249,6 +249,8 @@ static void set_object(struct sy_facts_builder *b, const Node *node)
         name = object_name(((const GrantStmt *)node)->objtype);
     else if (IsA(node, CommentStmt))
         name = object_name(((const CommentStmt *)node)->objtype);
+    else if (IsA(node, SecLabelStmt))
+        name = object_name(((const SecLabelStmt *)node)->objtype);
     else if (IsA(node, CreateTableAsStmt))
         name = object_name(((const CreateTableAsStmt *)node)->objtype);
     else if (b->stmt->tag != NULL)
@@ -415,14 +417,14 @@ static void drop_tables(struct sy_facts_builder *b, const DropStmt *drop)
         add_name(b, drop->objects->elements[i].ptr_value, within ? 1 : 0);
 }
 
-static void comment_table(struct sy_facts_builder *b, const CommentStmt *comment)
+/* COMMENT and SECURITY LABEL. */
+static void described_table(struct sy_facts_builder *b, ObjectType type, const Node *object)
 {
-    if (is_relation(comment->objtype))
-        add_name(b, comment->object, 0);
-    else if (comment->objtype == OBJECT_COLUMN || comment->objtype == OBJECT_TABCONSTRAINT ||
-             comment->objtype == OBJECT_TRIGGER || comment->objtype == OBJECT_RULE ||
-             comment->objtype == OBJECT_POLICY)
-        add_name(b, comment->object, 1);
+    if (is_relation(type))
+        add_name(b, object, 0);
+    else if (type == OBJECT_COLUMN || type == OBJECT_TABCONSTRAINT || type == OBJECT_TRIGGER ||
+             type == OBJECT_RULE || type == OBJECT_POLICY)
+        add_name(b, object, 1);
 }
 
 static void add_list(struct sy_facts_builder *b, const List *list, enum sy_table_role role)
@@ -434,6 +436,17 @@ static void add_list(struct sy_facts_builder *b, const List *list, enum sy_table
         if (node != NULL && IsA(node, RangeVar))
             sy_build_add_table(b, (const RangeVar *)node, 0, role);
     }
+}
+
+static void add_tables(struct sy_facts_builder *b, const Node *node);
+
+static void schema_elements(struct sy_facts_builder *b, const CreateSchemaStmt *schema)
+{
+    if (schema->schemaElts == NULL || !sy_build_enter(b))
+        return;
+    for (int i = 0; i < schema->schemaElts->length; i++)
+        add_tables(b, schema->schemaElts->elements[i].ptr_value);
+    sy_build_leave(b);
 }
 
 static void add_tables(struct sy_facts_builder *b, const Node *node)
@@ -451,7 +464,19 @@ static void add_tables(struct sy_facts_builder *b, const Node *node)
         drop_tables(b, (const DropStmt *)node);
         break;
     case T_CommentStmt:
-        comment_table(b, (const CommentStmt *)node);
+        described_table(b, ((const CommentStmt *)node)->objtype,
+                        ((const CommentStmt *)node)->object);
+        break;
+    case T_SecLabelStmt:
+        described_table(b, ((const SecLabelStmt *)node)->objtype,
+                        ((const SecLabelStmt *)node)->object);
+        break;
+    case T_CreateSchemaStmt:
+        schema_elements(b, (const CreateSchemaStmt *)node);
+        break;
+    case T_CompositeTypeStmt:
+        b->noted = ((const CompositeTypeStmt *)node)->typevar;
+        sy_build_walk(b, node, 0);
         break;
     case T_TruncateStmt:
         add_list(b, ((const TruncateStmt *)node)->relations, SY_TABLE_TARGET);

@@ -65,13 +65,8 @@ static bool is_plain_values(const SelectStmt *select)
            select->lockingClause == NULL && select->withClause == NULL && select->op == SETOP_NONE;
 }
 
-static void uneven_rows(struct sy_facts_builder *b)
-{
-    if (b->context->status == SY_OK)
-        b->context->status =
-            sy_err_set(b->context->err, SY_E_SYNTAX, "VALUES lists must all be the same length");
-}
-
+/* Rows of uneven length are an error that the server reports: cut or filled with unknown values
+ * they get there. */
 static void values_rows(struct sy_facts_builder *b, const List *rows, struct sy_insert *insert)
 {
     insert->row_first_value = b->values.count;
@@ -79,12 +74,10 @@ static void values_rows(struct sy_facts_builder *b, const List *rows, struct sy_
     insert->row_width = ((const List *)rows->elements[0].ptr_value)->length;
     for (int r = 0; r < rows->length; r++) {
         const List *row = rows->elements[r].ptr_value;
-        if (row->length != insert->row_width) {
-            uneven_rows(b);
-            return;
-        }
-        for (int c = 0; c < row->length; c++) {
-            struct sy_value value = sy_build_value(b, row->elements[c].ptr_value);
+        for (int c = 0; c < insert->row_width; c++) {
+            struct sy_value value = {.kind = SY_VALUE_OPAQUE};
+            if (c < row->length)
+                value = sy_build_value(b, row->elements[c].ptr_value);
             *(struct sy_value *)sy_build_push(b, &b->values) = value;
         }
     }

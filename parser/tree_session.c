@@ -317,7 +317,12 @@ static void call(struct sy_facts_builder *b, const CallStmt *stmt)
     as(b, SY_STMT_CALL, "CALL");
     b->stmt->writes = true;
     sy_build_new_scope(b, SY_NO_INDEX, SY_STMT_CALL);
-    arguments(b, stmt->funccall->args);
+    const List *args = stmt->funccall->args;
+    for (int i = 0; args != NULL && i < args->length; i++) {
+        struct sy_value value = sy_build_value(b, args->elements[i].ptr_value);
+        *(struct sy_value *)sy_build_push(b, &b->arguments) = value;
+        *(struct sy_slice *)sy_build_push(b, &b->words) = (struct sy_slice){0};
+    }
     sy_build_walk(b, (const Node *)stmt->funccall, 0);
 }
 
@@ -326,6 +331,36 @@ static void names(struct sy_facts_builder *b, enum sy_stmt_kind kind, const char
 {
     as(b, kind, tag);
     name_or_all(b, name);
+}
+
+/* Statements of which the name is all there is to say. */
+static bool named_only(struct sy_facts_builder *b, const Node *node)
+{
+    switch ((int)nodeTag(node)) {
+    case T_DeallocateStmt: {
+        const char *name = ((const DeallocateStmt *)node)->name;
+        names(b, SY_STMT_DEALLOCATE, name != NULL ? "DEALLOCATE" : "DEALLOCATE ALL", name);
+        return true;
+    }
+    case T_FetchStmt: {
+        const FetchStmt *fetch = (const FetchStmt *)node;
+        names(b, SY_STMT_FETCH, fetch->ismove ? "MOVE" : "FETCH", fetch->portalname);
+        return true;
+    }
+    case T_ClosePortalStmt: {
+        const char *name = ((const ClosePortalStmt *)node)->portalname;
+        names(b, SY_STMT_CLOSE, name != NULL ? "CLOSE CURSOR" : "CLOSE CURSOR ALL", name);
+        return true;
+    }
+    case T_ListenStmt:
+        names(b, SY_STMT_LISTEN, "LISTEN", ((const ListenStmt *)node)->conditionname);
+        return true;
+    case T_UnlistenStmt:
+        names(b, SY_STMT_UNLISTEN, "UNLISTEN", ((const UnlistenStmt *)node)->conditionname);
+        return true;
+    default:
+        return false;
+    }
 }
 
 bool sy_build_session(struct sy_facts_builder *b, const Node *node)
@@ -354,29 +389,8 @@ bool sy_build_session(struct sy_facts_builder *b, const Node *node)
     case T_ExecuteStmt:
         execute(b, (const ExecuteStmt *)node);
         return true;
-    case T_DeallocateStmt: {
-        const char *name = ((const DeallocateStmt *)node)->name;
-        names(b, SY_STMT_DEALLOCATE, name != NULL ? "DEALLOCATE" : "DEALLOCATE ALL", name);
-        return true;
-    }
     case T_DeclareCursorStmt:
         declare(b, (const DeclareCursorStmt *)node);
-        return true;
-    case T_FetchStmt: {
-        const FetchStmt *fetch = (const FetchStmt *)node;
-        names(b, SY_STMT_FETCH, fetch->ismove ? "MOVE" : "FETCH", fetch->portalname);
-        return true;
-    }
-    case T_ClosePortalStmt: {
-        const char *name = ((const ClosePortalStmt *)node)->portalname;
-        names(b, SY_STMT_CLOSE, name != NULL ? "CLOSE CURSOR" : "CLOSE CURSOR ALL", name);
-        return true;
-    }
-    case T_ListenStmt:
-        names(b, SY_STMT_LISTEN, "LISTEN", ((const ListenStmt *)node)->conditionname);
-        return true;
-    case T_UnlistenStmt:
-        names(b, SY_STMT_UNLISTEN, "UNLISTEN", ((const UnlistenStmt *)node)->conditionname);
         return true;
     case T_NotifyStmt:
         notify(b, (const NotifyStmt *)node);
@@ -398,6 +412,6 @@ bool sy_build_session(struct sy_facts_builder *b, const Node *node)
         b->stmt->writes = true;
         return true;
     default:
-        return false;
+        return named_only(b, node);
     }
 }

@@ -83,6 +83,7 @@ static void texts_with_other_facts_do_not_share(void **state)
         {"SELECT a FROM t WHERE b = $1", "SELECT a FROM t WHERE b = $2"},
         {"SELECT 'a'", "SELECT $$a$$"},
         {"SELECT 1", "SELECT 99999999999999999999"},
+        {"SELECT f(1)", "SELECT f(2147483648)"},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         if (share(pairs[i][0], pairs[i][1]))
