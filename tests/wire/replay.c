@@ -20,6 +20,9 @@ static void plain_notice(struct sy_buf *out, char type, struct sy_slice body)
     if (sy_notice_read(body.data, body.bytes, &fields, NULL) != SY_OK)
         return;
     fields.file = fields.line = fields.routine = (struct sy_slice){NULL, 0};
+    /* Where a statement was when it was cancelled is chance. */
+    if (sy_slice_eq(fields.sqlstate, SY_SLICE("57014")))
+        fields.where = (struct sy_slice){NULL, 0};
     struct sy_buf message = {.data = NULL};
     sy_write_notice_fields(&message, type, &fields);
     trace_escape(out, (struct sy_slice){message.data + 5, message.bytes - 5});

@@ -78,6 +78,8 @@ static void mask_notice(struct sy_buf *out, char type, struct sy_slice body)
         return;
     if (fields.line.data != NULL)
         fields.line = SY_SLICE("0");
+    if (fields.schema.bytes > 8 && memcmp(fields.schema.data, "pg_temp_", 8) == 0)
+        fields.schema = SY_SLICE("pg_temp");
     sy_write_notice_fields(out, type, &fields);
 }
 
