@@ -151,6 +151,7 @@ enum {
     STREAM_UNRECEIVING = 1 << 12, /* io_uring: its cancellation is under way */
     STREAM_READABLE = 1 << 13,    /* epoll: the socket may hold more */
     STREAM_ENDING = 1 << 14,      /* epoll: the peer's end, or an error, is behind what it holds */
+    STREAM_FULL = 1 << 15, /* io_uring: the socket did not take all of the last prompt send */
 };
 
 struct sy_stream_send {

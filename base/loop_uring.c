@@ -37,10 +37,24 @@ enum {
        sets. */
     BUFFER_STRIDE = SY_LIMIT_CHUNK_BYTES + 3 * 64,
     VECTORS = 4096, /* of the sends between two submissions */
+    /* Sends of at most so many bytes are tried once and complete while they are submitted; see
+       enter(). */
+    PROMPT_SEND_BYTES = 16 * 1024,
 };
 
+#define NO_TIMEOUT UINT64_MAX
+
 /* What a completion is about, in the low bits of user_data. */
-enum { TAG_RECEIVE, TAG_SEND, TAG_CONNECT, TAG_SLOT, TAG_WAKE, TAG_IGNORE, TAG_MASK = 7 };
+enum {
+    TAG_RECEIVE,
+    TAG_SEND,
+    TAG_CONNECT,
+    TAG_SLOT,
+    TAG_WAKE,
+    TAG_TIMEOUT,
+    TAG_IGNORE,
+    TAG_MASK = 7
+};
 
 /* The buffers may outlive the loop: the last chunk that goes takes them along. */
 struct buffer_ring {
@@ -61,6 +75,9 @@ struct uring_backend {
     struct buffer_ring *buffers;
     uint64_t wakes; /* read from wake_fd */
     unsigned vectors_used, messages_used;
+    unsigned prompt_sends;  /* since the last wait */
+    uint64_t timeout_at_us; /* of the timeout that the kernel holds, NO_TIMEOUT: none */
+    struct __kernel_timespec timeout;
     struct msghdr messages[VECTORS / 2];
     struct iovec vectors[VECTORS];
 };
@@ -286,6 +303,7 @@ static enum sy_status start(struct sy_loop *loop, const struct sy_loop_options *
     if (self == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "no memory for an event loop");
     loop->backend_state = self;
+    self->timeout_at_us = NO_TIMEOUT;
     enum sy_status status = start_ring(self, err);
     if (status == SY_OK)
         status = start_buffers(self, options->receive_buffers, err);
@@ -338,16 +356,21 @@ static void send_stream(struct sy_stream *stream)
         sy_stream_mark_ready(stream); /* the kernel is short of memory: next turn */
         return;
     }
+    bool prompt = stream->queued_bytes <= PROMPT_SEND_BYTES && (stream->flags & STREAM_FULL) == 0;
+    int flags = MSG_NOSIGNAL | (prompt ? MSG_DONTWAIT : MSG_WAITALL);
+    self->prompt_sends += prompt;
     struct iovec *vectors = &self->vectors[self->vectors_used];
     unsigned count = sy_stream_gather(stream, vectors);
+    stream->sending_bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        stream->sending_bytes += (uint32_t)vectors[i].iov_len;
     if (count == 1) {
-        io_uring_prep_send(sqe, stream->fd, vectors->iov_base, vectors->iov_len,
-                           MSG_WAITALL | MSG_NOSIGNAL);
+        io_uring_prep_send(sqe, stream->fd, vectors->iov_base, vectors->iov_len, flags);
     } else {
         struct msghdr *message = &self->messages[self->messages_used++];
         *message = (struct msghdr){.msg_iov = vectors, .msg_iovlen = count};
         self->vectors_used += count;
-        io_uring_prep_sendmsg(sqe, stream->fd, message, MSG_WAITALL | MSG_NOSIGNAL);
+        io_uring_prep_sendmsg(sqe, stream->fd, message, (unsigned)flags);
     }
     io_uring_sqe_set_data64(sqe, stream_data(stream, TAG_SEND));
     stream->flags |= STREAM_SENDING;
@@ -452,7 +475,10 @@ static void on_receive(struct sy_stream *stream, const struct io_uring_cqe *cqe)
 
 static void on_send(struct sy_stream *stream, const struct io_uring_cqe *cqe)
 {
-    stream->flags &= ~(uint32_t)STREAM_SENDING;
+    bool full = cqe->res == -EAGAIN || (cqe->res > 0 && (uint32_t)cqe->res < stream->sending_bytes);
+    stream->flags &= ~(uint32_t)(STREAM_SENDING | STREAM_FULL);
+    if (full) /* the next send waits for room */
+        stream->flags |= STREAM_FULL;
     stream->in_flight--;
     if (stream->flags & STREAM_TORN)
         sy_stream_settle(stream);
@@ -573,23 +599,63 @@ static void on_completion(struct sy_loop *loop, const struct io_uring_cqe *cqe)
     case TAG_WAKE:
         arm_wake(loop);
         break;
+    case TAG_TIMEOUT:
+        state_of(loop)->timeout_at_us = NO_TIMEOUT;
+        break;
     default:
         break;
     }
 }
 
+/*
+ * The kernel holds one timeout, which stays when the earliest timer moves to a later time (then it
+ * wakes the loop once for nothing) and is updated when that moves to an earlier one. A timeout of
+ * each wait would be started and stopped each turn, which on a virtual machine costs more than
+ * everything else of a small turn.
+ */
+static void arm_timeout(struct sy_loop *loop, uint64_t at_us)
+{
+    struct uring_backend *self = state_of(loop);
+    if (at_us >= self->timeout_at_us)
+        return;
+    struct io_uring_sqe *sqe = get_sqe(loop);
+    if (sqe == NULL)
+        return;
+    self->timeout.tv_sec = (int64_t)(at_us / 1000000);
+    self->timeout.tv_nsec = (int64_t)(at_us % 1000000 * 1000);
+    if (self->timeout_at_us == NO_TIMEOUT) {
+        io_uring_prep_timeout(sqe, &self->timeout, 0, IORING_TIMEOUT_ABS);
+        io_uring_sqe_set_data64(sqe, TAG_TIMEOUT);
+    } else {
+        io_uring_prep_timeout_update(sqe, &self->timeout, TAG_TIMEOUT, IORING_TIMEOUT_ABS);
+        io_uring_sqe_set_data64(sqe, TAG_IGNORE);
+        self->prompt_sends++; /* completes at once, like them */
+    }
+    self->timeout_at_us = at_us;
+}
+
+/*
+ * A prompt send completes while it is submitted, and its completion would end the wait before
+ * anything else has happened: two calls a turn. So the wait is for one completion more than there
+ * are such sends.
+ */
 static int enter(struct sy_loop *loop, int64_t timeout_us)
 {
     struct uring_backend *self = state_of(loop);
+    bool real = loop->clock == sy_clock_real();
+    if (timeout_us > 0 && real)
+        arm_timeout(loop, loop->now_us + (uint64_t)timeout_us);
+    unsigned count = self->prompt_sends + 1;
+    self->prompt_sends = 0;
     loop->stats.system_calls++;
     if (timeout_us == 0)
         return io_uring_submit_and_get_events(&self->ring);
-    if (timeout_us < 0)
-        return io_uring_submit_and_wait(&self->ring, 1);
+    if (timeout_us < 0 || real)
+        return io_uring_submit_and_wait(&self->ring, count);
     struct __kernel_timespec timeout = {.tv_sec = timeout_us / 1000000,
                                         .tv_nsec = timeout_us % 1000000 * 1000};
     struct io_uring_cqe *first = NULL;
-    return io_uring_submit_and_wait_timeout(&self->ring, &first, 1, &timeout, NULL);
+    return io_uring_submit_and_wait_timeout(&self->ring, &first, count, &timeout, NULL);
 }
 
 static enum sy_status wait(struct sy_loop *loop, int64_t timeout_us, struct sy_err *err)

@@ -52,6 +52,7 @@ struct sy_stream {
     struct sy_list dirty_link; /* in the loop's list of streams with something to do this turn */
     struct sy_list ready_link; /* in the loop's list of streams to receive again */
     uint32_t queued_bytes;
+    uint32_t sending_bytes; /* of the send in flight */
     int fd;
     int error;          /* the first errno that hurt the stream, 0: none */
     uint32_t flags;     /* state and in-flight bits, see stream.c */
