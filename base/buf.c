@@ -33,6 +33,9 @@ char *sy_buf_reserve(struct sy_buf *buf, size_t bytes)
     size_t capacity = buf->capacity != 0 ? buf->capacity : FIRST_BYTES;
     while (capacity - buf->bytes < bytes)
         capacity *= 2;
+    /* Never more than the ceiling: what fits in the capacity is not compared with it again. */
+    if (capacity > max)
+        capacity = max;
     char *data = realloc(buf->data, capacity);
     if (data == NULL) {
         buf->failed = true;

@@ -85,8 +85,8 @@ bool sy_frame_next(struct sy_frame_walker *walker, const char *data, uint32_t by
         return true;
     }
     if (walker->header_bytes == 0 && bytes - at >= SY_FRAME_HEADER_BYTES) {
-        memcpy(walker->header, data + at, SY_FRAME_HEADER_BYTES);
         if (!open_frame(walker, data + at)) {
+            memcpy(walker->header, data + at, SY_FRAME_HEADER_BYTES);
             walker->header_bytes = SY_FRAME_HEADER_BYTES;
             *ret_error = SY_E_PROTOCOL;
             return false;

@@ -144,6 +144,19 @@ static void a_full_buffer_fails_every_writer(void **state)
     sy_buf_release(&out);
 }
 
+static void a_small_ceiling_holds_to_the_byte(void **state)
+{
+    (void)state;
+    for (size_t max = 1; max < 40; max++) {
+        struct sy_buf out = {.bytes_max = max};
+        for (size_t i = 0; i < 40; i++)
+            sy_buf_append_u8(&out, 'x');
+        assert_int_equal(out.bytes, max);
+        assert_true(out.failed);
+        sy_buf_release(&out);
+    }
+}
+
 static void startup_packets_name_what_they_are(void **state)
 {
     (void)state;
@@ -217,6 +230,7 @@ int main(void)
         cmocka_unit_test(unknown_fields_of_an_error_are_ignored),
         cmocka_unit_test(a_zero_byte_never_enters_a_string),
         cmocka_unit_test(a_full_buffer_fails_every_writer),
+        cmocka_unit_test(a_small_ceiling_holds_to_the_byte),
         cmocka_unit_test(startup_packets_name_what_they_are),
         cmocka_unit_test(bind_formats_must_fit),
     };
