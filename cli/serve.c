@@ -1,0 +1,444 @@
+/*
+ * `switchyard serve`: starts everything in order, waits for signals, stops everything in the reverse order.
+ *
+ * Threads: this one (signals, reload), one per worker, and those that the engines, the hash pool, the monitor and
+ * the metrics endpoint start for themselves.
+ */
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "cli/command.h"
+#include "config/config.h"
+#include "replication/monitor.h"
+#include "router/accept/accept.h"
+#include "router/auth/hash_pool.h"
+#include "router/engine/engine.h"
+#include "router/metrics/counters.h"
+#include "router/metrics/endpoint.h"
+#include "router/session/worker.h"
+
+enum { HASH_THREADS = 2, WORKERS_MAX = 64 };
+
+/* A worker's thread with what it owns. */
+struct seat {
+    struct sy_worker worker;
+    struct sy_accept accept;
+    pthread_t thread;
+    struct server *server;
+    struct sy_message stop_accepting;
+    enum sy_status status; /* of the start */
+    struct sy_err err;
+    bool started;
+};
+
+struct server {
+    const struct sy_serve_options *options;
+    struct sy_process process;
+    struct seat *seats;
+    uint32_t count;
+    struct sy_metrics_endpoint *metrics;
+    pthread_barrier_t ready; /* workers and the main thread */
+    bool hashing, monitoring;
+};
+
+static void complain(const char *what, const struct sy_err *err)
+{
+    fprintf(stderr, "switchyard serve: %s%s%s\n", what, what[0] != 0 ? ": " : "", err->text);
+    if (err->detail[0] != 0)
+        fprintf(stderr, "  %s\n", err->detail);
+    if (err->hint[0] != 0)
+        fprintf(stderr, "  %s\n", err->hint);
+}
+
+/* ---- configuration ---- */
+
+/* Nobody else has seen the configuration yet: options given on the command line replace what it says. */
+static enum sy_status apply_options(const struct sy_serve_options *options, struct sy_config *config,
+                                    struct sy_err *err)
+{
+    if (options->port != 0)
+        config->listen.port = options->port;
+    if (options->workers >= 0)
+        config->workers = (uint32_t)options->workers;
+    if (options->data_dir != NULL) {
+        config->data_dir = sy_arena_strdup(&config->arena, options->data_dir);
+        if (config->data_dir == NULL)
+            return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    }
+    if (options->loop == NULL)
+        return SY_OK;
+    for (int kind = SY_LOOP_AUTO; kind <= SY_LOOP_EPOLL; kind++) {
+        if (strcmp(options->loop, sy_loop_kind_name((enum sy_loop_kind)kind)) != 0)
+            continue;
+        config->loop = (enum sy_loop_kind)kind;
+        return SY_OK;
+    }
+    return sy_err_set(err, SY_E_CONFIG, "--loop is auto, io_uring or epoll, not \"%s\"", options->loop);
+}
+
+static enum sy_status load(const struct sy_serve_options *options, struct sy_config **ret_config,
+                           struct sy_err *err)
+{
+    struct sy_buf problems = {0};
+    struct sy_config *config = NULL;
+    enum sy_status status = options->config_path != NULL
+                                ? sy_config_load(options->config_path, &config, &problems, err)
+                                : sy_config_builtin(&config, err);
+    if (problems.bytes > 0)
+        fwrite(problems.data, 1, problems.bytes, stderr);
+    sy_buf_release(&problems);
+    if (status == SY_OK)
+        status = apply_options(options, config, err);
+    if (status != SY_OK) {
+        sy_config_unref(&config);
+        return status;
+    }
+    *ret_config = config;
+    return SY_OK;
+}
+
+/* Loads and publishes; the running snapshot stays when anything is wrong. */
+static enum sy_status publish(const struct sy_serve_options *options, struct sy_err *err)
+{
+    struct sy_config *config = NULL;
+    struct sy_topology *next = NULL, *previous = sy_topology_acquire();
+    enum sy_status status = load(options, &config, err);
+    if (status == SY_OK)
+        status = sy_topology_build(config, previous, &next, err);
+    if (status == SY_OK)
+        sy_topology_publish(next);
+    sy_topology_unref(&previous);
+    return status;
+}
+
+/* ---- TLS of the listeners ---- */
+
+static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_context, struct sy_err *err)
+{
+    *ret_context = NULL;
+    if (config->client_tls.mode == SY_TLS_DISABLE || config->client_tls.cert_file == NULL)
+        return SY_OK;
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    if (context == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    const char *key = config->client_tls.key_file != NULL ? config->client_tls.key_file
+                                                          : config->client_tls.cert_file;
+    bool good = SSL_CTX_use_certificate_chain_file(context, config->client_tls.cert_file) == 1;
+    if (!good)
+        (void)sy_err_set(err, SY_E_CONFIG, "cannot use the certificate %s", config->client_tls.cert_file);
+    if (good && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
+        (void)sy_err_set(err, SY_E_CONFIG, "cannot use the private key %s", key);
+        good = false;
+    }
+    if (good && config->client_tls.ca_file != NULL) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        if (SSL_CTX_load_verify_locations(context, config->client_tls.ca_file, NULL) != 1) {
+            (void)sy_err_set(err, SY_E_CONFIG, "cannot use the CA file %s", config->client_tls.ca_file);
+            good = false;
+        }
+    }
+    if (!good) {
+        SSL_CTX_free(context);
+        return SY_E_CONFIG;
+    }
+    *ret_context = context;
+    return SY_OK;
+}
+
+/* An old context lives on in its connections: OpenSSL counts references; ours is kept until the end. */
+static enum sy_status renew_tls(struct server *server, struct sy_err *err)
+{
+    struct sy_topology *topology = sy_topology_acquire();
+    SSL_CTX *context = NULL;
+    enum sy_status status = make_tls(topology->config, &context, err);
+    sy_topology_unref(&topology);
+    if (status == SY_OK)
+        atomic_store(&server->process.client_tls, context);
+    return status;
+}
+
+/* ---- workers ---- */
+
+static void *run_worker(void *arg)
+{
+    struct seat *seat = arg;
+    struct server *server = seat->server;
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", (unsigned)(seat - server->seats));
+    pthread_setname_np(pthread_self(), name);
+    seat->status = sy_worker_init(&seat->worker, &server->process, (uint32_t)(seat - server->seats), &seat->err);
+    pthread_barrier_wait(&server->ready); /* every worker's loop exists before any client can be handed to it */
+    pthread_barrier_wait(&server->ready); /* the main thread has seen whether all are well */
+    if (seat->status != SY_OK || server->process.worker_count == 0)
+        return NULL;
+    seat->status = sy_accept_start(&seat->accept, &seat->worker, &seat->err);
+    if (seat->status == SY_OK)
+        seat->status = sy_worker_run(&seat->worker, &seat->err);
+    if (seat->status != SY_OK)
+        sy_log_err(SY_LOG_ERROR, "worker failed", &seat->err);
+    sy_accept_stop(&seat->accept);
+    return NULL;
+}
+
+static void deliver_stop_accepting(struct sy_message *message, struct sy_loop *loop)
+{
+    struct seat *seat = (struct seat *)(void *)((char *)message - offsetof(struct seat, stop_accepting));
+    (void)loop;
+    sy_accept_stop(&seat->accept);
+}
+
+static uint32_t worker_count(const struct sy_config *config)
+{
+    uint32_t count = config->workers;
+    if (count == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        count = cores > 0 ? (uint32_t)cores : 1;
+    }
+    return count > WORKERS_MAX ? WORKERS_MAX : count;
+}
+
+static enum sy_status bind_all(struct server *server, const struct sy_config *config, struct sy_err *err)
+{
+    for (uint32_t i = 0; i < server->count; i++) {
+        enum sy_status status = sy_accept_bind(&server->seats[i].accept, config, i == 0, err);
+        if (status != SY_OK)
+            return status;
+    }
+    return SY_OK;
+}
+
+static enum sy_status start_workers(struct server *server, const struct sy_config *config, struct sy_err *err)
+{
+    server->count = worker_count(config);
+    server->seats = calloc(server->count, sizeof(*server->seats));
+    server->process.workers = calloc(server->count, sizeof(struct sy_worker *));
+    if (server->seats == NULL || server->process.workers == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    enum sy_status status = bind_all(server, config, err);
+    if (status != SY_OK)
+        return status;
+    server->process.worker_count = server->count;
+    pthread_barrier_init(&server->ready, NULL, server->count + 1);
+    for (uint32_t i = 0; i < server->count; i++) {
+        struct seat *seat = &server->seats[i];
+        seat->server = server;
+        server->process.workers[i] = &seat->worker;
+        int code = pthread_create(&seat->thread, NULL, run_worker, seat);
+        if (code != 0) { /* others wait at the barrier for good: nothing to save at this point */
+            fprintf(stderr, "switchyard serve: cannot start a thread: %s\n", strerror(code));
+            exit(SY_EXIT_FAILED);
+        }
+        seat->started = true;
+    }
+    pthread_barrier_wait(&server->ready);
+    for (uint32_t i = 0; i < server->count; i++)
+        if (server->seats[i].status != SY_OK) {
+            *err = server->seats[i].err;
+            status = server->seats[i].status;
+            server->process.worker_count = 0;
+        }
+    pthread_barrier_wait(&server->ready);
+    return status;
+}
+
+static void join_workers(struct server *server)
+{
+    for (uint32_t i = 0; i < server->count; i++)
+        if (server->seats[i].started)
+            pthread_join(server->seats[i].thread, NULL);
+}
+
+/* ---- start ---- */
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static enum sy_status start_parts(struct server *server, const struct sy_config *config, struct sy_err *err)
+{
+    enum sy_status status = sy_cancel_registry_new(&server->process.cancels, err);
+    if (status == SY_OK)
+        status = sy_client_counts_new(&server->process.counts, err);
+    if (status == SY_OK && RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
+        status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
+    if (status == SY_OK)
+        status = renew_tls(server, err);
+    if (status == SY_OK)
+        status = sy_hash_pool_start(HASH_THREADS, err);
+    server->hashing = status == SY_OK;
+    if (status == SY_OK)
+        status = sy_monitor_start(err);
+    server->monitoring = status == SY_OK;
+    if (status == SY_OK)
+        (void)sy_monitor_wait_first(2000);
+    if (status == SY_OK)
+        status = start_workers(server, config, err);
+    if (status == SY_OK && config->metrics.enabled)
+        status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL, NULL,
+                                           &server->metrics, err);
+    return status;
+}
+
+static void stop_parts(struct server *server)
+{
+    for (uint32_t i = 0; i < server->count; i++)
+        sy_accept_release(&server->seats[i].accept);
+    sy_metrics_endpoint_stop(&server->metrics);
+    if (server->monitoring)
+        sy_monitor_stop();
+    if (server->hashing)
+        sy_hash_pool_stop();
+    for (uint32_t i = 0; i < server->count; i++)
+        if (server->seats[i].started && server->seats[i].worker.loop != NULL)
+            sy_worker_release(&server->seats[i].worker);
+    sy_cancel_registry_free(&server->process.cancels);
+    sy_client_counts_free(&server->process.counts);
+    SSL_CTX_free(atomic_load(&server->process.client_tls));
+    free(server->process.workers);
+    free(server->seats);
+    sy_topology_retire();
+    sy_metrics_release_all();
+}
+
+/* ---- signals ---- */
+
+static void wake_all(struct server *server)
+{
+    for (uint32_t i = 0; i < server->count; i++)
+        sy_worker_wake(&server->seats[i].worker);
+}
+
+static void reload(struct server *server)
+{
+    struct sy_err err = {0};
+    enum sy_status status = publish(server->options, &err);
+    if (status == SY_OK)
+        status = renew_tls(server, &err);
+    if (status != SY_OK) {
+        sy_log_err(SY_LOG_ERROR, "reload failed, the old configuration stays", &err);
+        return;
+    }
+    SY_LOG(SY_LOG_INFO, "configuration reloaded", SY_KV_INT("epoch", sy_topology_current_epoch()));
+    wake_all(server);
+}
+
+static bool anybody_left(struct server *server)
+{
+    struct sy_worker_counters sum;
+    (void)server;
+    sy_metrics_worker_sum(&sum);
+    return sy_counter_get(&sum.clients_accepted) != sy_counter_get(&sum.clients_closed);
+}
+
+/* No new clients; those that are in a transaction may finish it within the configured time. */
+static void drain(struct server *server, const sigset_t *signals)
+{
+    struct sy_topology *topology = sy_topology_acquire();
+    uint64_t limit_us = topology->config->shutdown_timeout_us;
+    sy_topology_unref(&topology);
+    SY_LOG(SY_LOG_INFO, "shutting down: waiting for transactions to end", SY_KV_INT("timeout_ms", limit_us / 1000));
+    atomic_store(&server->process.draining, true);
+    for (uint32_t i = 0; i < server->count; i++) {
+        server->seats[i].stop_accepting.deliver = deliver_stop_accepting;
+        sy_loop_post(server->seats[i].worker.loop, &server->seats[i].stop_accepting);
+    }
+    wake_all(server);
+    const struct timespec step = {.tv_nsec = 50 * 1000 * 1000};
+    for (uint64_t waited_us = 0; waited_us < limit_us && anybody_left(server); waited_us += 50000) {
+        int signal_number = sigtimedwait(signals, NULL, &step);
+        if (signal_number == SIGINT || signal_number == SIGTERM)
+            return;
+    }
+}
+
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static void wait_for_signals(struct server *server, const sigset_t *signals)
+{
+    for (;;) {
+        int signal_number = sigwaitinfo(signals, NULL);
+        if (signal_number == SIGHUP)
+            reload(server);
+        if (signal_number == SIGTERM)
+            drain(server, signals);
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            break;
+    }
+    for (uint32_t i = 0; i < server->count; i++)
+        sy_worker_stop(&server->seats[i].worker);
+    join_workers(server);
+}
+
+static void request_reload(void *ctx)
+{
+    (void)ctx;
+    kill(getpid(), SIGHUP);
+}
+
+static void request_shutdown(void *ctx, bool immediately)
+{
+    (void)ctx;
+    kill(getpid(), immediately ? SIGINT : SIGTERM);
+}
+
+int sy_serve(const struct sy_serve_options *options)
+{
+    struct sy_err err = {0};
+    struct server server = {.options = options};
+    sigset_t signals;
+    block_signals(&signals);
+    raise_file_limit();
+    sy_engine_register(SY_ENGINE_POSTGRES, sy_engine_postgres());
+    sy_engine_register(SY_ENGINE_SQLITE, sy_engine_sqlite());
+    if (publish(options, &err) != SY_OK) {
+        complain("", &err);
+        return SY_EXIT_FAILED;
+    }
+    struct sy_topology *topology = sy_topology_acquire();
+    const struct sy_config *config = topology->config;
+    sy_log_configure(config->log.level, config->log.format, STDERR_FILENO);
+    server.process.request_reload = request_reload;
+    server.process.request_shutdown = request_shutdown;
+    enum sy_status status = start_parts(&server, config, &err);
+    if (status == SY_OK) {
+        SY_LOG(SY_LOG_INFO, "ready", SY_KV_STR("version", SY_VERSION), SY_KV_STR("address", config->listen.address),
+               SY_KV_INT("port", config->listen.port), SY_KV_INT("workers", server.count),
+               SY_KV_STR("loop", sy_loop_kind_name(sy_loop_kind_of(server.seats[0].worker.loop))));
+        wait_for_signals(&server, &signals);
+        SY_LOG(SY_LOG_INFO, "stopped", SY_KV_INT("pid", getpid()));
+    } else {
+        complain("cannot start", &err);
+        join_workers(&server);
+    }
+    sy_topology_unref(&topology);
+    stop_parts(&server);
+    return status == SY_OK ? SY_EXIT_OK : SY_EXIT_FAILED;
+}

@@ -1,0 +1,715 @@
+/*
+ * What servers answer. Walks the frames of each receive by their headers, decides per message from the head of
+ * the participant's queue of expectations whether it is forwarded, swallowed or replaced, and forwards runs of
+ * bytes as slices of the receive buffer. The worker's thread.
+ *
+ * Not here: what an answer means for the client's command as a whole (cycle.c) or transaction (txn.c).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+enum action { FORWARD, SWALLOW };
+
+/* ---- the run of bytes about to be forwarded ---- */
+
+static void run_flush(struct sy_session *session)
+{
+    struct sy_piece *run = &session->run;
+    if (run->chunk != NULL && run->to > run->from)
+        sy_stream_send(&session->stream, run->chunk, run->from, run->to);
+    if (run->chunk != NULL)
+        run->from = run->to;
+}
+
+static void run_extend(struct sy_session *session, uint32_t from, uint32_t to)
+{
+    struct sy_piece *run = &session->run;
+    if (run->to != from) {
+        run_flush(session);
+        run->from = from;
+    }
+    run->to = to;
+}
+
+/* ---- expectations ---- */
+
+static void put_local(struct sy_session *session, uint32_t bytes)
+{
+    run_flush(session);
+    sy_session_put(session, session->owed.data, bytes);
+    sy_buf_consume(&session->owed, bytes);
+}
+
+/* Takes the head off; local answers that are due now go out. */
+static void pop(struct sy_part *part)
+{
+    sy_part_pop(part);
+    struct sy_expect *head;
+    while ((head = sy_part_head(part)) != NULL && head->kind == SY_X_LOCAL) {
+        put_local(part->session, head->bytes);
+        sy_part_pop(part);
+    }
+}
+
+/* The server skips everything up to Sync: so do we. */
+static void drop_until_sync(struct sy_part *part)
+{
+    struct sy_session *session = part->session;
+    struct sy_server_state *state = sy_part_state(part);
+    struct sy_expect *head;
+    while ((head = sy_part_head(part)) != NULL && head->kind != SY_X_SYNC
+           && head->kind != SY_X_QUERY) {
+        if (head->kind == SY_X_LOCAL)
+            sy_buf_consume(&session->owed, head->bytes);
+        else if (head->kind == SY_X_PARSE && head->statement_id != 0)
+            sy_prepared_set_remove(&state->prepared, head->statement_id);
+        else if (head->kind == SY_X_CLOSE && head->why == SY_WHY_EVICT)
+            sy_prepared_set_keep(&state->prepared, head->statement_id);
+        else if (head->kind == SY_X_PARSE)
+            state->unnamed_owner = 0;
+        sy_part_pop(part);
+    }
+}
+
+static bool forwards(const struct sy_part *part, const struct sy_expect *head)
+{
+    if (head == NULL || (head->flags & SY_X_FORWARD) == 0)
+        return false;
+    const struct sy_gather *gather = part->session->gather;
+    return (head->flags & SY_X_GATHER) == 0
+           || (!gather->failed && gather->current == part->gather_index && !part->gather_done
+               && (!gather->all || part->gather_index == 0));
+}
+
+/* ---- messages ---- */
+
+static enum action on_error(struct sy_part *part, struct sy_slice body);
+
+/* Combines the tags of several servers; the last one completes the answer. */
+static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
+{
+    struct sy_session *session = part->session;
+    struct sy_gather *gather = session->gather;
+    part->gather_done = true;
+    gather->current++;
+    if (gather->failed)
+        return SWALLOW;
+    if (part->gather_index == 0)
+        (void)sy_tag_rows(tag, &gather->rows_first);
+    uint64_t rows = 0;
+    (void)sy_tag_rows(tag, &rows);
+    if (!sy_tag_sum_add(&gather->tags, tag) || (gather->all && rows != gather->rows_first)) {
+        struct sy_err err = {0};
+        struct sy_slice name = session->database->topology->shards[part->shard].name;
+        (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" reports %.*s", (int)name.bytes,
+                         name.data, (int)tag.bytes, tag.data);
+        sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
+        gather->failed = true;
+        run_flush(session);
+        sy_session_put_error(session, &err);
+        return SWALLOW;
+    }
+    if (gather->tags.parts < gather->count)
+        return SWALLOW;
+    sy_tag_sum_write(&gather->tags, gather->all ? gather->rows_first : gather->tags.rows,
+                     gather->held);
+    if (!session->implicit_txn) {
+        run_flush(session);
+        sy_session_put_complete(session, gather->held);
+        gather->held[0] = 0;
+    }
+    return SWALLOW;
+}
+
+static enum action on_complete(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    struct sy_expect *head = sy_part_head(part);
+    if (head == NULL)
+        return SWALLOW;
+    struct sy_slice tag = {body.data, body.bytes > 0 ? body.bytes - 1 : 0};
+    head->answered = true;
+    part->copying_in = false;
+    if ((head->flags & SY_X_WRITE) != 0)
+        part->wrote = true;
+    bool committed = sy_slice_eq(tag, SY_SLICE("COMMIT"));
+    if (head->why == SY_WHY_COMMIT)
+        sy_txn_commit_answer(part, committed);
+    if (session->txn_state != NULL && head->why == SY_WHY_CLIENT
+        && (committed || sy_slice_eq(tag, SY_SLICE("ROLLBACK"))))
+        session->txn_state->committed = committed;
+    if (session->effects && head->why == SY_WHY_CLIENT)
+        sy_effect_apply(session, part, tag);
+    enum action action = forwards(part, head) ? FORWARD : SWALLOW;
+    if ((head->flags & SY_X_GATHER) != 0)
+        action = gather_complete(part, tag);
+    if (head->kind == SY_X_EXECUTE)
+        pop(part);
+    return action;
+}
+
+static void on_statement_gone(struct sy_part *part, const struct sy_expect *head,
+                              const struct sy_notice_fields *fields)
+{
+    /* Not there any more (someone ran DEALLOCATE), or its plan's result changed with the schema: the next use
+     * prepares it anew. */
+    bool gone = sy_slice_eq(fields->sqlstate, SY_SLICE("26000"));
+    bool stale = sy_slice_eq(fields->sqlstate, SY_SLICE("0A000"))
+                 && sy_slice_eq(fields->routine, SY_SLICE("RevalidateCachedQuery"));
+    if (head->statement_id == 0 || !(gone || stale))
+        return;
+    struct sy_server_state *state = sy_part_state(part);
+    if (gone)
+        sy_prepared_set_remove(&state->prepared, head->statement_id);
+    else
+        part->server->session_changed = true; /* DISCARD ALL at release clears the stale plan */
+}
+
+static enum action fatal_error(struct sy_part *part, const struct sy_notice_fields *fields)
+{
+    struct sy_slice code = fields->sqlstate;
+    snprintf(part->fatal_sqlstate, sizeof(part->fatal_sqlstate), "%.*s", (int)code.bytes,
+             code.data);
+    free(part->fatal_message);
+    part->fatal_message = strndup(fields->message.data == NULL ? "" : fields->message.data,
+                                  fields->message.bytes);
+    return SWALLOW; /* told when the connection ends, as an error that leaves the client connected */
+}
+
+/* A read that a replica refuses is run again on the primary, unless part of its answer was told already. */
+static bool rerun_on_primary(struct sy_part *part, const struct sy_expect *head,
+                             const struct sy_notice_fields *fields)
+{
+    struct sy_session *session = part->session;
+    if (part->primary || session->replay.chunk == NULL || session->txn != 'I' || head->answered
+        || head->why != SY_WHY_CLIENT)
+        return false;
+    if (!sy_slice_eq(fields->sqlstate, SY_SLICE("25006"))
+        && !sy_slice_eq(fields->sqlstate, SY_SLICE("0A000"))
+        && !sy_slice_eq(fields->sqlstate, SY_SLICE("40001")))
+        return false;
+    session->replica_retry = true;
+    return true;
+}
+
+/* What follows in the pipeline relied on what just failed: its answers are not told. */
+static void silence_rest(struct sy_part *part)
+{
+    for (uint32_t i = 1; i < part->expect_count; i++)
+        part->expects[(part->expect_first + i) & (part->expect_size - 1u)].flags &= (uint8_t)~SY_X_FORWARD;
+}
+
+static enum action on_error(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    struct sy_expect *head = sy_part_head(part);
+    struct sy_notice_fields fields;
+    struct sy_err err = {0};
+    if (sy_notice_read(body.data, body.bytes, &fields, &err) != SY_OK)
+        memset(&fields, 0, sizeof(fields));
+    struct sy_slice severity = fields.severity_nonlocalized.data != NULL ? fields.severity_nonlocalized
+                                                                         : fields.severity;
+    if (head == NULL || sy_slice_eq(severity, SY_SLICE("FATAL"))
+        || sy_slice_eq(severity, SY_SLICE("PANIC")))
+        return fatal_error(part, &fields);
+    on_statement_gone(part, head, &fields);
+    bool forward = head->why == SY_WHY_CLIENT || head->why == SY_WHY_PREPARE;
+    if (head->why == SY_WHY_PREPARE && head->kind == SY_X_QUERY)
+        sy_prepared_set_remove(&sy_part_state(part)->prepared, head->statement_id);
+    if (head->why == SY_WHY_PREPARE && !session->in_batch)
+        silence_rest(part);
+    if (head->why == SY_WHY_SETTINGS || head->why == SY_WHY_BEGIN) {
+        /* What follows in the pipeline ran in a state the client did not ask for: its answer is this error, and
+         * the server is not used again. */
+        forward = true;
+        part->server->session_changed = true;
+        part->failed = true;
+        if (session->txn != 'I')
+            sy_txn_failed(session);
+        silence_rest(part);
+    }
+    head->answered = true;
+    bool rerun = rerun_on_primary(part, head, &fields);
+    if ((head->flags & SY_X_GATHER) != 0) {
+        forward = forward && !session->gather->failed;
+        session->gather->failed = true;
+        part->gather_done = true;
+        part->copying_in = false;
+        if (session->copy_in != NULL)
+            sy_copy_shard_failed(session);
+    }
+    if (head->why == SY_WHY_COMMIT) {
+        sy_txn_commit_answer(part, false);
+        forward = session->phase == SY_PHASE_COMMIT_FIRST;
+    }
+    if (head->why == SY_WHY_LSN) /* the position is not known: reads stay on the primary */
+        sy_session_saw_position(session, part, (struct sy_slice){0});
+    if (forward)
+        session->cycle_errored = true;
+    part->copying_in = false;
+    if (head->kind != SY_X_QUERY) {
+        part->failed = true;
+        if (head->why != SY_WHY_POISON) {
+            session->batch_failed = true;
+            session->skip_to_sync = !session->sync_seen;
+        }
+        drop_until_sync(part);
+    }
+    if (forward && !rerun)
+        sy_counter_add(&session->database->counters->errors, 1);
+    return forward && !rerun ? FORWARD : SWALLOW;
+}
+
+static enum action on_ready(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    struct sy_expect *head = sy_part_head(part);
+    if (body.bytes < 1 || head == NULL
+        || (head->kind != SY_X_QUERY && head->kind != SY_X_SYNC))
+        return SWALLOW;
+    part->status = body.data[0];
+    part->server->transaction_status = part->expect_count == 1 ? part->status : 0;
+    part->in_txn = part->status != 'I';
+    part->failed = false;
+    part->touched = head->kind == SY_X_SYNC ? false : part->touched;
+    part->copying_in = false;
+    if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
+        sy_part_state(part)->settings->proven = true;
+    bool ready = (head->flags & SY_X_READY) != 0;
+    pop(part);
+    if (!ready)
+        return SWALLOW;
+    sy_txn_note_status(session);
+    if (session->replica_retry || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
+        || (session->gather != NULL && session->gather->active) || session->txn != part->status
+        || session->ready_sent || session->stmt_cursor != 0)
+        return SWALLOW; /* the end of the cycle tells it */
+    session->ready_sent = true;
+    return FORWARD;
+}
+
+static enum action on_parameter(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_pair_msg pair;
+    struct sy_err err = {0};
+    if (sy_parameter_status_read(body.data, body.bytes, &pair, &err) != SY_OK)
+        return SWALLOW;
+    if (part->server->link->parameters != NULL)
+        (void)!sy_parameters_set(part->server->link->parameters, pair.name, pair.value, &err);
+    const struct sy_expect *head = sy_part_head(part);
+    return head == NULL || forwards(part, head) ? FORWARD : SWALLOW;
+}
+
+/* Answers to extended messages: pops what it answers. */
+static enum action on_simple_answer(struct sy_part *part, char type)
+{
+    struct sy_expect *head = sy_part_head(part);
+    if (head == NULL)
+        return SWALLOW;
+    enum action action = forwards(part, head) ? FORWARD : SWALLOW;
+    struct sy_server_state *state = sy_part_state(part);
+    bool pops = false;
+    switch (type) {
+    case '1':
+        pops = head->kind == SY_X_PARSE;
+        break;
+    case '2':
+        pops = head->kind == SY_X_BIND;
+        break;
+    case '3':
+        pops = head->kind == SY_X_CLOSE;
+        if (pops && head->why == SY_WHY_EVICT)
+            sy_prepared_set_closed(&state->prepared, head->statement_id);
+        break;
+    case 'n':
+    case 'T':
+        pops = head->kind == SY_X_DESCRIBE_S || head->kind == SY_X_DESCRIBE_P;
+        break;
+    case 's':
+        pops = head->kind == SY_X_EXECUTE;
+        break;
+    default:
+        break;
+    }
+    if (type == 'T' && (head->flags & SY_X_GATHER) != 0 && part->gather_index != 0)
+        action = SWALLOW;
+    if (pops)
+        pop(part);
+    return action;
+}
+
+static enum action on_copy_response(struct sy_part *part, char type, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    const struct sy_expect *head = sy_part_head(part);
+    if (head == NULL)
+        return SWALLOW;
+    bool first = (head->flags & SY_X_GATHER) == 0 || part->gather_index == 0;
+    enum action action = forwards(part, head) && first ? FORWARD : SWALLOW;
+    if (type == 'G') {
+        part->copying_in = true;
+        if (session->copy_in != NULL) {
+            sy_copy_ready(part, body);
+            return SWALLOW;
+        }
+        sy_session_set_state(session, SY_SESSION_COPY_IN);
+    }
+    if (type == 'H' && !first)
+        session->gather->drop_next_copy_row = session->gather->copy_header;
+    return action;
+}
+
+static enum action on_message(struct sy_part *part, char type, struct sy_slice body)
+{
+    const struct sy_expect *head = sy_part_head(part);
+    switch (type) {
+    case 'D': /* a row for the router itself: the WAL position */
+        sy_session_saw_position(part->session, part, body);
+        return SWALLOW;
+    case 'C':
+        return on_complete(part, body);
+    case 'I':
+        if (head != NULL && head->kind == SY_X_EXECUTE) {
+            enum action action = forwards(part, head) ? FORWARD : SWALLOW;
+            pop(part);
+            return action;
+        }
+        return forwards(part, head) ? FORWARD : SWALLOW;
+    case 'Z':
+        return on_ready(part, body);
+    case 'E':
+        return on_error(part, body);
+    case 'S':
+        return on_parameter(part, body);
+    case 'N':
+        return head == NULL || (forwards(part, head)) ? FORWARD : SWALLOW;
+    case 'A':
+        return FORWARD;
+    case 'G':
+    case 'H':
+    case 'W':
+        return on_copy_response(part, type, body);
+    case 'c':
+        return (head != NULL && (head->flags & SY_X_GATHER) != 0
+                && part->gather_index + 1 < part->session->gather->count)
+                       || !forwards(part, head)
+                   ? SWALLOW
+                   : FORWARD;
+    default:
+        return on_simple_answer(part, type);
+    }
+}
+
+/* Rows and COPY data: passed on in runs, whatever the boundaries of the receives. */
+static bool is_streamed(const struct sy_part *part, char type)
+{
+    if (type == 'D' && part->expect_count > 0 && part->expects[part->expect_first].why == SY_WHY_LSN)
+        return false;
+    return type == 'D' || type == 'd' || type == 'V';
+}
+
+static bool row_forwards(struct sy_part *part, char type)
+{
+    const struct sy_expect *head = sy_part_head(part);
+    if (!forwards(part, head))
+        return false;
+    struct sy_gather *gather = part->session->gather;
+    if (type == 'd' && gather != NULL && gather->active && gather->drop_next_copy_row) {
+        gather->drop_next_copy_row = false;
+        return false;
+    }
+    return true;
+}
+
+static void take_streamed(struct sy_part *part, const struct sy_frame_part *frame)
+{
+    struct sy_session *session = part->session;
+    if (frame->starts) {
+        part->streaming_forward = row_forwards(part, frame->type);
+        if (part->streaming_forward && frame->header_before > 0) {
+            run_flush(session);
+            sy_session_put(session, part->walker.header, frame->header_before);
+        }
+    }
+    if (part->streaming_forward)
+        run_extend(session, frame->from, frame->to);
+}
+
+/* A short message: whole in this receive, or collected until it is. */
+static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
+{
+    struct sy_session *session = part->session;
+    if (frame->starts && frame->ends && frame->header_before == 0) {
+        struct sy_slice body = {frame->body, frame->body_bytes};
+        if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL)
+            run_extend(session, frame->from, frame->to);
+        return true;
+    }
+    if (frame->starts) {
+        sy_buf_clear(&part->assembly);
+        sy_buf_append_u8(&part->assembly, (uint8_t)frame->type);
+        sy_buf_append_u32(&part->assembly, frame->body_bytes + 4);
+    }
+    sy_buf_append(&part->assembly, frame->body, frame->body_run);
+    if (part->assembly.failed)
+        return false;
+    if (!frame->ends)
+        return true;
+    struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
+    if (on_message(part, frame->type, body) == FORWARD) {
+        run_flush(session);
+        sy_session_put(session, part->assembly.data, part->assembly.bytes);
+    }
+    return true;
+}
+
+/* ---- receives ---- */
+
+static bool must_stall(const struct sy_part *part)
+{
+    const struct sy_gather *gather = part->session->gather;
+    if (gather == NULL || !gather->active || gather->failed || part->gather_done
+        || part->session->copy_in != NULL
+        || !sy_frame_at_boundary(&part->walker))
+        return false;
+    const struct sy_expect *head = &part->expects[part->expect_first];
+    return part->expect_count > 0 && (head->flags & SY_X_GATHER) != 0
+           && part->gather_index != gather->current;
+}
+
+static void pause_part(struct sy_part *part)
+{
+    if (part->paused)
+        return;
+    part->paused = true;
+    part->server->link->engine->pause(part->server->link);
+}
+
+static void stash(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, uint32_t to)
+{
+    bool no_memory;
+    sy_input_add(part->stash, &part->stash_count, chunk, from, to, &no_memory);
+    part->stalled = true;
+    pause_part(part);
+    if (no_memory) {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
+        sy_session_fatal(part->session, &err);
+    }
+}
+
+static void protocol_trouble(struct sy_part *part)
+{
+    struct sy_err err = {0};
+    (void)sy_err_set(&err, SY_E_PROTOCOL, "the server broke the protocol");
+    sy_session_fatal(part->session, &err);
+}
+
+/* Rows in a row, without a look at each: only while nothing but forwarding can come of it. */
+static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at, uint32_t to)
+{
+    const struct sy_expect *head = sy_part_head(part);
+    const struct sy_gather *gather = part->session->gather;
+    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head)
+        || (gather != NULL && gather->drop_next_copy_row))
+        return;
+    uint32_t frames;
+    uint32_t after = sy_frame_skip_run(chunk->data, to, *at, SY_FRAME_MASK('D') | SY_FRAME_MASK('d'),
+                                       &frames);
+    if (after == *at)
+        return;
+    run_extend(part->session, *at, after);
+    *at = after;
+}
+
+/* Walks one receive. */
+static void walk(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, uint32_t to)
+{
+    struct sy_session *session = part->session;
+    session->run = (struct sy_piece){chunk, from, from};
+    uint32_t at = from;
+    while (at < to && session->state != SY_SESSION_CLOSED) {
+        if (must_stall(part)) {
+            run_flush(session);
+            session->run.chunk = NULL;
+            stash(part, chunk, at, to);
+            return;
+        }
+        skip_rows(part, chunk, &at, to);
+        struct sy_frame_part frame;
+        enum sy_status status = SY_OK;
+        if (!sy_frame_next(&part->walker, chunk->data, to, &at, &frame, &status)) {
+            if (status == SY_OK)
+                break;
+            session->run.chunk = NULL;
+            protocol_trouble(part);
+            return;
+        }
+        if (is_streamed(part, frame.type)) {
+            take_streamed(part, &frame);
+        } else if (!take_short(part, &frame)) {
+            session->run.chunk = NULL;
+            protocol_trouble(part);
+            return;
+        }
+    }
+    run_flush(session);
+    session->run.chunk = NULL;
+}
+
+static void push_back(struct sy_part *part)
+{
+    struct sy_session *session = part->session;
+    if (part->server != NULL && sy_stream_congested(&session->stream))
+        pause_part(part);
+}
+
+/* Turns of a gather change inside a walk: those that waited go on here. */
+void sy_backend_kick(struct sy_session *session)
+{
+    bool again = true;
+    while (again) {
+        again = false;
+        for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+            if (!part->stalled || must_stall(part))
+                continue;
+            part->stalled = false;
+            struct sy_piece held[2];
+            uint8_t count = part->stash_count;
+            memcpy(held, part->stash, sizeof(held));
+            part->stash_count = 0;
+            for (uint8_t i = 0; i < count; i++)
+                if (part->stalled)
+                    stash(part, held[i].chunk, held[i].from, held[i].to);
+                else
+                    walk(part, held[i].chunk, held[i].from, held[i].to);
+            sy_input_drop(held, &count);
+            if (!part->stalled && !sy_stream_congested(&session->stream) && part->paused) {
+                part->paused = false;
+                part->server->link->engine->resume(part->server->link);
+            }
+            again = true;
+            break;
+        }
+    }
+}
+
+static void on_data(struct sy_server *server, struct sy_chunk *chunk, uint32_t from, uint32_t to)
+{
+    struct sy_part *part = server->user;
+    struct sy_session *session = part->session;
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    if (part->stalled) {
+        stash(part, chunk, from, to);
+        return;
+    }
+    walk(part, chunk, from, to);
+    if (session->gather != NULL && session->gather->active)
+        sy_backend_kick(session);
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    push_back(part);
+    sy_cycle_check(session);
+}
+
+static void on_drained(struct sy_server *server)
+{
+    struct sy_part *part = server->user;
+    struct sy_session *session = part->session;
+    if (!session->client_paused)
+        return;
+    session->client_paused = false;
+    sy_stream_resume(&session->stream);
+    sy_session_drive(session);
+}
+
+/* ---- a server that is gone ---- */
+
+static void describe_loss(const struct sy_part *part, const struct sy_err *why, bool uncertain,
+                          struct sy_err *err)
+{
+    if (uncertain) {
+        (void)sy_err_set(err, SY_E_UNCERTAIN,
+                         "the server connection was lost before the answer to a write or a COMMIT came");
+        sy_err_hint(err, "It may or may not have taken effect: look before you repeat it.");
+        return;
+    }
+    if (part->fatal_sqlstate[0] != 0) {
+        (void)sy_err_set(err, SY_E_CONNECTION_LOST, "%s",
+                         part->fatal_message == NULL ? "the server ended the connection"
+                                                     : part->fatal_message);
+        sy_err_state(err, part->fatal_sqlstate);
+        return;
+    }
+    (void)sy_err_set(err, SY_E_CONNECTION_LOST, "the server connection was lost%s%s",
+                     why != NULL && why->text[0] != 0 ? ": " : "",
+                     why != NULL ? why->text : "");
+}
+
+static void on_lost(struct sy_server *server, const struct sy_err *why)
+{
+    struct sy_part *part = server->user;
+    struct sy_session *session = part->session;
+    bool owed = false, uncertain = false;
+    for (uint32_t i = 0; i < part->expect_count; i++) {
+        const struct sy_expect *expect =
+            &part->expects[(part->expect_first + i) & (part->expect_size - 1u)];
+        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL);
+        if (expect->why == SY_WHY_COMMIT && !expect->answered)
+            sy_txn_commit_answer(part, false);
+        /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not commit,
+         * unless it is the COMMIT itself. */
+        bool autocommit = session->txn == 'I' && !session->implicit_txn;
+        if (expect->answered || (expect->flags & (SY_X_WRITE | SY_X_ENDS_TXN)) == 0)
+            continue;
+        uncertain = uncertain || (expect->flags & SY_X_ENDS_TXN) != 0
+                    || (autocommit && part->fatal_sqlstate[0] == 0);
+    }
+    struct sy_err err = {0};
+    describe_loss(part, why, uncertain, &err);
+    bool in_txn = part->in_txn && session->txn != 'I';
+    bool pinned = part->pinned;
+    bool gathers = session->gather != NULL && session->gather->active;
+    part->server = NULL;
+    sy_part_forget(part);
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    if (pinned) { /* what the session had there (locks, temporary tables, LISTEN) is gone with it */
+        sy_session_fatal(session, &err);
+        return;
+    }
+    if (gathers)
+        session->gather->failed = true;
+    if (gathers && session->copy_in != NULL)
+        sy_copy_shard_failed(session);
+    else if (session->state == SY_SESSION_COPY_IN && session->busy_parts == 0)
+        sy_session_set_state(session, session->in_batch && !session->sync_seen ? SY_SESSION_BATCH
+                                                                              : SY_SESSION_ACTIVE);
+    if (in_txn) {
+        sy_txn_failed(session);
+        if (session->txn_state != NULL)
+            session->txn_state->broken = true;
+    }
+    if (owed) {
+        sy_buf_clear(&session->owed);
+        sy_session_put_error(session, &err);
+        session->cycle_errored = true;
+        session->batch_failed = true;
+        session->skip_to_sync = session->in_batch && !session->sync_seen;
+    } else if (in_txn && session->wait_error == NULL) {
+        session->wait_error = malloc(sizeof(err)); /* told at the next statement, once */
+        if (session->wait_error != NULL)
+            *session->wait_error = err;
+    }
+    if (gathers)
+        sy_backend_kick(session);
+    sy_cycle_check(session);
+}
+
+const struct sy_server_events sy_part_events = {
+    .data = on_data, .drained = on_drained, .lost = on_lost};

@@ -1,0 +1,128 @@
+/* Client counts against the limits. Shared by all workers under one mutex. */
+#include "router/session/clients.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+
+struct count {
+    uint32_t clients;
+    uint32_t bytes;
+    char key[];
+};
+
+struct sy_client_counts {
+    pthread_mutex_t mutex;
+    uint32_t all;
+    struct sy_map users, databases;
+};
+
+enum sy_status sy_client_counts_new(struct sy_client_counts **ret_counts, struct sy_err *err)
+{
+    struct sy_client_counts *counts = calloc(1, sizeof(*counts));
+    if (counts == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    pthread_mutex_init(&counts->mutex, NULL);
+    *ret_counts = counts;
+    return SY_OK;
+}
+
+static void release(struct sy_map *map)
+{
+    struct sy_map_entry entry;
+    for (size_t at = 0; sy_map_next(map, &at, &entry);)
+        free(entry.value);
+    sy_map_release(map);
+}
+
+void sy_client_counts_free(struct sy_client_counts **counts)
+{
+    struct sy_client_counts *gone = *counts;
+    *counts = NULL;
+    if (gone == NULL)
+        return;
+    release(&gone->users);
+    release(&gone->databases);
+    pthread_mutex_destroy(&gone->mutex);
+    free(gone);
+}
+
+static struct count *find_or_make(struct sy_map *map, struct sy_slice key)
+{
+    struct count *count = sy_map_get(map, key);
+    if (count != NULL)
+        return count;
+    count = calloc(1, sizeof(*count) + key.bytes + 1);
+    if (count == NULL)
+        return NULL;
+    count->bytes = (uint32_t)key.bytes;
+    memcpy(count->key, key.data, key.bytes);
+    if (sy_map_put(map, (struct sy_slice){count->key, key.bytes}, count, NULL, NULL) != SY_OK) {
+        free(count);
+        return NULL;
+    }
+    return count;
+}
+
+static void drop_if_unused(struct sy_map *map, struct count *count)
+{
+    if (count == NULL || count->clients > 0)
+        return;
+    (void)sy_map_remove(map, (struct sy_slice){count->key, count->bytes});
+    free(count);
+}
+
+static bool full(uint32_t clients, uint32_t limit)
+{
+    return limit != 0 && clients >= limit;
+}
+
+enum sy_status sy_client_counts_enter(struct sy_client_counts *counts, struct sy_slice user,
+                                      struct sy_slice database,
+                                      const struct sy_client_limits *limits, struct sy_err *err)
+{
+    enum sy_status status = SY_OK;
+    pthread_mutex_lock(&counts->mutex);
+    struct count *by_user = find_or_make(&counts->users, user);
+    struct count *by_database = find_or_make(&counts->databases, database);
+    if (by_user == NULL || by_database == NULL)
+        status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    else if (full(counts->all, limits->all))
+        status = sy_err_set(err, SY_E_TOO_MANY, "sorry, too many clients already");
+    else if (full(by_user->clients, limits->user))
+        status = sy_err_set(err, SY_E_TOO_MANY, "too many connections for user \"%.*s\"",
+                            (int)user.bytes, user.data);
+    else if (full(by_database->clients, limits->database))
+        status = sy_err_set(err, SY_E_TOO_MANY, "too many connections for database \"%.*s\"",
+                            (int)database.bytes, database.data);
+    if (status == SY_OK) {
+        counts->all++;
+        by_user->clients++;
+        by_database->clients++;
+    } else {
+        drop_if_unused(&counts->users, by_user);
+        drop_if_unused(&counts->databases, by_database);
+    }
+    pthread_mutex_unlock(&counts->mutex);
+    return status;
+}
+
+static void leave_one(struct sy_map *map, struct sy_slice key)
+{
+    struct count *count = sy_map_get(map, key);
+    if (count == NULL)
+        return;
+    count->clients--;
+    drop_if_unused(map, count);
+}
+
+void sy_client_counts_leave(struct sy_client_counts *counts, struct sy_slice user,
+                            struct sy_slice database)
+{
+    pthread_mutex_lock(&counts->mutex);
+    counts->all--;
+    leave_one(&counts->users, user);
+    leave_one(&counts->databases, database);
+    pthread_mutex_unlock(&counts->mutex);
+}

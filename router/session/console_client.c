@@ -1,0 +1,344 @@
+/*
+ * A session whose database is `switchyard`: its queries are commands of the console (router/console). What other
+ * workers know is gathered by messages; actions are carried out on every worker. The worker's thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+struct sy_console_run {
+    struct sy_console_command command;
+    struct sy_console_gathered *gathered; /* one per worker */
+    struct sy_process *process;
+    uint32_t worker_count;
+    uint64_t session_id;
+    uint32_t pausing;                     /* workers whose servers are still in use */
+};
+
+/* ---- what one worker tells ---- */
+
+static void copy_name(char *to, size_t bytes, struct sy_slice from)
+{
+    snprintf(to, bytes, "%.*s", (int)from.bytes, from.data == NULL ? "" : from.data);
+}
+
+static const char *word_of(uint8_t state)
+{
+    static const char *const words[] = {
+#define X(name, word) word,
+        SY_SESSION_STATES(X)
+#undef X
+    };
+    return words[state];
+}
+
+static void gather_client(struct sy_console_gathered *gathered, const struct sy_session *session)
+{
+    struct sy_console_client *row = sy_gather_client(gathered);
+    if (row == NULL)
+        return;
+    const struct sy_worker *worker = session->worker;
+    row->id = session->id;
+    copy_name(row->user, sizeof(row->user), sy_slice_of(session->user));
+    if (session->database != NULL)
+        copy_name(row->database, sizeof(row->database), session->database->name);
+    if (session->settings != NULL)
+        copy_name(row->application_name, sizeof(row->application_name),
+                  sy_session_setting(session, SY_SLICE("application_name")));
+    copy_name(row->address, sizeof(row->address), sy_slice_of(session->peer));
+    row->port = session->peer_port;
+    row->state = word_of(session->state);
+    if (session->state == SY_SESSION_IDLE && session->txn != 'I')
+        row->state = "active";
+    row->connect_wall_us = session->connected_wall_us;
+    row->request_wall_us = sy_loop_wall_us(worker->loop)
+                           - (int64_t)(sy_loop_now_us(worker->loop) - session->state_since_us);
+    if (session->waiting) {
+        row->wait_us = sy_loop_now_us(worker->loop) - session->wait.since_us;
+        copy_name(row->wait_reason, sizeof(row->wait_reason), sy_slice_of(session->wait.reason));
+    }
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->server != NULL)
+            row->server_id = part->server->link->id;
+    if (sy_stream_ssl(&session->stream) != NULL)
+        copy_name(row->tls, sizeof(row->tls), SY_SLICE("TLS"));
+    const char *pin = session->pinned_by_mode ? "session pool mode" : session->pin_reason;
+    copy_name(row->pin_reason, sizeof(row->pin_reason), sy_slice_of(pin));
+    row->transaction[0] = session->txn;
+    row->prepared = sy_extended_count(session);
+    row->worker = worker->index;
+}
+
+static void gather_pool(void *ctx, const struct sy_pool_stats *stats)
+{
+    struct sy_console_pool *row = sy_gather_pool(ctx);
+    if (row == NULL)
+        return;
+    copy_name(row->database, sizeof(row->database), sy_slice_of(stats->database));
+    copy_name(row->user, sizeof(row->user), sy_slice_of(stats->user));
+    copy_name(row->shard, sizeof(row->shard), sy_slice_of(stats->shard));
+    copy_name(row->node, sizeof(row->node), sy_slice_of(stats->node));
+    row->clients_active = stats->active;
+    row->clients_waiting = stats->waiting;
+    row->servers_active = stats->active;
+    row->servers_idle = stats->idle;
+    row->servers_used = stats->used;
+    row->servers_tested = stats->tested;
+    row->servers_login = stats->login;
+    row->longest_wait_us = stats->oldest_wait_us;
+    row->mode = "transaction";
+}
+
+static void gather_server(void *ctx, const struct sy_server *server, const char *state)
+{
+    struct sy_console_server *row = sy_gather_server(ctx);
+    if (row == NULL)
+        return;
+    const struct sy_link *link = server->link;
+    row->id = link->id;
+    copy_name(row->database, sizeof(row->database), sy_slice_of(link->node->database));
+    copy_name(row->shard, sizeof(row->shard), sy_slice_of(link->node->shard));
+    copy_name(row->node, sizeof(row->node), sy_slice_of(link->node->name));
+    copy_name(row->address, sizeof(row->address), sy_slice_of(link->node->host));
+    row->port = link->node->port == NULL ? 0 : (uint16_t)atoi(link->node->port);
+    row->state = state;
+    row->remote_pid = link->backend_pid;
+    if (server->user != NULL)
+        row->client_id = ((const struct sy_part *)server->user)->session->id;
+}
+
+static void gather_worker(struct sy_worker *worker, void *ctx)
+{
+    struct sy_console_run *run = ctx;
+    struct sy_console_gathered *gathered = &run->gathered[worker->index];
+    sy_list_each(node, &worker->sessions)
+        gather_client(gathered, sy_container_of(node, struct sy_session, link));
+    sy_pool_each(worker->pools, gather_pool, gathered);
+    sy_pool_each_server(worker->pools, gather_server, gathered);
+    struct sy_map_entry entry;
+    for (size_t at = 0; sy_map_next(&worker->databases, &at, &entry);) {
+        const struct sy_worker_database *database = entry.value;
+        struct sy_console_database *row = sy_gather_database(gathered);
+        if (row == NULL)
+            return;
+        copy_name(row->name, sizeof(row->name), database->name);
+        row->paused = database->paused;
+        row->disabled = database->disabled;
+    }
+}
+
+/* ---- what one worker does ---- */
+
+static void mark(struct sy_worker *worker, struct sy_slice name, bool paused, bool disabled, bool set)
+{
+    for (uint32_t i = 0; i < worker->topology->database_count; i++) {
+        struct sy_slice each = sy_slice_of(worker->topology->databases[i].config->name);
+        if (name.bytes > 0 && !sy_slice_eq(name, each))
+            continue;
+        struct sy_worker_database *database = sy_worker_database(worker, each);
+        if (database == NULL)
+            continue;
+        if (paused)
+            database->paused = set;
+        if (disabled)
+            database->disabled = set;
+    }
+}
+
+static void kill_clients(struct sy_worker *worker, const struct sy_console_run *run, struct sy_slice name)
+{
+    sy_list_each_safe(node, &worker->sessions)
+    {
+        struct sy_session *session = sy_container_of(node, struct sy_session, link);
+        bool mine = run->command.action == SY_ACTION_KILL_CLIENT
+                        ? session->id == run->command.number
+                        : session->database != NULL && !session->database_is_console
+                              && (name.bytes == 0 || sy_slice_eq(session->database->name, name));
+        if (mine)
+            sy_session_kill(session, "terminating connection due to administrator command");
+    }
+}
+
+static void on_paused(void *ctx)
+{
+    (void)ctx; /* the asking client polls SHOW DATABASES; PAUSE itself answers when every worker holds */
+}
+
+static void act(struct sy_worker *worker, void *ctx)
+{
+    struct sy_console_run *run = ctx;
+    struct sy_slice name = sy_slice_of(run->command.argument);
+    switch (run->command.action) {
+    case SY_ACTION_PAUSE:
+        mark(worker, name, true, false, true);
+        sy_pool_pause(worker->pools, name, on_paused, NULL);
+        return;
+    case SY_ACTION_RESUME:
+        mark(worker, name, true, false, false);
+        sy_pool_resume(worker->pools, name);
+        return;
+    case SY_ACTION_RECONNECT:
+        sy_pool_reconnect(worker->pools, name);
+        return;
+    case SY_ACTION_KILL:
+        mark(worker, name, true, false, true);
+        kill_clients(worker, run, name);
+        sy_pool_kill(worker->pools, name);
+        sy_pool_pause(worker->pools, name, on_paused, NULL);
+        return;
+    case SY_ACTION_KILL_CLIENT:
+        kill_clients(worker, run, name);
+        return;
+    case SY_ACTION_DISABLE:
+    case SY_ACTION_ENABLE:
+        mark(worker, name, false, true, run->command.action == SY_ACTION_DISABLE);
+        return;
+    case SY_ACTION_RELOAD:
+        if (worker->index == 0 && worker->process->request_reload != NULL)
+            worker->process->request_reload(worker->process->ctx);
+        return;
+    case SY_ACTION_SHUTDOWN:
+    case SY_ACTION_SHUTDOWN_NOW:
+        if (worker->index == 0 && worker->process->request_shutdown != NULL)
+            worker->process->request_shutdown(worker->process->ctx,
+                                              run->command.action == SY_ACTION_SHUTDOWN_NOW);
+        return;
+    case SY_ACTION_NONE:
+    default:
+        return;
+    }
+}
+
+/* ---- the answer ---- */
+
+static void free_run(struct sy_console_run *run)
+{
+    for (uint32_t i = 0; run->gathered != NULL && i < run->worker_count; i++)
+        sy_gather_release(&run->gathered[i]);
+    free(run->gathered);
+    free(run);
+}
+
+static struct sy_session *find_session(struct sy_worker *worker, uint64_t id)
+{
+    sy_list_each(node, &worker->sessions)
+    {
+        struct sy_session *session = sy_container_of(node, struct sy_session, link);
+        if (session->id == id)
+            return session;
+    }
+    return NULL;
+}
+
+static void put_answer(struct sy_session *session, const struct sy_console_run *run)
+{
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_console_answer(&run->command, session->worker->topology, run->gathered, run->worker_count, out);
+    sy_write_ready(out, 'I');
+    sy_session_put_buf(session, out);
+}
+
+static void on_visited(struct sy_worker *asking, void *ctx)
+{
+    struct sy_console_run *run = ctx;
+    struct sy_session *session = find_session(asking, run->session_id);
+    if (session == NULL) {
+        free_run(run);
+        return;
+    }
+    session->console_running = NULL;
+    if (session->state == SY_SESSION_CLOSED) {
+        free_run(run);
+        sy_session_free_closed(session);
+        return;
+    }
+    if (session->state < SY_SESSION_CLOSING) {
+        put_answer(session, run);
+        sy_session_set_state(session, SY_SESSION_IDLE);
+    }
+    free_run(run);
+    sy_session_drive(session);
+}
+
+static enum sy_step refuse(struct sy_session *session, const struct sy_err *err)
+{
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_error(out, "ERROR", err);
+    sy_write_ready(out, 'I');
+    sy_session_put_buf(session, out);
+    return SY_STEP_DONE;
+}
+
+static struct sy_console_run *new_run(struct sy_session *session, const struct sy_console_command *command)
+{
+    struct sy_console_run *run = calloc(1, sizeof(*run));
+    if (run == NULL)
+        return NULL;
+    run->command = *command;
+    run->process = session->worker->process;
+    run->session_id = session->id;
+    if (command->scope == SY_CONSOLE_WORKERS) {
+        run->worker_count = run->process->worker_count;
+        run->gathered = calloc(run->worker_count, sizeof(*run->gathered));
+    }
+    if (command->scope == SY_CONSOLE_WORKERS && run->gathered == NULL) {
+        free(run);
+        return NULL;
+    }
+    return run;
+}
+
+enum sy_step sy_session_console(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    struct sy_slice sql;
+    struct sy_console_command command;
+    struct sy_console_rights rights = {.admin = session->admin, .stats = session->stats};
+    if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK
+        || sy_console_parse(sql, &rights, &command, &err) != SY_OK)
+        return refuse(session, &err);
+    struct sy_console_run *run = new_run(session, &command);
+    if (run == NULL) {
+        (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
+        return refuse(session, &err);
+    }
+    if (command.scope == SY_CONSOLE_EMPTY || command.scope == SY_CONSOLE_NOW) {
+        put_answer(session, run);
+        free_run(run);
+        return SY_STEP_DONE;
+    }
+    if (sy_worker_visit_all(session->worker, command.scope == SY_CONSOLE_WORKERS ? gather_worker : act, on_visited,
+                            run, &err)
+        != SY_OK) {
+        free_run(run);
+        return refuse(session, &err);
+    }
+    session->console_running = run;
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+/* Drivers that know nothing but the extended protocol are told what to do. */
+enum sy_step sy_session_console_extended(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    if (frame->type == 'S') {
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_write_ready(out, 'I');
+        sy_session_put_buf(session, out);
+        session->skip_to_sync = false;
+        return SY_STEP_DONE;
+    }
+    if (frame->type == 'H' || session->skip_to_sync)
+        return SY_STEP_DONE;
+    (void)sy_err_set(&err, SY_E_UNSUPPORTED, "the console answers simple queries only");
+    sy_err_hint(&err, "Switch the driver to the simple query protocol (psql uses it by itself).");
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_error(out, "ERROR", &err);
+    sy_session_put_buf(session, out);
+    session->skip_to_sync = true;
+    return SY_STEP_DONE;
+}

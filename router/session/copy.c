@@ -1,0 +1,331 @@
+/*
+ * COPY FROM STDIN: bytes passed on to one server, or rows split by shard (router/plan/copy_split) to all of them
+ * inside one transaction. The worker's thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+enum { ROWS_BYTES = 32 * 1024 };
+
+void sy_copy_free(struct sy_session *session)
+{
+    struct sy_copy_in *copy = session->copy_in;
+    session->copy_in = NULL;
+    if (copy == NULL)
+        return;
+    sy_copy_split_free(&copy->split);
+    for (uint32_t i = 0; i < copy->shard_count; i++)
+        sy_buf_release(&copy->rows[i]);
+    free(copy->rows);
+    free(copy);
+}
+
+/* ---- the start ---- */
+
+static const struct sy_map_table *find_target(struct sy_session *session, const struct sy_stmt *stmt,
+                                              struct sy_slice *ret_schema)
+{
+    const struct sy_shardmap *map = session->database->topology->map;
+    for (int32_t i = 0; i < stmt->table_count; i++) {
+        const struct sy_table_use *use = &stmt->tables[i];
+        if (use->role != SY_TABLE_TARGET)
+            continue;
+        if (use->name.schema.bytes > 0) {
+            *ret_schema = use->name.schema;
+            return sy_shardmap_find_table(map, use->name.schema, use->name.name);
+        }
+        struct sy_slice list = sy_session_setting(session, SY_SLICE("search_path"));
+        if (list.data == NULL)
+            list = SY_SLICE("\"$user\", public");
+        static _Thread_local char buffer[SY_LIMIT_NAME_BYTES + 1];
+        struct sy_slice schema;
+        while (sy_settings_next_name(&list, buffer, &schema)) {
+            if (sy_slice_eq(schema, SY_SLICE("$user")))
+                schema = sy_slice_of(session->user);
+            const struct sy_map_table *table = sy_shardmap_find_table(map, schema, use->name.name);
+            *ret_schema = schema;
+            if (table != NULL)
+                return table;
+        }
+    }
+    return NULL;
+}
+
+static bool find_ordinal(const struct sy_stmt *stmt, const struct sy_schema_relation *relation,
+                         struct sy_slice column, uint32_t *ret_ordinal, uint32_t *ret_count)
+{
+    uint32_t count = 0;
+    bool found = false;
+    if (stmt->column_count > 0) {
+        for (int32_t i = 0; i < stmt->column_count; i++, count++)
+            if (sy_slice_eq(stmt->columns[i], column)) {
+                *ret_ordinal = count;
+                found = true;
+            }
+    } else if (relation != NULL) {
+        for (uint32_t i = 0; i < relation->column_count; i++) {
+            if (relation->columns[i].is_generated)
+                continue;
+            if (sy_slice_eq(relation->columns[i].name, column)) {
+                *ret_ordinal = count;
+                found = true;
+            }
+            count++;
+        }
+    }
+    *ret_count = count;
+    return found;
+}
+
+static bool make_split(struct sy_session *session, const struct sy_stmt *stmt, struct sy_copy_in *copy,
+                       struct sy_err *err)
+{
+    const struct sy_topology_database *database = session->database->topology;
+    struct sy_slice schema = {0};
+    const struct sy_map_table *table = find_target(session, stmt, &schema);
+    if (table == NULL)
+        return sy_err_set(err, SY_E_INTERNAL, "COPY: the sharded table is not known"), false;
+    const struct sy_schema_relation *relation =
+        database->schema == NULL ? NULL : sy_schema_find(database->schema, schema, table->name);
+    struct sy_copy_split_options options = {
+        .copy = &stmt->copy,
+        .map = database->map,
+        .keyspace = table->keyspace,
+        .hash_key_ordinal = -1,
+        .key_context = {.time_zone = session->time_zone,
+                        .date_style = session->date_style,
+                        .server_encoding_differs = session->encoding_differs},
+    };
+    if (!find_ordinal(stmt, relation, table->key, &options.key_ordinal, &options.column_count)) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs to know which column is \"%.*s\"",
+                         (int)table->key.bytes, table->key.data);
+        sy_err_hint(err, "List the columns, the sharding key among them: COPY table (a, b) FROM STDIN.");
+        return false;
+    }
+    uint32_t hash_ordinal, unused;
+    if (table->hash_key.bytes > 0) {
+        if (!find_ordinal(stmt, relation, table->hash_key, &hash_ordinal, &unused))
+            return sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs the column \"%.*s\"", (int)table->hash_key.bytes,
+                              table->hash_key.data),
+                   false;
+        options.hash_key_ordinal = (int32_t)hash_ordinal;
+    }
+    return sy_copy_split_new(&options, &copy->split, err) == SY_OK;
+}
+
+enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
+                           const struct sy_target *target, struct sy_slice sql, struct sy_err *err)
+{
+    struct sy_copy_in *copy = calloc(1, sizeof(*copy));
+    uint32_t count = session->database->topology->shard_count;
+    if (copy != NULL)
+        copy->rows = calloc(count, sizeof(*copy->rows));
+    if (copy == NULL || copy->rows == NULL) {
+        free(copy);
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+        return SY_STEP_ERROR;
+    }
+    copy->shard_count = count;
+    session->copy_in = copy;
+    if (!make_split(session, exec->stmt, copy, err)) {
+        sy_copy_free(session);
+        return SY_STEP_ERROR;
+    }
+    sy_gather_begin(session, target, true);
+    sy_simple_send(session, target, NULL, sql, SY_X_WRITE);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+static void send_fail(struct sy_part *part, struct sy_slice reason)
+{
+    struct sy_buf *out = sy_session_scratch(part->session);
+    sy_write_copy_fail(out, reason);
+    sy_part_send_copy(part, out->data, out->bytes);
+    part->copying_in = false;
+}
+
+/* Ends the COPY on every server that waits for data. */
+static void fail_all(struct sy_session *session, struct sy_slice reason)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->copying_in)
+            send_fail(part, reason);
+}
+
+/* A shard is ready for data. The client is asked for it when all are. */
+void sy_copy_ready(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    struct sy_gather *gather = session->gather;
+    if (gather->failed) {
+        send_fail(part, SY_SLICE("another shard refused"));
+        return;
+    }
+    if (++session->copy_in->ready < gather->count)
+        return;
+    struct sy_buf *out = sy_session_scratch(session);
+    size_t start = sy_msg_begin(out, 'G');
+    sy_buf_append_slice(out, body);
+    sy_msg_end(out, start);
+    sy_session_put_buf(session, out);
+    sy_session_set_state(session, SY_SESSION_COPY_IN);
+}
+
+/* A shard failed: the others must not wait for data that will not come. */
+void sy_copy_shard_failed(struct sy_session *session)
+{
+    fail_all(session, SY_SLICE("another shard refused"));
+    if (session->state == SY_SESSION_COPY_IN)
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+}
+
+/* ---- rows ---- */
+
+static struct sy_part *part_of(struct sy_session *session, uint32_t shard)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->shard == shard && part->primary && part->gather_index != UINT16_MAX)
+            return part;
+    return NULL;
+}
+
+static void flush_rows(struct sy_session *session, uint32_t shard)
+{
+    struct sy_buf *rows = &session->copy_in->rows[shard];
+    struct sy_part *part = part_of(session, shard);
+    if (rows->bytes == 0 || part == NULL)
+        return;
+    char header[SY_FRAME_HEADER_BYTES] = {'d'};
+    uint32_t length = __builtin_bswap32((uint32_t)rows->bytes + 4);
+    memcpy(header + 1, &length, sizeof(length));
+    sy_part_send_copy(part, header, sizeof(header));
+    sy_part_send_copy(part, rows->data, rows->bytes);
+    sy_buf_clear(rows);
+}
+
+static enum sy_status take_row(void *ctx, uint32_t shard, const char *data, size_t bytes, struct sy_err *err)
+{
+    struct sy_session *session = ctx;
+    struct sy_copy_in *copy = session->copy_in;
+    uint32_t from = shard == UINT32_MAX ? 0 : shard;
+    uint32_t to = shard == UINT32_MAX ? copy->shard_count : shard + 1;
+    for (uint32_t i = from; i < to; i++) {
+        if (part_of(session, i) == NULL)
+            continue;
+        sy_buf_append(&copy->rows[i], data, bytes);
+        if (copy->rows[i].failed)
+            return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+        if (copy->rows[i].bytes >= ROWS_BYTES)
+            flush_rows(session, i);
+    }
+    return SY_OK;
+}
+
+static enum sy_step fail_split(struct sy_session *session, const struct sy_err *err)
+{
+    session->gather->failed = true;
+    session->cycle_errored = true;
+    sy_session_put_error(session, err);
+    fail_all(session, SY_SLICE("the router refused a row"));
+    if (session->txn == 'T')
+        sy_txn_failed(session);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+static enum sy_step split_done(struct sy_session *session)
+{
+    struct sy_err err = {0};
+    struct sy_copy_in *copy = session->copy_in;
+    if (sy_copy_split_end(copy->split, take_row, session, &err) != SY_OK)
+        return fail_split(session, &err);
+    static const char done[] = {'c', 0, 0, 0, 4};
+    for (uint32_t i = 0; i < copy->shard_count; i++)
+        flush_rows(session, i);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->copying_in)
+            sy_part_send_copy(part, done, sizeof(done));
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+static enum sy_step split_message(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    struct sy_slice reason;
+    switch (frame->type) {
+    case 'd':
+        if (sy_copy_split_feed(session->copy_in->split, frame->body.data, frame->body.bytes, take_row, session,
+                               &err)
+            != SY_OK)
+            return fail_split(session, &err);
+        return SY_STEP_DONE;
+    case 'c':
+        return split_done(session);
+    default:
+        if (sy_string_read(frame->body.data, frame->body.bytes, &reason, &err) != SY_OK)
+            reason = SY_SLICE("");
+        fail_all(session, reason);
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+        return SY_STEP_DONE;
+    }
+}
+
+/* ---- one server ---- */
+
+static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *frame)
+{
+    bool batch = session->in_batch;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->copying_in && !(batch && part->expect_count > 0))
+            continue;
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+        break;
+    }
+    if (frame->type != 'd' && !batch)
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+/* In the extended protocol the client's Sync comes behind CopyDone, whether or not one came before the COPY
+ * began: a server ignores those that come while it copies. */
+static enum sy_step sync_in_copy(struct sy_session *session, const struct sy_frame *frame)
+{
+    if (!session->sync_seen) {
+        sy_session_set_state(session, SY_SESSION_BATCH);
+        return sy_extended_message(session, frame);
+    }
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->expect_count > 0)
+            sy_part_send(part, frame->chunk, frame->from, frame->to);
+    return SY_STEP_DONE;
+}
+
+enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    switch (frame->type) {
+    case 'd':
+    case 'c':
+    case 'f':
+        return session->copy_in != NULL ? split_message(session, frame) : pass_on(session, frame);
+    case 'H':
+        return SY_STEP_DONE;
+    case 'S':
+        return session->in_batch ? sync_in_copy(session, frame) : SY_STEP_DONE;
+    case 'X':
+        sy_session_end(session);
+        return SY_STEP_AGAIN;
+    default:
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "unexpected message type 0x%02X during COPY from stdin",
+                         (unsigned char)frame->type);
+        sy_session_fatal(session, &err);
+        return SY_STEP_AGAIN;
+    }
+}

@@ -1,0 +1,379 @@
+/*
+ * What a statement changes in the session when the server has carried it out: settings, pins, temporary names,
+ * prepared statements. Noted when it is sent, applied at its CommandComplete. The worker's thread.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+/* Unapplied effects are dropped with the cycle. */
+enum effect_kind {
+    EFFECT_NONE,
+    EFFECT_SET,
+    EFFECT_SET_LOCAL,
+    EFFECT_RESET,
+    EFFECT_RESET_ALL,
+    EFFECT_PIN,
+    EFFECT_TEMPORARY,
+    EFFECT_SCHEMA, /* DDL: what the router knows of the schema is old */
+};
+
+struct effect {
+    enum effect_kind kind;
+    const char *pin;          /* static text */
+    char *name, *sql, *value; /* owned */
+    struct sy_settings *result; /* reference: the session's settings after it, once applied */
+};
+
+struct sy_effects {
+    uint32_t count, capacity;
+    struct effect *list;
+};
+
+void sy_effect_drop(struct sy_session *session)
+{
+    struct sy_effects *effects = session->effects_list;
+    if (effects == NULL)
+        return;
+    for (uint32_t i = 0; i < effects->count; i++) {
+        struct effect *effect = &effects->list[i];
+        free(effect->name);
+        free(effect->sql);
+        free(effect->value);
+        sy_settings_unref(&effect->result);
+    }
+    free(effects->list);
+    free(effects);
+    session->effects_list = NULL;
+    session->effects = false;
+}
+
+/* ---- SET's value, as SHOW would print it ---- */
+
+static const char *skip_blanks(const char *at, const char *end)
+{
+    while (at < end && isspace((unsigned char)*at))
+        at++;
+    return at;
+}
+
+/* Behind the first " TO " or "=" outside quotes; NULL: not of that form (SET TIME ZONE ...). */
+static const char *find_value(const char *at, const char *end)
+{
+    bool quoted = false;
+    for (; at < end; at++) {
+        if (*at == '"')
+            quoted = !quoted;
+        if (quoted)
+            continue;
+        if (*at == '\'')
+            return NULL;
+        if (*at == '=')
+            return at + 1;
+        if (end - at > 3 && isspace((unsigned char)at[0]) && strncasecmp(at + 1, "to", 2) == 0
+            && !isalnum((unsigned char)at[3]) && at[3] != '_')
+            return at + 3;
+    }
+    return NULL;
+}
+
+/* Strings lose their quotes; in a list of names they become quoted identifiers. */
+char *sy_set_value_text(struct sy_slice sql, bool names)
+{
+    const char *end = sql.data + sql.bytes, *at = find_value(sql.data, end);
+    if (at == NULL)
+        return NULL;
+    at = skip_blanks(at, end);
+    while (end > at && (isspace((unsigned char)end[-1]) || end[-1] == ';'))
+        end--;
+    char *text = malloc((size_t)(end - at) * 2 + 3), *out = text;
+    if (text == NULL)
+        return NULL;
+    while (at < end) {
+        if (*at != '\'') {
+            *out++ = *at++;
+            continue;
+        }
+        const char *close = at + 1;
+        for (; close < end && (*close != '\'' || (close + 1 < end && close[1] == '\'')); close++)
+            if (*close == '\'')
+                close++;
+        if (names)
+            *out++ = '"';
+        for (const char *c = at + 1; c < close; c++) {
+            *out++ = *c;
+            if (*c == '\'')
+                c++;
+        }
+        if (names)
+            *out++ = '"';
+        at = close < end ? close + 1 : end;
+    }
+    *out = 0;
+    return text;
+}
+
+/* ---- noting ---- */
+
+static struct effect *add(struct sy_session *session)
+{
+    if (session->effects_list == NULL)
+        session->effects_list = calloc(1, sizeof(*session->effects_list));
+    struct sy_effects *effects = session->effects_list;
+    if (effects == NULL)
+        return NULL;
+    if (effects->count == effects->capacity) {
+        uint32_t capacity = effects->capacity == 0 ? 2 : effects->capacity * 2;
+        struct effect *list = realloc(effects->list, capacity * sizeof(*list));
+        if (list == NULL)
+            return NULL;
+        effects->list = list;
+        effects->capacity = capacity;
+    }
+    struct effect *effect = &effects->list[effects->count++];
+    *effect = (struct effect){.kind = EFFECT_NONE};
+    return effect;
+}
+
+static char *copy(struct sy_slice text)
+{
+    return strndup(text.data == NULL ? "" : text.data, text.bytes);
+}
+
+static bool is_set_config(const struct sy_stmt *stmt)
+{
+    for (int32_t i = 0; i < stmt->function_count; i++)
+        if (sy_slice_eq(stmt->functions[i].name.name, SY_SLICE("set_config")))
+            return true;
+    return false;
+}
+
+/* SELECT [pg_catalog.]set_config('name', 'value', false) and nothing else, with literals: tracked as a SET. */
+static bool note_set_config(struct sy_session *session, const struct sy_exec *exec, struct effect *effect)
+{
+    struct sy_slice name, value;
+    struct sy_err err;
+    const struct sy_scan *scan = exec->scan;
+    const struct sy_stmt *stmt = exec->stmt;
+    if (scan->literal_count != 2 || stmt->function_count != 1 || stmt->table_count != 0
+        || scan->literals[0].kind != SY_LITERAL_STRING || scan->literals[1].kind != SY_LITERAL_STRING)
+        return false;
+    struct sy_slice rest = {exec->text.data + scan->literals[1].to, exec->text.bytes - scan->literals[1].to};
+    char tail[32];
+    snprintf(tail, sizeof(tail), "%.*s", (int)rest.bytes, rest.data);
+    char flag[8];
+    if (sscanf(tail, " , %5[A-Za-z]", flag) != 1 || strcasecmp(flag, "false") != 0)
+        return false;
+    struct sy_arena *arena = &session->worker->arena;
+    if (sy_literal_decode(exec->text, &scan->literals[0], session->scs, arena, &name, &err) != SY_OK
+        || sy_literal_decode(exec->text, &scan->literals[1], session->scs, arena, &value, &err) != SY_OK)
+        return false;
+    struct sy_buf sql = {0};
+    effect->name = copy(name);
+    for (char *c = effect->name; c != NULL && *c != 0; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (effect->name == NULL)
+        return false;
+    sy_settings_startup_sql(sy_slice_of(effect->name), value, &sql);
+    effect->sql = copy((struct sy_slice){sql.data, sql.bytes});
+    sy_buf_release(&sql);
+    effect->value = copy(value);
+    effect->kind = EFFECT_SET;
+    return true;
+}
+
+static void note_set(const struct sy_exec *exec, struct effect *effect)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    if (stmt->set_scope == SY_SET_LOCAL) {
+        effect->kind = EFFECT_SET_LOCAL;
+        effect->sql = copy(exec->text);
+        return;
+    }
+    bool everything = sy_slice_eq(stmt->name, SY_SLICE("all"));
+    effect->kind = stmt->kind == SY_STMT_RESET || stmt->set_to_default
+                       ? everything ? EFFECT_RESET_ALL : EFFECT_RESET
+                       : EFFECT_SET;
+    effect->name = copy(stmt->set_scope == SY_SET_CHARACTERISTICS ? SY_SLICE("session characteristics")
+                                                                  : stmt->name);
+    struct sy_slice text = exec->text;
+    while (text.bytes > 0 && (isspace((unsigned char)text.data[text.bytes - 1]) || text.data[text.bytes - 1] == ';'))
+        text.bytes--;
+    effect->sql = copy(text);
+    if (effect->kind == EFFECT_SET)
+        effect->value = sy_set_value_text(text, sy_slice_eq(stmt->name, SY_SLICE("search_path")));
+}
+
+static const char *pin_of(const struct sy_exec *exec)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    const char *why = NULL;
+    if (stmt->kind == SY_STMT_LISTEN)
+        return "LISTEN";
+    if (stmt->uses_advisory_lock)
+        return "session-level advisory lock";
+    if (stmt->with_hold)
+        return "cursor WITH HOLD";
+    if (stmt->creates_temp)
+        return "temporary object";
+    return sy_route_pins(exec->route, &why) ? why != NULL ? why : "session state" : NULL;
+}
+
+static struct sy_slice temporary_name(const struct sy_stmt *stmt)
+{
+    for (int32_t i = 0; i < stmt->table_count; i++)
+        if (stmt->tables[i].role == SY_TABLE_DEFINE)
+            return stmt->tables[i].name.name;
+    return (struct sy_slice){0};
+}
+
+bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    (void)session;
+    return stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET || stmt->kind == SY_STMT_DDL
+           || pin_of(exec) != NULL || (stmt->function_count > 0 && is_set_config(stmt));
+}
+
+/* One entry per statement in order; none at all while nothing has an effect, which is the hot path. */
+void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    bool set = stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET;
+    const char *pin = pin_of(exec);
+    bool config = stmt->function_count > 0 && is_set_config(stmt);
+    bool ddl = stmt->kind == SY_STMT_DDL;
+    if (exec->template->facts->stmt_count <= 1 && !sy_effect_has(session, exec))
+        return;
+    struct effect *effect = add(session);
+    if (effect == NULL)
+        return;
+    session->effects = true;
+    if (set)
+        note_set(exec, effect);
+    else if (config && (!exec->simple || !note_set_config(session, exec, effect)))
+        *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
+    else if (stmt->creates_temp)
+        *effect = (struct effect){.kind = EFFECT_TEMPORARY, .pin = pin, .name = copy(temporary_name(stmt))};
+    else if (pin != NULL)
+        *effect = (struct effect){.kind = EFFECT_PIN, .pin = pin};
+    else if (ddl)
+        effect->kind = EFFECT_SCHEMA;
+}
+
+/* ---- applying ---- */
+
+static struct sy_settings *settings_after(struct sy_session *session, const struct effect *effect)
+{
+    struct sy_err err = {0};
+    struct sy_slice name = sy_slice_of(effect->name == NULL ? "" : effect->name);
+    struct sy_setting setting = {.name = name,
+                                 .sql = sy_slice_of(effect->sql == NULL ? "" : effect->sql),
+                                 .value = sy_slice_of(effect->value)};
+    struct sy_settings *next;
+    if (effect->kind == EFFECT_SET) {
+        next = sy_settings_with(session->settings, &setting, &err);
+    } else if (effect->kind == EFFECT_RESET_ALL) {
+        next = sy_settings_ref(session->settings_startup);
+    } else {
+        const struct sy_setting *startup = sy_settings_find(session->settings_startup, name);
+        next = startup != NULL ? sy_settings_with(session->settings, startup, &err)
+                               : sy_settings_without(session->settings, name, &err);
+    }
+    return next;
+}
+
+static void pin(struct sy_session *session, struct sy_part *part, const char *why)
+{
+    part->pinned = true;
+    part->server->session_changed = true;
+    if (session->pin_reason == NULL)
+        session->pin_reason = why;
+}
+
+/* What the server has after a RESET is its own default, without what the startup packet said. */
+static void set_part(struct sy_session *session, struct sy_part *part, const struct effect *effect)
+{
+    if (part->in_txn && part->settings_begin == NULL)
+        part->settings_begin = sy_settings_ref(sy_part_state(part)->settings);
+    if (effect->kind == EFFECT_SET) {
+        sy_part_set_settings(part, effect->result);
+        return;
+    }
+    struct sy_settings *left = effect->kind == EFFECT_RESET_ALL
+                                   ? sy_settings_ref(session->worker->no_settings)
+                                   : sy_settings_without(sy_part_state(part)->settings,
+                                                         sy_slice_of(effect->name), NULL);
+    if (left != NULL)
+        sy_part_set_settings(part, left);
+    else
+        pin(session, part, "too many settings");
+    sy_settings_unref(&left);
+}
+
+static void apply_settings(struct sy_session *session, struct sy_part *part, struct effect *effect)
+{
+    if (effect->result == NULL) {
+        effect->result = settings_after(session, effect);
+        if (effect->result == NULL) { /* not representable: the server itself remembers */
+            pin(session, part, "settings too large to follow");
+            return;
+        }
+        effect->result->proven = effect->result->proven || effect->kind == EFFECT_SET;
+        sy_session_settings_changed(session, sy_settings_ref(effect->result));
+    }
+    set_part(session, part, effect);
+}
+
+static void add_temporary(struct sy_session *session, const char *name)
+{
+    if (name == NULL || name[0] == 0)
+        return;
+    size_t bytes = strlen(name) + 1;
+    char *more = realloc(session->temporary, session->temporary_bytes + bytes);
+    if (more == NULL)
+        return;
+    memcpy(more + session->temporary_bytes, name, bytes);
+    session->temporary = more;
+    session->temporary_bytes += (uint32_t)bytes;
+    sy_session_settings_changed(session, sy_settings_ref(session->settings));
+}
+
+void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag)
+{
+    (void)tag;
+    struct sy_effects *effects = session->effects_list;
+    if (effects == NULL || part->effects_done >= effects->count)
+        return;
+    struct effect *effect = &effects->list[part->effects_done++];
+    switch (effect->kind) {
+    case EFFECT_SET:
+    case EFFECT_RESET:
+    case EFFECT_RESET_ALL:
+        apply_settings(session, part, effect);
+        break;
+    case EFFECT_SET_LOCAL:
+        if (session->txn != 'I' && sy_slice_eq(sy_slice_of(effect->sql), (struct sy_slice){0}) == false)
+            sy_txn_add_prelude(session, sy_slice_of(effect->sql));
+        break;
+    case EFFECT_TEMPORARY:
+        add_temporary(session, effect->name);
+        pin(session, part, effect->pin);
+        break;
+    case EFFECT_PIN:
+        pin(session, part, effect->pin);
+        break;
+    case EFFECT_SCHEMA:
+        if (session->gather == NULL || !session->gather->active || part->gather_index == 0)
+            sy_schema_refresh_request(session->database->name);
+        break;
+    case EFFECT_NONE:
+    default:
+        break;
+    }
+}

@@ -1,0 +1,799 @@
+/*
+ * The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync, pipelined. A client's statements live
+ * here; on servers they have router names and are prepared where they are missing. One server at a time works for
+ * a batch: before another one is used, the first must have answered all (a barrier), so that answers keep their
+ * order without being held. The worker's thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/extended.h"
+#include "router/session/internal.h"
+
+/* ---- answers of the router's own ---- */
+
+static struct sy_part *busy_part(struct sy_session *session)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->expect_count > 0)
+            return part;
+    return NULL;
+}
+
+void sy_owe(struct sy_session *session, const void *data, size_t bytes)
+{
+    sy_buf_append(&session->owed, data, bytes);
+    if (session->owed.failed) {
+        sy_session_end(session);
+        return;
+    }
+    struct sy_part *part = busy_part(session);
+    if (part != NULL)
+        sy_part_expect_local(part, (uint32_t)bytes);
+    else
+        session->owed_loose += (uint32_t)bytes;
+}
+
+static void owe_simple(struct sy_session *session, char type)
+{
+    const char message[] = {type, 0, 0, 0, 4};
+    sy_owe(session, message, sizeof(message));
+}
+
+/* What is owed and waits for no server goes in front of this server's next answer. */
+static void attach_owed(struct sy_session *session, struct sy_part *part)
+{
+    if (session->owed_loose == 0)
+        return;
+    uint32_t bytes = session->owed_loose;
+    session->owed_loose = 0;
+    sy_part_expect_local(part, bytes);
+}
+
+/* No server is busy: what is owed is due. */
+static void settle(struct sy_session *session)
+{
+    if (session->owed.bytes > 0)
+        sy_session_put(session, session->owed.data, session->owed.bytes);
+    sy_buf_clear(&session->owed);
+    session->owed_loose = 0;
+}
+
+static void send_simple(struct sy_part *part, char type)
+{
+    const char message[] = {type, 0, 0, 0, 4};
+    sy_part_send_copy(part, message, sizeof(message));
+}
+
+enum sy_step sy_barrier(struct sy_session *session)
+{
+    session->need_barrier = false;
+    if (session->busy_parts == 0)
+        return SY_STEP_DONE;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->expect_count == 0)
+            continue;
+        if (part->touched)
+            send_simple(part, 'H');
+        sy_part_flush(part);
+    }
+    sy_session_set_state(session, SY_SESSION_BARRIER);
+    return SY_STEP_AGAIN;
+}
+
+/* An error of the router's own: told in order, the rest of the batch is skipped, what ran in it is undone. */
+static enum sy_step fail_batch(struct sy_session *session, const struct sy_err *err)
+{
+    enum sy_step step = sy_barrier(session);
+    if (step != SY_STEP_DONE)
+        return step;
+    if (session->skip_to_sync) /* a server's error came first */
+        return SY_STEP_DONE;
+    settle(session);
+    sy_session_put_error(session, err);
+    session->cycle_errored = true;
+    session->batch_failed = true;
+    session->skip_to_sync = true;
+    if (session->txn == 'T')
+        sy_txn_failed(session);
+    return SY_STEP_DONE;
+}
+
+/* ---- statements on servers ---- */
+
+static void evict(struct sy_part *part, bool simple)
+{
+    struct sy_server_state *state = sy_part_state(part);
+    uint32_t most = part->session->database->topology->config->pool.prepared_max;
+    uint64_t id;
+    if (most == 0 || sy_prepared_set_count(&state->prepared) < most
+        || !sy_prepared_set_evict(&state->prepared, &id))
+        return;
+    char name[SY_STATEMENT_NAME_BYTES];
+    uint32_t bytes = sy_statement_name(id, name);
+    struct sy_buf *out = sy_session_scratch(part->session);
+    sy_write_close(out, 'S', (struct sy_slice){name, bytes});
+    sy_part_expect(part, SY_X_CLOSE, SY_WHY_EVICT, 0, id);
+    if (simple) {
+        sy_write_simple(out, 'S');
+        sy_part_expect(part, SY_X_SYNC, SY_WHY_EVICT, 0, 0);
+    }
+    sy_part_send_copy(part, out->data, out->bytes);
+}
+
+void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool simple)
+{
+    struct sy_session *session = part->session;
+    struct sy_server_state *state = sy_part_state(part);
+    struct sy_err err = {0};
+    if (sy_prepared_set_touch(&state->prepared, statement->id))
+        return;
+    evict(part, simple);
+    if (sy_prepared_set_add(&state->prepared, statement->id, &err) != SY_OK) {
+        sy_session_fatal(session, &err);
+        return;
+    }
+    sy_counter_add(&session->database->counters->server_prepares, 1);
+    char name[SY_STATEMENT_NAME_BYTES];
+    struct sy_slice as = {name, sy_statement_name(statement->id, name)};
+    struct sy_buf *out = sy_session_scratch(session);
+    if (statement->by_sql) {
+        size_t start = sy_msg_begin(out, 'Q');
+        sy_buf_printf(out, "PREPARE %s", name);
+        sy_buf_append_slice(out, statement->sql_types);
+        sy_buf_append_str(out, " AS ");
+        sy_buf_append_slice(out, statement->text);
+        sy_buf_append_u8(out, 0);
+        sy_msg_end(out, start);
+        sy_part_expect(part, SY_X_QUERY, SY_WHY_PREPARE, 0, statement->id);
+    } else {
+        sy_write_parse(out, as, statement->text, statement->types, statement->type_count);
+        sy_part_expect(part, SY_X_PARSE, SY_WHY_PREPARE, 0, statement->id);
+        if (simple) {
+            sy_write_simple(out, 'S');
+            sy_part_expect(part, SY_X_SYNC, SY_WHY_PREPARE, 0, 0);
+        }
+    }
+    sy_part_send_copy(part, out->data, out->bytes);
+}
+
+/* The unnamed statement stays unnamed on the server: it is planned for each use, as the client expects. */
+static void prepare_unnamed(struct sy_part *part, struct sy_prepared *prepared)
+{
+    struct sy_session *session = part->session;
+    struct sy_server_state *state = sy_part_state(part);
+    if (state->unnamed_owner == prepared->serial)
+        return;
+    const struct sy_piece *own = &session->extended->unnamed_parse;
+    sy_part_expect(part, SY_X_PARSE, SY_WHY_PREPARE, 0, 0);
+    if (own->chunk != NULL) {
+        sy_part_send(part, own->chunk, own->from, own->to);
+    } else {
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_write_parse(out, (struct sy_slice){"", 0}, prepared->statement->text,
+                       prepared->statement->types, prepared->statement->type_count);
+        sy_part_send_copy(part, out->data, out->bytes);
+    }
+    state->unnamed_owner = prepared->serial;
+}
+
+static void prepare_for(struct sy_part *part, struct sy_prepared *prepared)
+{
+    if (prepared->name[0] == 0 && !prepared->statement->by_sql)
+        prepare_unnamed(part, prepared);
+    else
+        sy_prepare_on(part, prepared->statement, false);
+    part->touched = true;
+}
+
+/* ---- Parse ---- */
+
+static void drop_unnamed_parse(struct sy_extended *extended)
+{
+    if (extended->unnamed_parse.chunk != NULL)
+        sy_chunk_unref(extended->unnamed_parse.chunk);
+    extended->unnamed_parse.chunk = NULL;
+}
+
+static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_parse_msg message;
+    if (sy_parse_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
+        return SY_STEP_ERROR;
+    uint32_t few[16], *types = few;
+    if (message.type_count > 16)
+        types = sy_arena_calloc(&session->worker->arena, message.type_count, sizeof(*types));
+    if (types == NULL)
+        return (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory"), SY_STEP_ERROR;
+    for (uint16_t i = 0; i < message.type_count; i++)
+        types[i] = sy_u32_at(message.types, i);
+    struct sy_statement_key key = {.text = message.query,
+                                   .types = types,
+                                   .type_count = message.type_count,
+                                   .environment = session->environment};
+    if (sy_extended_define(session, message.name, &key, err) != SY_OK)
+        return SY_STEP_ERROR;
+    sy_counter_add(&session->database->counters->client_prepares, 1);
+    if (message.name.bytes == 0) {
+        drop_unnamed_parse(session->extended);
+        session->extended->unnamed_parse =
+            (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
+    }
+    owe_simple(session, '1');
+    return SY_STEP_DONE;
+}
+
+/* ---- where a bound statement goes ---- */
+
+/* The search path or a temporary table came in between: the text may mean something else now. */
+static enum sy_status refresh_environment(struct sy_session *session, struct sy_prepared *prepared,
+                                          struct sy_err *err)
+{
+    if (prepared->environment == session->environment)
+        return SY_OK;
+    struct sy_statement *old = prepared->statement, *fresh;
+    struct sy_statement_key key = {.text = old->text,
+                                   .sql_types = old->sql_types,
+                                   .types = old->types,
+                                   .type_count = old->type_count,
+                                   .by_sql = old->by_sql,
+                                   .environment = session->environment};
+    struct sy_parse_settings settings = sy_session_parse_settings(session);
+    enum sy_status status =
+        sy_statement_intern(&session->worker->statements, &key, &settings, &fresh, err);
+    if (status != SY_OK)
+        return status;
+    prepared->statement = fresh;
+    prepared->environment = session->environment;
+    sy_statement_unref(&old);
+    return SY_OK;
+}
+
+static struct sy_exec exec_of(const struct sy_statement *statement)
+{
+    return (struct sy_exec){.text = statement->text,
+                            .scan = &statement->scan,
+                            .template = statement->template,
+                            .types = statement->types,
+                            .type_count = statement->type_count};
+}
+
+static bool is_empty(const struct sy_statement *statement)
+{
+    const struct sy_facts *facts = statement->template->facts;
+    return facts->stmt_count == 0 || facts->stmts[0].kind == SY_STMT_EMPTY;
+}
+
+static bool runs_locally(const struct sy_statement *statement)
+{
+    return is_empty(statement) || sy_stmt_is_local(&statement->template->facts->stmts[0]);
+}
+
+/* Another server than the one that has answers outstanding: wait for those first. */
+static bool other_is_busy(const struct sy_session *session, const struct sy_target *target)
+{
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->expect_count > 0
+            && (target->several || part->shard != target->shard || (!part->primary && !target->replica_ok)))
+            return true;
+    return false;
+}
+
+static bool in_target(const struct sy_part *part, const struct sy_target *target)
+{
+    return sy_target_has(target, part) && (part->primary || target->replica_ok);
+}
+
+static enum sy_step refuse_mixed(struct sy_err *err)
+{
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "a write on several shards behind a write on one, in one pipeline, is not supported");
+    sy_err_hint(err, "Send Sync in between, or use a transaction block.");
+    return SY_STEP_ERROR;
+}
+
+static enum sy_step acquire(struct sy_session *session, const struct sy_target *target, struct sy_err *err)
+{
+    if (other_is_busy(session, target)) {
+        enum sy_step step = sy_barrier(session);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    if (target->several && target->writes && session->txn == 'I' && !session->implicit_txn) {
+        for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+            if (part->touched && part->wrote)
+                return refuse_mixed(err);
+        session->implicit_txn = true;
+    }
+    return sy_target_acquire(session, target, err);
+}
+
+/* ---- Bind ---- */
+
+static void send_bind(struct sy_session *session, struct sy_part *part, const struct sy_frame *frame,
+                      const struct sy_bind_msg *bind, struct sy_prepared *prepared)
+{
+    bool as_is = prepared->name[0] == 0 && !prepared->statement->by_sql;
+    if (as_is) {
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+        return;
+    }
+    char name[SY_STATEMENT_NAME_BYTES];
+    uint32_t name_bytes = sy_statement_name(prepared->statement->id, name);
+    uint32_t old_bytes = (uint32_t)(bind->portal.bytes + bind->statement.bytes) + 2;
+    uint32_t rest = (uint32_t)frame->body.bytes - old_bytes;
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_buf_append_u8(out, 'B');
+    sy_buf_append_u32(out, 4 + (uint32_t)bind->portal.bytes + 1 + name_bytes + 1 + rest);
+    sy_put_cstring(out, bind->portal);
+    sy_put_cstring(out, (struct sy_slice){name, name_bytes});
+    sy_part_send_copy(part, out->data, out->bytes);
+    sy_part_send(part, frame->chunk, frame->to - rest, frame->to);
+}
+
+static uint64_t server_id(const struct sy_prepared *prepared)
+{
+    return prepared->name[0] == 0 && !prepared->statement->by_sql ? 0 : prepared->statement->id;
+}
+
+static void bind_on(struct sy_session *session, struct sy_part *part, const struct sy_frame *frame,
+                    const struct sy_bind_msg *bind, struct sy_prepared *prepared, uint8_t flags)
+{
+    attach_owed(session, part);
+    prepare_for(part, prepared);
+    sy_part_expect(part, SY_X_BIND, SY_WHY_CLIENT, flags, server_id(prepared));
+    send_bind(session, part, frame, bind, prepared);
+}
+
+enum { FEW_PARAMETERS = 32 };
+
+static enum sy_step bind_remote(struct sy_session *session, const struct sy_frame *frame,
+                                const struct sy_bind_msg *bind, struct sy_prepared *prepared,
+                                struct sy_err *err)
+{
+    struct sy_slice few[FEW_PARAMETERS], *values = few;
+    uint16_t few_formats[FEW_PARAMETERS], *formats = few_formats;
+    struct sy_arena *arena = &session->worker->arena;
+    if (bind->parameter_count > FEW_PARAMETERS)
+        values = sy_arena_calloc(arena, bind->parameter_count, sizeof(*values));
+    if (bind->format_count > FEW_PARAMETERS)
+        formats = sy_arena_calloc(arena, bind->format_count, sizeof(*formats));
+    if (values == NULL || formats == NULL)
+        return (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory"), SY_STEP_ERROR;
+    sy_bind_parameters(bind, values);
+    sy_bind_formats(bind, formats);
+    struct sy_exec exec = exec_of(prepared->statement);
+    exec.parameters = values;
+    exec.parameter_count = bind->parameter_count;
+    exec.formats = formats;
+    exec.format_count = bind->format_count;
+    struct sy_target target;
+    if (sy_exec_route(session, &exec, 0, err) != SY_OK
+        || sy_exec_target(session, &exec, &target, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (target.split) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "COPY into a sharded table with the extended protocol is not supported");
+        sy_err_hint(err, "Send the COPY statement as a simple query.");
+        return SY_STEP_ERROR;
+    }
+    enum sy_step step = acquire(session, &target, err);
+    if (step != SY_STEP_DONE)
+        return step;
+    struct sy_portal *portal = sy_portal_define(session, bind->portal, prepared->statement, err);
+    if (portal == NULL)
+        return SY_STEP_ERROR;
+    portal->several = target.several;
+    portal->shard = target.shard;
+    portal->shards = target.shards;
+    portal->all = target.all;
+    portal->writes = target.writes;
+    portal->replica = target.replica_ok;
+    portal->server_id = server_id(prepared);
+    sy_counter_add(&session->database->counters->binds, 1);
+    bool first = true;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!in_target(part, &target))
+            continue;
+        bind_on(session, part, frame, bind, prepared, first ? SY_X_FORWARD : 0);
+        first = false;
+        if (!target.several)
+            break;
+    }
+    return SY_STEP_DONE;
+}
+
+static enum sy_step on_bind(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_bind_msg bind;
+    if (sy_bind_read(frame->body.data, frame->body.bytes, &bind, err) != SY_OK)
+        return SY_STEP_ERROR;
+    struct sy_prepared *prepared = sy_extended_find(session, bind.statement, err);
+    if (prepared == NULL || refresh_environment(session, prepared, err) != SY_OK)
+        return SY_STEP_ERROR;
+    bool local = runs_locally(prepared->statement);
+    const struct sy_stmt *stmt = is_empty(prepared->statement) ? NULL
+                                                               : &prepared->statement->template->facts->stmts[0];
+    bool ends = stmt != NULL && stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
+    if (session->txn == 'E' && !ends && stmt != NULL)
+        return (void)sy_err_set(err, SY_E_TXN_FAILED,
+                                "current transaction is aborted, commands ignored until end of transaction block"),
+               SY_STEP_ERROR;
+    if (!local)
+        return bind_remote(session, frame, &bind, prepared, err);
+    if (bind.parameter_count > 0)
+        return (void)sy_err_set(err, SY_E_PROTOCOL, "bind message supplies %u parameters, but this statement requires 0",
+                                bind.parameter_count),
+               SY_STEP_ERROR;
+    struct sy_portal *portal = sy_portal_define(session, bind.portal, prepared->statement, err);
+    if (portal == NULL)
+        return SY_STEP_ERROR;
+    portal->local = true;
+    owe_simple(session, '2');
+    return SY_STEP_DONE;
+}
+
+/* ---- Describe ---- */
+
+/* Rows come from SHOW switchyard.* and EXPLAIN (ROUTE) alone. */
+static void owe_local_columns(struct sy_session *session, const struct sy_statement *statement)
+{
+    const struct sy_stmt *stmt = is_empty(statement) ? NULL : &statement->template->facts->stmts[0];
+    struct sy_buf *out = sy_session_scratch(session);
+    if (stmt != NULL && (stmt->kind == SY_STMT_SHOW || stmt->kind == SY_STMT_EXPLAIN)) {
+        char name[SY_LIMIT_NAME_BYTES + 1];
+        snprintf(name, sizeof(name), "%.*s", (int)stmt->name.bytes, stmt->name.data);
+        const char *column = stmt->kind == SY_STMT_EXPLAIN ? "QUERY PLAN" : name;
+        sy_write_text_columns(out, &column, 1);
+    } else {
+        sy_write_simple(out, 'n');
+    }
+    sy_owe(session, out->data, out->bytes);
+}
+
+static enum sy_step describe_statement(struct sy_session *session, const struct sy_describe_msg *message,
+                                       const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_prepared *prepared = sy_extended_find(session, message->name, err);
+    if (prepared == NULL || refresh_environment(session, prepared, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (runs_locally(prepared->statement)) {
+        static const char none[] = {'t', 0, 0, 0, 6, 0, 0};
+        sy_owe(session, none, sizeof(none));
+        owe_local_columns(session, prepared->statement);
+        return SY_STEP_DONE;
+    }
+    /* Any server tells the columns: the one at hand, else the first shard's primary. */
+    struct sy_target target = {0};
+    struct sy_part *at_hand = busy_part(session);
+    if (at_hand == NULL)
+        at_hand = session->parts;
+    if (at_hand != NULL) {
+        target.shard = at_hand->shard;
+        target.replica_ok = !at_hand->primary;
+    }
+    enum sy_step step = acquire(session, &target, err);
+    if (step != SY_STEP_DONE)
+        return step;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!in_target(part, &target))
+            continue;
+        attach_owed(session, part);
+        prepare_for(part, prepared);
+        sy_part_expect(part, SY_X_DESCRIBE_S, SY_WHY_CLIENT, SY_X_FORWARD, server_id(prepared));
+        if (server_id(prepared) == 0) {
+            sy_part_send(part, frame->chunk, frame->from, frame->to);
+            break;
+        }
+        char name[SY_STATEMENT_NAME_BYTES];
+        uint32_t bytes = sy_statement_name(prepared->statement->id, name);
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_write_describe(out, 'S', (struct sy_slice){name, bytes});
+        sy_part_send_copy(part, out->data, out->bytes);
+        break;
+    }
+    return SY_STEP_DONE;
+}
+
+static enum sy_step no_portal(struct sy_slice name, struct sy_err *err)
+{
+    (void)sy_err_set(err, SY_E_NOT_FOUND, "portal \"%.*s\" does not exist", (int)name.bytes, name.data);
+    sy_err_state(err, "34000");
+    return SY_STEP_ERROR;
+}
+
+/* The servers of a portal, in order; NULL at the end. */
+static struct sy_part *next_of_portal(struct sy_session *session, const struct sy_portal *portal,
+                                      struct sy_part *after)
+{
+    for (struct sy_part *part = after == NULL ? session->parts : after->next; part != NULL; part = part->next) {
+        bool member = portal->several ? sy_shard_set_has(&portal->shards, part->shard)
+                                      : part->shard == portal->shard;
+        if (member && (part->primary || portal->replica))
+            return part;
+    }
+    return NULL;
+}
+
+static enum sy_step forward_to_portal(struct sy_session *session, const struct sy_portal *portal,
+                                      const struct sy_frame *frame, enum sy_expect_kind kind,
+                                      struct sy_slice name, struct sy_err *err)
+{
+    struct sy_part *part = next_of_portal(session, portal, NULL);
+    if (part == NULL)
+        return no_portal(name, err);
+    struct sy_target target = {.shard = part->shard, .replica_ok = !part->primary};
+    if (other_is_busy(session, &target) && !portal->several) {
+        enum sy_step step = sy_barrier(session);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    attach_owed(session, part);
+    part->touched = true;
+    sy_part_expect(part, kind, SY_WHY_CLIENT, SY_X_FORWARD, 0);
+    sy_part_send(part, frame->chunk, frame->from, frame->to);
+    return SY_STEP_DONE;
+}
+
+static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_describe_msg message;
+    if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (message.kind == 'S')
+        return describe_statement(session, &message, frame, err);
+    struct sy_portal *portal = sy_portal_find(session, message.name);
+    if (portal == NULL)
+        return no_portal(message.name, err);
+    if (portal->local) {
+        owe_local_columns(session, portal->statement);
+        return SY_STEP_DONE;
+    }
+    return forward_to_portal(session, portal, frame, SY_X_DESCRIBE_P, message.name, err);
+}
+
+/* ---- Execute ---- */
+
+static enum sy_step execute_local(struct sy_session *session, const struct sy_portal *portal,
+                                  struct sy_err *err)
+{
+    enum sy_step step = sy_barrier(session);
+    if (step != SY_STEP_DONE)
+        return step;
+    if (is_empty(portal->statement)) {
+        owe_simple(session, 'I');
+        return SY_STEP_DONE;
+    }
+    struct sy_exec exec = exec_of(portal->statement);
+    if (sy_exec_route(session, &exec, 0, err) != SY_OK)
+        return SY_STEP_ERROR;
+    settle(session);
+    step = sy_local_run(session, &exec, err);
+    if (step == SY_STEP_DONE && session->state == SY_SESSION_ACTIVE)
+        sy_session_set_state(session, SY_SESSION_BATCH); /* Sync ends the batch, not this statement */
+    return step;
+}
+
+static bool ensure_gather(struct sy_session *session, struct sy_err *err)
+{
+    if (session->gather == NULL)
+        session->gather = calloc(1, sizeof(*session->gather));
+    if (session->gather == NULL)
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    return session->gather != NULL;
+}
+
+static enum sy_step execute_several(struct sy_session *session, const struct sy_portal *portal,
+                                    const struct sy_frame *frame, uint32_t row_limit, struct sy_err *err)
+{
+    if (row_limit > 0) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED, "a row limit on a statement that reads several shards is not supported");
+        sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
+        return SY_STEP_ERROR;
+    }
+    if (session->gather != NULL && session->gather->active)
+        *session->gather = (struct sy_gather){0};
+    if (!ensure_gather(session, err))
+        return SY_STEP_ERROR;
+    struct sy_target target = {.several = true, .all = portal->all, .shards = portal->shards,
+                               .replica_ok = portal->replica, .writes = portal->writes};
+    sy_gather_begin(session, &target, false);
+    uint8_t flags = (uint8_t)(SY_X_FORWARD | SY_X_GATHER | (portal->writes ? SY_X_WRITE : 0));
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->gather_index == UINT16_MAX)
+            continue;
+        part->touched = true;
+        part->will_write = part->will_write || portal->writes;
+        sy_part_expect(part, SY_X_EXECUTE, SY_WHY_CLIENT, flags, 0);
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+    }
+    session->need_barrier = true;
+    return SY_STEP_DONE;
+}
+
+static enum sy_step execute_one(struct sy_session *session, const struct sy_portal *portal,
+                                const struct sy_frame *frame, struct sy_slice name, struct sy_err *err)
+{
+    struct sy_part *part = next_of_portal(session, portal, NULL);
+    if (part == NULL)
+        return no_portal(name, err);
+    struct sy_target target = {.shard = part->shard, .replica_ok = !part->primary};
+    if (other_is_busy(session, &target)) {
+        enum sy_step step = sy_barrier(session);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    attach_owed(session, part);
+    part->touched = true;
+    part->will_write = part->will_write || portal->writes;
+    sy_part_expect(part, SY_X_EXECUTE, SY_WHY_CLIENT,
+                   (uint8_t)(SY_X_FORWARD | (portal->writes ? SY_X_WRITE : 0)), portal->server_id);
+    sy_part_send(part, frame->chunk, frame->from, frame->to);
+    return SY_STEP_DONE;
+}
+
+static enum sy_step on_execute(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_execute_msg message;
+    if (sy_execute_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
+        return SY_STEP_ERROR;
+    struct sy_portal *portal = sy_portal_find(session, message.portal);
+    if (portal == NULL)
+        return no_portal(message.portal, err);
+    if (portal->local)
+        return execute_local(session, portal, err);
+    struct sy_exec exec = exec_of(portal->statement);
+    if (sy_exec_route(session, &exec, 0, err) != SY_OK)
+        return SY_STEP_ERROR;
+    session->statement_class = sy_class_of(exec.stmt, portal->writes);
+    if (sy_effect_has(session, &exec)) {
+        enum sy_step step = sy_barrier(session); /* effects are told apart by statement: one at a time */
+        if (step != SY_STEP_DONE)
+            return step;
+        sy_effect_drop(session);
+        sy_effect_note(session, &exec);
+        for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+            part->effects_done = 0;
+        session->need_barrier = true;
+    }
+    return portal->several ? execute_several(session, portal, frame, message.row_limit, err)
+                           : execute_one(session, portal, frame, message.portal, err);
+}
+
+/* ---- Close, Flush, Sync ---- */
+
+static enum sy_step on_close(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_describe_msg message;
+    if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (message.kind == 'S') {
+        sy_extended_remove(session, message.name);
+        owe_simple(session, '3');
+        return SY_STEP_DONE;
+    }
+    struct sy_portal *portal = sy_portal_find(session, message.name);
+    if (portal != NULL && !portal->local && !portal->several
+        && next_of_portal(session, portal, NULL) != NULL) {
+        enum sy_step step = forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
+        if (step == SY_STEP_DONE)
+            sy_portal_remove(session, message.name);
+        return step;
+    }
+    if (portal != NULL)
+        sy_portal_remove(session, message.name);
+    owe_simple(session, '3');
+    return SY_STEP_DONE;
+}
+
+static enum sy_step on_flush(struct sy_session *session)
+{
+    if (session->busy_parts == 0) {
+        settle(session);
+        return SY_STEP_DONE;
+    }
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->touched && part->expect_count > 0)
+            send_simple(part, 'H');
+    return SY_STEP_DONE;
+}
+
+/* Makes the server's implicit transaction roll back at Sync: what the batch did there must not stay. */
+static void poison(struct sy_part *part)
+{
+    struct sy_bind_values bind = {.portal = SY_SLICE(""), .statement = SY_SLICE("sy_no_such_statement")};
+    struct sy_buf *out = sy_session_scratch(part->session);
+    sy_write_bind(out, &bind);
+    sy_part_expect(part, SY_X_BIND, SY_WHY_POISON, 0, 0);
+    sy_part_send_copy(part, out->data, out->bytes);
+}
+
+static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *frame)
+{
+    uint32_t touched = 0;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        touched += part->touched;
+    if ((touched > 1 || session->batch_failed) && session->busy_parts > 0) {
+        enum sy_step step = sy_barrier(session);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    if (session->busy_parts == 0)
+        settle(session);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->touched)
+            continue;
+        if (session->batch_failed && !part->failed && !part->in_txn)
+            poison(part);
+        bool commits = part->will_write && session->txn == 'I' && !session->implicit_txn
+                       && !session->batch_failed;
+        uint8_t flags = (uint8_t)((touched == 1 ? SY_X_READY : 0) | (commits ? SY_X_WRITE : 0));
+        sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, flags, 0);
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+        if (commits)
+            sy_part_fetch_position(part);
+        part->will_write = false;
+    }
+    session->skip_to_sync = false;
+    session->sync_seen = true;
+    session->need_barrier = false;
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+/* ---- the messages ---- */
+
+static enum sy_step dispatch(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+{
+    switch (frame->type) {
+    case 'P':
+        return on_parse(session, frame, err);
+    case 'B':
+        return on_bind(session, frame, err);
+    case 'D':
+        return on_describe(session, frame, err);
+    case 'E':
+        return on_execute(session, frame, err);
+    case 'C':
+        return on_close(session, frame, err);
+    default:
+        return on_flush(session);
+    }
+}
+
+enum sy_step sy_extended_message(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    if (!session->in_batch) {
+        if (!sy_extended_ensure(session)) {
+            sy_session_end(session);
+            return SY_STEP_AGAIN;
+        }
+        sy_cycle_begin(session, false);
+        session->in_batch = true;
+        session->batch_failed = session->skip_to_sync = false;
+        sy_session_set_state(session, SY_SESSION_BATCH);
+    }
+    if (frame->type == 'S')
+        return on_sync(session, frame);
+    if (session->skip_to_sync)
+        return SY_STEP_DONE;
+    if (session->need_barrier) {
+        enum sy_step step = sy_barrier(session);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    enum sy_step step = dispatch(session, frame, &err);
+    return step == SY_STEP_ERROR ? fail_batch(session, &err) : step;
+}
+
+enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    (void)frame;
+    (void)sy_err_set(&err, SY_E_UNSUPPORTED, "a simple query before the Sync of extended messages is not supported");
+    sy_session_fatal(session, &err);
+    return SY_STEP_AGAIN;
+}

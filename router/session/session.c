@@ -1,0 +1,686 @@
+/*
+ * The life of a session and its drive function. session.h has the state diagram. The worker's thread.
+ */
+#include "router/session/session.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "router/session/internal.h"
+
+enum { LINGER_US = 1000 * 1000, TURN_BUDGET = 64, INPUT_HIGH_BYTES = 128 * 1024 };
+
+/* ---- states ---- */
+
+#define EDGE(state) (1u << (state))
+/* What may follow each state. CLOSING may follow any. */
+static const uint32_t legal_edges[SY_SESSION_STATE_COUNT] = {
+    [SY_SESSION_STARTUP] = EDGE(SY_SESSION_TLS) | EDGE(SY_SESSION_LOGIN),
+    [SY_SESSION_TLS] = EDGE(SY_SESSION_STARTUP),
+    [SY_SESSION_LOGIN] = EDGE(SY_SESSION_WELCOME),
+    [SY_SESSION_WELCOME] = EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER),
+    [SY_SESSION_IDLE] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER)
+                        | EDGE(SY_SESSION_ACTIVE),
+    [SY_SESSION_BATCH] = EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER) | EDGE(SY_SESSION_ACTIVE)
+                         | EDGE(SY_SESSION_COPY_IN) | EDGE(SY_SESSION_IDLE),
+    [SY_SESSION_BARRIER] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WELCOME)
+                           | EDGE(SY_SESSION_COPY_IN),
+    [SY_SESSION_WAIT] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WELCOME),
+    [SY_SESSION_ACTIVE] = EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_COPY_IN) | EDGE(SY_SESSION_BATCH),
+    [SY_SESSION_COPY_IN] = EDGE(SY_SESSION_ACTIVE) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_BATCH),
+    [SY_SESSION_CLOSING] = EDGE(SY_SESSION_CLOSED),
+};
+
+void sy_session_set_state(struct sy_session *session, enum sy_session_state state)
+{
+    if (session->state == state)
+        return;
+    bool legal = state == SY_SESSION_CLOSING || state == SY_SESSION_CLOSED
+                 || (legal_edges[session->state] & EDGE(state)) != 0;
+    if (!legal) {
+        if (session->state >= SY_SESSION_CLOSING)
+            return; /* closing wins over whatever else happens in the same turn */
+        SY_LOG(SY_LOG_ERROR, "illegal session state", SY_KV_INT("from", session->state),
+               SY_KV_INT("to", state));
+#ifndef NDEBUG
+        abort();
+#endif
+    }
+    session->state = (uint8_t)state;
+    session->state_since_us = sy_loop_now_us(session->worker->loop);
+}
+
+#ifndef NDEBUG
+static void check(const struct sy_session *session)
+{
+    uint32_t busy = 0;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        busy += part->expect_count > 0;
+        if (part->session != session || (part->server != NULL && part->server->user != part))
+            abort();
+    }
+    if (busy != session->busy_parts)
+        abort();
+    if (session->state == SY_SESSION_IDLE && (busy > 0 || session->owed.bytes > 0) && session->stmt_cursor == 0)
+        abort();
+    if ((session->state == SY_SESSION_WAIT) != session->waiting && session->state < SY_SESSION_CLOSING)
+        abort();
+}
+#else
+static void check(const struct sy_session *session)
+{
+    (void)session;
+}
+#endif
+
+/* ---- to the client ---- */
+
+void sy_session_put(struct sy_session *session, const void *data, size_t bytes)
+{
+    struct sy_piece *run = &session->run;
+    if (run->chunk != NULL && run->to > run->from) { /* what came before goes out before */
+        sy_stream_send(&session->stream, run->chunk, run->from, run->to);
+        run->from = run->to;
+    }
+    if (bytes > 0 && session->state != SY_SESSION_CLOSED)
+        sy_stream_send_copy(&session->stream, data, bytes);
+}
+
+void sy_session_put_buf(struct sy_session *session, const struct sy_buf *buf)
+{
+    if (buf->failed) {
+        sy_session_end(session);
+        return;
+    }
+    sy_session_put(session, buf->data, buf->bytes);
+}
+
+struct sy_buf *sy_session_scratch(struct sy_session *session)
+{
+    sy_buf_clear(&session->worker->scratch);
+    return &session->worker->scratch;
+}
+
+void sy_session_put_error(struct sy_session *session, const struct sy_err *err)
+{
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_error(out, "ERROR", err);
+    sy_session_put_buf(session, out);
+    if (session->database != NULL)
+        sy_counter_add(&session->database->counters->errors, 1);
+}
+
+void sy_session_put_notice(struct sy_session *session, const char *severity, const struct sy_err *err)
+{
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_notice(out, severity, err);
+    sy_session_put_buf(session, out);
+}
+
+void sy_session_put_complete(struct sy_session *session, const char *tag)
+{
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_command_complete(out, tag);
+    sy_session_put_buf(session, out);
+}
+
+/* ---- settings ---- */
+
+struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name)
+{
+    const struct sy_setting *setting = sy_settings_find(session->settings, name);
+    return setting == NULL ? (struct sy_slice){0} : setting->value;
+}
+
+void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings)
+{
+    struct sy_settings *old = session->settings;
+    session->settings = settings;
+    sy_settings_unref(&old);
+    struct sy_slice path = sy_session_setting(session, SY_SLICE("search_path"));
+    struct sy_slice strings = sy_session_setting(session, SY_SLICE("standard_conforming_strings"));
+    struct sy_slice encoding = sy_session_setting(session, SY_SLICE("client_encoding"));
+    session->time_zone = sy_session_setting(session, SY_SLICE("timezone"));
+    session->date_style = sy_session_setting(session, SY_SLICE("datestyle"));
+    if (session->time_zone.data == NULL)
+        session->time_zone = sy_worker_database_default(session->database, SY_SLICE("TimeZone"));
+    if (session->date_style.data == NULL)
+        session->date_style = sy_worker_database_default(session->database, SY_SLICE("DateStyle"));
+    session->scs = !(sy_slice_eq(strings, SY_SLICE("off")) || sy_slice_eq(strings, SY_SLICE("false")));
+    struct sy_slice server = sy_worker_database_default(session->database, SY_SLICE("server_encoding"));
+    session->encoding_differs = encoding.bytes > 0 && server.bytes > 0
+                                && !sy_encoding_same(encoding, server);
+    uint64_t hash = XXH3_64bits(session->database->name.data, session->database->name.bytes);
+    if (path.data != NULL)
+        hash = XXH3_64bits_withSeed(path.data, path.bytes, hash);
+    if (session->user != NULL)
+        hash = XXH3_64bits_withSeed(session->user, strlen(session->user), hash);
+    if (session->temporary_bytes > 0)
+        hash = XXH3_64bits_withSeed(session->temporary, session->temporary_bytes, hash);
+    session->environment = hash;
+}
+
+/* "utf-8", "UTF8" and "unicode" are one. */
+bool sy_encoding_same(struct sy_slice a, struct sy_slice b)
+{
+    char folded[2][32];
+    const struct sy_slice names[2] = {a, b};
+    for (int n = 0; n < 2; n++) {
+        size_t out = 0;
+        for (size_t i = 0; i < names[n].bytes && out < sizeof(folded[n]) - 1; i++) {
+            char c = names[n].data[i];
+            if (c >= 'A' && c <= 'Z')
+                c = (char)(c - 'A' + 'a');
+            if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
+                folded[n][out++] = c;
+        }
+        folded[n][out] = 0;
+        if (strcmp(folded[n], "unicode") == 0)
+            strcpy(folded[n], "utf8");
+    }
+    return strcmp(folded[0], folded[1]) == 0;
+}
+
+/* ---- positions in the WAL ---- */
+
+bool sy_session_wants_position(const struct sy_session *session, const struct sy_part *part)
+{
+    return session->database->has_replicas && part->primary
+           && session->consistency == SY_CONSISTENCY_SESSION;
+}
+
+void sy_session_saw_position(struct sy_session *session, const struct sy_part *part, struct sy_slice row)
+{
+    unsigned high = UINT32_MAX, low = UINT32_MAX;
+    struct sy_data_row_msg message;
+    struct sy_err err = {0};
+    if (row.data != NULL && sy_data_row_read(row.data, row.bytes, &message, &err) == SY_OK
+        && message.count == 1) {
+        struct sy_slice value;
+        sy_split_values(message.values, 1, &value);
+        char text[32];
+        snprintf(text, sizeof(text), "%.*s", (int)value.bytes, value.data == NULL ? "" : value.data);
+        if (sscanf(text, "%8X/%8X", &high, &low) != 2)
+            high = low = UINT32_MAX;
+    }
+    if (session->min_lsn == NULL)
+        session->min_lsn = calloc(SY_LIMIT_SHARDS, sizeof(*session->min_lsn));
+    if (session->min_lsn != NULL)
+        session->min_lsn[part->shard] = (uint64_t)high << 32 | low;
+}
+
+/* ---- the end ---- */
+
+static void unwait(struct sy_session *session)
+{
+    if (!session->waiting)
+        return;
+    session->waiting = false;
+    sy_pool_wait_cancel(&session->wait);
+    sy_part_forget(session->waiting_part);
+    session->waiting_part = NULL;
+}
+
+static void give_back_all(struct sy_session *session)
+{
+    struct sy_part *part = session->parts;
+    while (part != NULL) {
+        struct sy_part *next = part->next;
+        if (part->status == 'I' && part->expect_count == 0 && !part->in_txn)
+            sy_part_release(part);
+        else
+            sy_part_discard(part);
+        part = next;
+    }
+}
+
+void sy_session_end(struct sy_session *session)
+{
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    sy_session_set_state(session, SY_SESSION_CLOSING);
+    sy_timer_cancel(session->worker->loop, &session->timer);
+    unwait(session);
+    session->run.chunk = NULL;
+    sy_loop_defer(session->worker->loop, &session->ending);
+    sy_stream_close(&session->stream, LINGER_US);
+}
+
+/* Servers are given back at the end of the turn: the callback of one of them may be running. */
+static void on_ending(struct sy_deferred *deferred)
+{
+    struct sy_session *session = sy_container_of(deferred, struct sy_session, ending);
+    give_back_all(session);
+}
+
+void sy_session_fatal(struct sy_session *session, const struct sy_err *err)
+{
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_error(out, "FATAL", err);
+    sy_session_put_buf(session, out);
+    sy_session_end(session);
+}
+
+static void leave_counts(struct sy_session *session)
+{
+    struct sy_process *process = session->worker->process;
+    if (session->registered)
+        sy_cancel_unregister(process->cancels, session->pid);
+    if (session->counted) {
+        sy_client_counts_leave(process->counts, sy_slice_of(session->user), session->counted_database);
+        session->database->clients--;
+    }
+    if (session->startup != NULL)
+        atomic_fetch_sub(&process->unauthenticated, 1);
+}
+
+static void free_session(struct sy_session *session)
+{
+    struct sy_worker *worker = session->worker;
+    unwait(session);
+    sy_loop_defer_cancel(&session->ending);
+    sy_parts_discard_or_release(session);
+    leave_counts(session);
+    sy_timer_cancel(worker->loop, &session->timer);
+    sy_startup_free(session);
+    sy_extended_free(session);
+    sy_effect_drop(session);
+    sy_copy_free(session);
+    sy_txn_free(session);
+    free(session->gather);
+    if (session->replay.chunk != NULL)
+        sy_chunk_unref(session->replay.chunk);
+    sy_input_drop(session->input, &session->input_count);
+    sy_buf_release(&session->owed);
+    sy_settings_unref(&session->settings);
+    sy_settings_unref(&session->settings_startup);
+    free(session->wait_error);
+    free(session->user);
+    free(session->temporary);
+    free(session->min_lsn);
+    sy_list_remove(&session->link);
+    worker->session_count--;
+    sy_counter_add(&sy_metrics_worker(worker->metrics)->clients_closed, 1);
+    free(session);
+    sy_worker_session_gone(worker);
+}
+
+void sy_parts_discard_or_release(struct sy_session *session)
+{
+    give_back_all(session);
+}
+
+/* ---- events ---- */
+
+static struct sy_session *of_stream(struct sy_stream *stream)
+{
+    return sy_container_of(stream, struct sy_session, stream);
+}
+
+static void on_data(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to)
+{
+    struct sy_session *session = of_stream(stream);
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    bool no_memory;
+    sy_input_add(session->input, &session->input_count, chunk, from, to, &no_memory);
+    if (no_memory) {
+        sy_session_end(session);
+        return;
+    }
+    if (session->database != NULL)
+        sy_counter_add(&session->database->counters->bytes_from_clients, to - from);
+    sy_session_drive(session);
+    if (session->state < SY_SESSION_CLOSING && !session->client_paused
+        && session->state >= SY_SESSION_WAIT
+        && sy_input_bytes(session->input, session->input_count) > INPUT_HIGH_BYTES) {
+        session->client_paused = true;
+        sy_stream_pause(&session->stream);
+    }
+}
+
+static void on_drained(struct sy_stream *stream)
+{
+    struct sy_session *session = of_stream(stream);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->paused || part->stalled || part->server == NULL)
+            continue;
+        part->paused = false;
+        part->server->link->engine->resume(part->server->link);
+    }
+}
+
+static void on_closed(struct sy_stream *stream, const struct sy_err *why)
+{
+    struct sy_session *session = of_stream(stream);
+    (void)why;
+    if (session->state < SY_SESSION_CLOSING)
+        sy_session_set_state(session, SY_SESSION_CLOSING);
+    sy_session_set_state(session, SY_SESSION_CLOSED);
+    if (session->startup != NULL && session->startup->job_running)
+        return; /* the hash pool still writes into it; startup.c frees the session then */
+    if (session->console_running)
+        return;
+    free_session(session);
+}
+
+void sy_session_free_closed(struct sy_session *session)
+{
+    free_session(session);
+}
+
+static void on_secured(struct sy_stream *stream)
+{
+    sy_startup_secured(of_stream(stream));
+}
+
+static const struct sy_stream_events stream_events = {
+    .secured = on_secured, .data = on_data, .drained = on_drained, .closed = on_closed};
+
+/* ---- drive ---- */
+
+static enum sy_step handle(struct sy_session *session, const struct sy_frame *frame)
+{
+    switch (frame->type) {
+    case 'Q':
+        if (session->database_is_console)
+            return sy_session_console(session, frame);
+        return session->in_batch ? sy_extended_query_in_batch(session, frame)
+                                 : sy_simple_query(session, frame);
+    case 'P':
+    case 'B':
+    case 'D':
+    case 'E':
+    case 'C':
+    case 'H':
+    case 'S':
+        if (session->database_is_console)
+            return sy_session_console_extended(session, frame);
+        return sy_extended_message(session, frame);
+    case 'F':
+        return sy_simple_function_call(session, frame);
+    case 'X':
+        sy_session_end(session);
+        return SY_STEP_AGAIN;
+    case 'd':
+    case 'c':
+    case 'f':
+        return SY_STEP_DONE; /* COPY data that was on its way when the COPY failed */
+    default: {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "invalid frontend message type %d", frame->type);
+        sy_session_fatal(session, &err);
+        return SY_STEP_AGAIN;
+    }
+    }
+}
+
+static void flush_parts(struct sy_session *session)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        sy_part_flush(part);
+}
+
+/* True: there may be more to do. */
+static bool one_frame(struct sy_session *session)
+{
+    struct sy_frame frame;
+    struct sy_err err = {0};
+    if (!sy_input_frame(session, &frame, &err)) {
+        if (err.status != SY_OK)
+            sy_session_fatal(session, &err);
+        return false;
+    }
+    if (session->state == SY_SESSION_IDLE)
+        sy_worker_refresh(session->worker);
+    if (session->database->topology == NULL && !session->database_is_console) {
+        (void)sy_err_set(&err, SY_E_NO_DATABASE, "the database was removed from the configuration");
+        sy_err_state(&err, "57P01");
+        sy_session_fatal(session, &err);
+        return false;
+    }
+    bool copying = session->state == SY_SESSION_COPY_IN;
+    enum sy_step step = copying ? sy_copy_message(session, &frame) : handle(session, &frame);
+    if (session->state >= SY_SESSION_CLOSING)
+        return false;
+    if (step == SY_STEP_DONE)
+        sy_input_consume(session, &frame);
+    sy_arena_reset(&session->worker->arena);
+    if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0)
+        sy_cycle_check(session);
+    return step == SY_STEP_DONE;
+}
+
+static bool takes_frames(const struct sy_session *session)
+{
+    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH
+           || session->state == SY_SESSION_COPY_IN;
+}
+
+static bool drive_once(struct sy_session *session)
+{
+    if (session->state < SY_SESSION_IDLE) {
+        sy_startup_step(session);
+        return false;
+    }
+    if (!takes_frames(session))
+        return false;
+    if (session->state == SY_SESSION_COPY_IN && session->client_paused)
+        return false; /* the server does not keep up */
+    if (session->leave_when_idle && session->state == SY_SESSION_IDLE && session->txn == 'I') {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_SHUTDOWN, "terminating connection due to administrator command");
+        sy_session_fatal(session, &err);
+        return false;
+    }
+    return one_frame(session);
+}
+
+void sy_session_drive(struct sy_session *session)
+{
+    if (session->driving) {
+        session->driving_again = true;
+        return;
+    }
+    session->driving = true;
+    bool more;
+    do {
+        session->driving_again = false;
+        enum sy_session_state before = (enum sy_session_state)session->state;
+        more = drive_once(session);
+        more = more || session->driving_again || (before < SY_SESSION_IDLE && session->state == SY_SESSION_IDLE);
+    } while (more && session->state < SY_SESSION_CLOSING);
+    session->driving = false;
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    flush_parts(session);
+    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN
+        && sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
+        session->client_paused = false;
+        sy_stream_resume(&session->stream);
+    }
+    check(session);
+}
+
+/* ---- time limits ---- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a == 0 ? b : b == 0 || a < b ? a : b;
+}
+
+/* When the next limit of the present state is due, 0: none. `ret_error` says what its passing means. */
+static uint64_t next_limit(const struct sy_session *session, struct sy_err *err)
+{
+    const struct sy_config_database *config = session->database->topology->config;
+    uint64_t due = 0;
+    if (session->state == SY_SESSION_IDLE && session->txn == 'I' && config->timeouts.idle_client_us > 0) {
+        due = session->state_since_us + config->timeouts.idle_client_us;
+        (void)sy_err_set(err, SY_E_IDLE_TIMEOUT, "terminating connection due to idle-session timeout");
+    }
+    if (session->state == SY_SESSION_IDLE && session->txn != 'I' && config->timeouts.idle_transaction_us > 0) {
+        due = session->state_since_us + config->timeouts.idle_transaction_us;
+        (void)sy_err_set(err, SY_E_IDLE_TXN_TIMEOUT, "terminating connection due to idle-in-transaction timeout");
+    }
+    if (session->txn != 'I' && session->txn_state != NULL && config->timeouts.transaction_us > 0) {
+        uint64_t end = session->txn_state->began_us + config->timeouts.transaction_us;
+        if (sooner(due, end) == end)
+            (void)sy_err_set(err, SY_E_TIMEOUT, "terminating connection due to transaction timeout");
+        due = sooner(due, end);
+    }
+    return due;
+}
+
+void sy_session_start_timer(struct sy_session *session)
+{
+    if (session->database->topology == NULL)
+        return;
+    const struct sy_config_database *config = session->database->topology->config;
+    if (config->timeouts.idle_client_us == 0 && config->timeouts.idle_transaction_us == 0
+        && config->timeouts.transaction_us == 0 && config->timeouts.query_us == 0)
+        return;
+    struct sy_err err = {0};
+    uint64_t now = sy_loop_now_us(session->worker->loop), due = next_limit(session, &err);
+    if (session->state > SY_SESSION_IDLE && config->timeouts.query_us > 0)
+        due = sooner(due, session->cycle_started_us + config->timeouts.query_us);
+    /* Armed no later than the shortest limit, so that a state that begins meanwhile is not missed. */
+    uint64_t shortest = sooner(sooner(config->timeouts.idle_client_us, config->timeouts.idle_transaction_us),
+                               sooner(config->timeouts.transaction_us, config->timeouts.query_us));
+    uint64_t delay = due > now ? due - now : due == 0 ? shortest : 1000;
+    if (!sy_timer_armed(&session->timer) || session->timer.due_us > now + delay)
+        sy_timer_start(session->worker->loop, &session->timer, delay < shortest ? delay : shortest);
+}
+
+static void on_login_timeout(struct sy_session *session)
+{
+    struct sy_err err = {0};
+    (void)sy_err_set(&err, SY_E_TIMEOUT, "canceling authentication due to timeout");
+    sy_err_state(&err, "08006");
+    sy_session_fatal(session, &err);
+}
+
+static void on_timer(struct sy_timer *timer)
+{
+    struct sy_session *session = sy_container_of(timer, struct sy_session, timer);
+    if (session->startup != NULL) {
+        on_login_timeout(session);
+        return;
+    }
+    if (session->database->topology == NULL)
+        return;
+    struct sy_err err = {0};
+    uint64_t now = sy_loop_now_us(session->worker->loop), due = next_limit(session, &err);
+    if (due != 0 && due <= now) {
+        sy_session_fatal(session, &err);
+        return;
+    }
+    uint64_t query = session->database->topology->config->timeouts.query_us;
+    if (query > 0 && session->state > SY_SESSION_IDLE && session->cycle_started_us + query <= now)
+        sy_session_cancel(session);
+    sy_session_start_timer(session);
+}
+
+/* ---- from outside ---- */
+
+void sy_session_cancel(struct sy_session *session)
+{
+    if (session->state == SY_SESSION_WAIT) {
+        struct sy_err *err = malloc(sizeof(*err));
+        if (err == NULL)
+            return;
+        unwait(session);
+        *err = (struct sy_err){0};
+        (void)sy_err_set(err, SY_E_CANCELED, "canceling statement due to user request");
+        session->wait_error = err;
+        sy_session_set_state(session, session->in_batch ? SY_SESSION_BATCH
+                                      : session->startup != NULL ? SY_SESSION_WELCOME
+                                                                 : SY_SESSION_IDLE);
+        sy_session_drive(session);
+        return;
+    }
+    if (session->phase != SY_PHASE_NONE)
+        return; /* a COMMIT over several servers is not interrupted */
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->expect_count > 0 && part->server != NULL)
+            sy_pool_cancel(part->server);
+}
+
+void sy_session_drain(struct sy_session *session)
+{
+    session->leave_when_idle = true;
+    if (session->state < SY_SESSION_IDLE) {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_SHUTDOWN, "the router is shutting down");
+        sy_err_state(&err, "57P03");
+        sy_session_fatal(session, &err);
+        return;
+    }
+    sy_session_drive(session);
+}
+
+void sy_session_kill(struct sy_session *session, const char *text)
+{
+    struct sy_err err = {0};
+    (void)sy_err_set(&err, SY_E_SHUTDOWN, "%s", text);
+    sy_session_fatal(session, &err);
+}
+
+static void describe_peer(struct sy_session *session, const struct sockaddr_storage *peer)
+{
+    if (peer->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)peer;
+        inet_ntop(AF_INET, &in->sin_addr, session->peer, sizeof(session->peer));
+        session->peer_port = ntohs(in->sin_port);
+    } else if (peer->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const void *)peer;
+        inet_ntop(AF_INET6, &in->sin6_addr, session->peer, sizeof(session->peer));
+        session->peer_port = ntohs(in->sin6_port);
+    } else {
+        snprintf(session->peer, sizeof(session->peer), "unix");
+    }
+}
+
+enum sy_status sy_session_open(struct sy_worker *worker, int fd, const struct sockaddr_storage *peer,
+                               struct sy_err *err)
+{
+    static _Atomic uint64_t last_id;
+    struct sy_session *session = calloc(1, sizeof(*session));
+    if (session == NULL) {
+        close(fd);
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    }
+    session->worker = worker;
+    session->id = atomic_fetch_add(&last_id, 1) + 1;
+    session->txn = 'I';
+    session->scs = true;
+    sy_list_init(&session->link);
+    sy_timer_init(&session->timer, on_timer);
+    sy_deferred_init(&session->ending, on_ending);
+    describe_peer(session, peer);
+    session->connected_us = sy_loop_now_us(worker->loop);
+    session->connected_wall_us = sy_loop_wall_us(worker->loop);
+    enum sy_status status = sy_startup_begin(session, peer, err);
+    if (status == SY_OK)
+        status = sy_stream_open(&session->stream, worker->loop, fd, &stream_events, err);
+    else
+        close(fd);
+    if (status != SY_OK) {
+        sy_startup_free(session);
+        free(session);
+        return status;
+    }
+    atomic_fetch_add(&worker->process->unauthenticated, 1);
+    sy_list_append(&worker->sessions, &session->link);
+    worker->session_count++;
+    sy_counter_add(&sy_metrics_worker(worker->metrics)->clients_accepted, 1);
+    sy_timer_start(worker->loop, &session->timer, worker->topology->config->login_timeout_us);
+    return SY_OK;
+}

@@ -1,0 +1,360 @@
+/*
+ * The simple protocol: one Query, with one statement (the hot path) or several. The worker's thread.
+ *
+ * A Query stays at the head of the input until it is over, so that it can be begun again after a wait.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+/* ---- servers ---- */
+
+bool sy_target_has(const struct sy_target *target, const struct sy_part *part)
+{
+    return target->several ? sy_shard_set_has(&target->shards, part->shard)
+                           : part->shard == target->shard;
+}
+
+static enum sy_step get_prepared(struct sy_session *session, uint32_t shard, bool replica_ok,
+                                 struct sy_err *err)
+{
+    struct sy_part *part;
+    enum sy_step step = sy_part_get(session, shard, replica_ok, &part, err);
+    return step == SY_STEP_DONE ? sy_part_prepare(part, err) : step;
+}
+
+/* In shard order, so that two sessions cannot wait for each other's servers in a circle. */
+enum sy_step sy_target_acquire(struct sy_session *session, const struct sy_target *target,
+                               struct sy_err *err)
+{
+    if (!target->several)
+        return get_prepared(session, target->shard, target->replica_ok, err);
+    struct sy_part *part;
+    uint32_t count = session->database->topology->shard_count;
+    for (uint32_t shard = 0; shard < count; shard++) {
+        if (!sy_shard_set_has(&target->shards, shard))
+            continue;
+        enum sy_step step = sy_part_get(session, shard, target->replica_ok, &part, err);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    for (uint32_t shard = 0; shard < count; shard++) {
+        if (!sy_shard_set_has(&target->shards, shard))
+            continue;
+        enum sy_step step = get_prepared(session, shard, target->replica_ok, err);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    return SY_STEP_DONE;
+}
+
+void sy_gather_begin(struct sy_session *session, const struct sy_target *target, bool simple)
+{
+    struct sy_gather *gather = session->gather;
+    *gather = (struct sy_gather){.active = true, .all = target->all, .simple = simple};
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        part->gather_done = false;
+        if (sy_target_has(target, part) && (part->primary || target->replica_ok))
+            part->gather_index = gather->count++;
+        else
+            part->gather_index = UINT16_MAX;
+    }
+}
+
+uint8_t sy_class_of(const struct sy_stmt *stmt, bool writes)
+{
+    switch ((int)stmt->kind) {
+    case SY_STMT_COPY_FROM:
+    case SY_STMT_COPY_TO:
+        return SY_CLASS_COPY;
+    case SY_STMT_DDL:
+    case SY_STMT_TRUNCATE:
+    case SY_STMT_MAINTENANCE:
+        return SY_CLASS_DDL;
+    case SY_STMT_BEGIN:
+    case SY_STMT_COMMIT:
+    case SY_STMT_ROLLBACK:
+    case SY_STMT_SAVEPOINT:
+    case SY_STMT_RELEASE:
+    case SY_STMT_ROLLBACK_TO:
+        return SY_CLASS_TRANSACTION;
+    case SY_STMT_SELECT:
+    case SY_STMT_INSERT:
+    case SY_STMT_UPDATE:
+    case SY_STMT_DELETE:
+    case SY_STMT_MERGE:
+        return writes ? SY_CLASS_WRITE : SY_CLASS_READ;
+    default: /* NOLINT: the rest is rare */
+        return SY_CLASS_OTHER;
+    }
+}
+
+void sy_simple_send(struct sy_session *session, const struct sy_target *target,
+                    const struct sy_frame *frame, struct sy_slice sql, uint8_t flags)
+{
+    bool gather = session->gather != NULL && session->gather->active;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (gather ? part->gather_index == UINT16_MAX : !sy_target_has(target, part))
+            continue;
+        if (!gather && !part->primary && !target->replica_ok)
+            continue;
+        uint8_t all = (uint8_t)(SY_X_FORWARD | SY_X_READY | (gather ? SY_X_GATHER : 0) | flags);
+        part->effects_done = 0;
+        sy_part_expect(part, SY_X_QUERY, SY_WHY_CLIENT, all, 0);
+        if (frame != NULL)
+            sy_part_send(part, frame->chunk, frame->from, frame->to);
+        else
+            sy_part_send_query(part, sql);
+        if (target->writes && session->txn == 'I' && !session->implicit_txn)
+            sy_part_fetch_position(part);
+        if (!gather)
+            return;
+    }
+}
+
+/* ---- one statement ---- */
+
+static bool ensure_gather(struct sy_session *session, struct sy_err *err)
+{
+    if (session->gather == NULL)
+        session->gather = calloc(1, sizeof(*session->gather));
+    if (session->gather == NULL)
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    return session->gather != NULL;
+}
+
+static void keep_for_rerun(struct sy_session *session, const struct sy_target *target,
+                           const struct sy_frame *frame)
+{
+    if (frame == NULL || !target->replica_ok || target->several || session->txn != 'I'
+        || session->replay.chunk != NULL)
+        return;
+    session->replay = (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
+}
+
+static enum sy_step simple_statement(struct sy_session *session, struct sy_exec *exec,
+                                 const struct sy_frame *frame, struct sy_slice sql,
+                                 struct sy_err *err)
+{
+    if (session->txn == 'E')
+        return sy_err_set(err, SY_E_TXN_FAILED,
+                          "current transaction is aborted, commands ignored until end of transaction block"),
+               SY_STEP_ERROR;
+    struct sy_target target;
+    if (sy_exec_target(session, exec, &target, err) != SY_OK)
+        return SY_STEP_ERROR;
+    session->statement_class = sy_class_of(exec->stmt, target.writes);
+    if (target.several && !ensure_gather(session, err))
+        return SY_STEP_ERROR;
+    /* Several shards change together or not at all: the router's own transaction, unless the client has one. */
+    bool own = target.several && target.writes && session->txn == 'I'
+               && !exec->stmt->not_in_transaction;
+    if (own)
+        session->implicit_txn = true;
+    enum sy_step step = sy_target_acquire(session, &target, err);
+    if (step != SY_STEP_DONE)
+        return step;
+    sy_effect_note(session, exec);
+    if (target.split)
+        return sy_copy_begin(session, exec, &target, sql, err);
+    if (target.several) {
+        sy_gather_begin(session, &target, true);
+        session->gather->copy_header = exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.header;
+        if (target.all && target.writes && session->txn_state != NULL)
+            session->txn_state->wrote_all = true;
+    }
+    keep_for_rerun(session, &target, frame);
+    sy_simple_send(session, &target, frame, sql, target.writes ? SY_X_WRITE : 0);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+static enum sy_step run_one(struct sy_session *session, struct sy_exec *exec,
+                            const struct sy_frame *frame, struct sy_err *err)
+{
+    if (sy_exec_route(session, exec, 0, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (sy_stmt_is_local(exec->stmt))
+        return sy_local_run(session, exec, err);
+    return simple_statement(session, exec, frame, exec->text, err);
+}
+
+/* ---- several statements ---- */
+
+/* All statements go to one shard and none needs the router: the text is sent as it is. */
+static bool one_shard(struct sy_session *session, struct sy_exec *exec, struct sy_target *ret_target)
+{
+    struct sy_target whole = {.shard = UINT32_MAX};
+    struct sy_err err = {0};
+    for (int32_t i = 0; i < exec->template->facts->stmt_count; i++) {
+        const struct sy_stmt *stmt = &exec->template->facts->stmts[i];
+        if (sy_exec_route(session, exec, (uint32_t)i, &err) != SY_OK)
+            return false;
+        if (stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO) {
+            if (session->txn != 'I')
+                return false; /* the session's own book-keeping of the block */
+            whole.writes = true;
+            continue;
+        }
+        struct sy_target target;
+        if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM || stmt->kind == SY_STMT_EMPTY
+            || sy_exec_target(session, exec, &target, &err) != SY_OK || target.several)
+            return false;
+        bool any = session->database->topology->shard_count > 1
+                   && (stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_SHOW || stmt->kind == SY_STMT_RESET);
+        if (any)
+            continue;
+        if (whole.shard != UINT32_MAX && whole.shard != target.shard)
+            return false;
+        whole.shard = target.shard;
+        whole.writes = whole.writes || target.writes;
+    }
+    if (whole.shard == UINT32_MAX)
+        return false;
+    *ret_target = whole;
+    return true;
+}
+
+static enum sy_step run_whole(struct sy_session *session, struct sy_exec *exec,
+                              const struct sy_target *target, const struct sy_frame *frame,
+                              struct sy_err *err)
+{
+    enum sy_step step = sy_target_acquire(session, target, err);
+    if (step != SY_STEP_DONE)
+        return step;
+    for (int32_t i = 0; i < exec->template->facts->stmt_count; i++) {
+        exec->stmt = &exec->template->facts->stmts[i];
+        sy_effect_note(session, exec);
+    }
+    session->statement_class = target->writes ? SY_CLASS_WRITE : SY_CLASS_READ;
+    sy_simple_send(session, target, frame, exec->text, target->writes ? SY_X_WRITE : 0);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+/* The text of statement `index`, with positions of this very text (a template's are those of the first seen). */
+static enum sy_status piece_of(struct sy_session *session, const struct sy_exec *exec, uint32_t index,
+                               struct sy_slice *ret_sql, struct sy_err *err)
+{
+    const struct sy_facts *facts;
+    enum sy_status status = sy_parse_facts(exec->text, exec->scan->literals, exec->scan->literal_count,
+                                           &session->worker->arena, &facts, err);
+    if (status != SY_OK)
+        return status;
+    const struct sy_stmt *stmt = &facts->stmts[index];
+    *ret_sql = (struct sy_slice){exec->text.data + stmt->text_from, stmt->text_to - stmt->text_from};
+    return SY_OK;
+}
+
+/* One statement after the other, in the router's own transaction, as a server runs a text of several. */
+static enum sy_step run_piece(struct sy_session *session, struct sy_exec *whole, struct sy_err *err)
+{
+    uint32_t count = (uint32_t)whole->template->facts->stmt_count;
+    uint32_t index = session->stmt_cursor == 0 ? 0 : session->stmt_cursor - 1;
+    struct sy_slice sql;
+    if (session->cycle_errored) {
+        session->stmt_cursor = 0;
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+        return SY_STEP_DONE;
+    }
+    if (piece_of(session, whole, index, &sql, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (session->txn == 'I')
+        session->implicit_txn = true;
+    struct sy_exec exec;
+    struct sy_scan scan;
+    enum sy_step step = SY_STEP_ERROR;
+    if (sy_exec_parse(session, sql, &exec, &scan, err) != SY_OK)
+        return SY_STEP_ERROR;
+    exec.simple = true;
+    if (sy_exec_route(session, &exec, 0, err) == SY_OK)
+        step = sy_stmt_is_local(exec.stmt) ? sy_local_run(session, &exec, err)
+                                           : simple_statement(session, &exec, NULL, sql, err);
+    sy_template_unref(session->worker->parser, exec.template);
+    if (step != SY_STEP_DONE)
+        return step;
+    session->stmt_cursor = index + 1 == count ? 0 : index + 2;
+    return index + 1 == count ? SY_STEP_DONE : SY_STEP_AGAIN;
+}
+
+static enum sy_step run_several(struct sy_session *session, struct sy_exec *exec,
+                                const struct sy_frame *frame, struct sy_err *err)
+{
+    struct sy_target target;
+    if (session->stmt_cursor == 0 && !session->implicit_txn && session->txn != 'E'
+        && one_shard(session, exec, &target))
+        return run_whole(session, exec, &target, frame, err);
+    return run_piece(session, exec, err);
+}
+
+/* ---- the message ---- */
+
+/* An error of the router's own ends the command. */
+static enum sy_step fail_query(struct sy_session *session, const struct sy_err *err)
+{
+    session->stmt_cursor = 0;
+    session->cycle_errored = true;
+    sy_session_put_error(session, err);
+    if (session->txn == 'T')
+        sy_txn_failed(session);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_slice text;
+    struct sy_err err = {0};
+    struct sy_exec exec = {0};
+    struct sy_scan scan;
+    if (session->stmt_cursor == 0)
+        sy_cycle_begin(session, true);
+    if (sy_string_read(frame->body.data, frame->body.bytes, &text, &err) != SY_OK)
+        return fail_query(session, &err);
+    if (sy_exec_parse(session, text, &exec, &scan, &err) != SY_OK)
+        return fail_query(session, &err);
+    exec.simple = true;
+    enum sy_step step;
+    int32_t count = exec.template->facts->stmt_count;
+    if (count == 0 || (count == 1 && exec.template->facts->stmts[0].kind == SY_STMT_EMPTY)) {
+        static const char empty[] = {'I', 0, 0, 0, 4};
+        sy_session_put(session, empty, sizeof(empty));
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+        step = SY_STEP_DONE;
+    } else if (count == 1) {
+        step = run_one(session, &exec, frame, &err);
+    } else {
+        step = run_several(session, &exec, frame, &err);
+    }
+    sy_template_unref(session->worker->parser, exec.template);
+    return step == SY_STEP_ERROR ? fail_query(session, &err) : step;
+}
+
+/* FunctionCall: the deprecated fast path. Only where it needs no routing. */
+enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy_frame *frame)
+{
+    struct sy_err err = {0};
+    sy_cycle_begin(session, true);
+    struct sy_target target = {.writes = true};
+    if (session->database->topology->shard_count > 1) {
+        (void)sy_err_set(&err, SY_E_UNSUPPORTED, "function calls by OID are not supported on a sharded database");
+        sy_err_hint(&err, "Call the function with SELECT.");
+        return fail_query(session, &err);
+    }
+    if (session->txn == 'E') {
+        (void)sy_err_set(&err, SY_E_TXN_FAILED,
+                         "current transaction is aborted, commands ignored until end of transaction block");
+        return fail_query(session, &err);
+    }
+    enum sy_step step = sy_target_acquire(session, &target, &err);
+    if (step == SY_STEP_ERROR)
+        return fail_query(session, &err);
+    if (step != SY_STEP_DONE)
+        return step;
+    sy_simple_send(session, &target, frame, (struct sy_slice){0}, SY_X_WRITE);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}

@@ -1,0 +1,333 @@
+/*
+ * From a statement to where it goes: the template's routes for the present topology, then one evaluation with
+ * the values at hand. Calls parser and plan; decides about replicas. The worker's thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "router/session/internal.h"
+
+/* What is cached with a template: a route per statement. */
+struct routes {
+    uint32_t count;
+    struct sy_route *route[];
+};
+
+static void free_routes(void *opaque)
+{
+    struct routes *routes = opaque;
+    for (uint32_t i = 0; i < routes->count; i++)
+        sy_route_free(&routes->route[i]);
+    free(routes);
+}
+
+struct sy_parse_settings sy_session_parse_settings(const struct sy_session *session)
+{
+    return (struct sy_parse_settings){
+        .standard_conforming_strings = session->scs,
+        .hints_enabled = session->database->topology->config->hints,
+        .environment = session->environment,
+    };
+}
+
+enum { PATH_MAX_NAMES = 32, TEMPORARY_MAX = 256 };
+
+/* "$user" is the session's user; pg_temp is left out, as the planner asks. */
+static uint32_t resolve_path(struct sy_session *session, struct sy_slice *path)
+{
+    struct sy_slice list = sy_session_setting(session, SY_SLICE("search_path"));
+    if (list.data == NULL)
+        list = SY_SLICE("\"$user\", public");
+    uint32_t count = 0;
+    char buffer[SY_LIMIT_NAME_BYTES + 1];
+    struct sy_slice name;
+    while (count < PATH_MAX_NAMES && sy_settings_next_name(&list, buffer, &name)) {
+        if (sy_slice_eq(name, SY_SLICE("$user")))
+            name = sy_slice_of(session->user);
+        if (sy_slice_eq(name, SY_SLICE("pg_temp")))
+            continue;
+        const char *copy = sy_arena_strndup(&session->worker->arena, name.data, name.bytes);
+        if (copy != NULL)
+            path[count++] = (struct sy_slice){copy, name.bytes};
+    }
+    return count;
+}
+
+static uint32_t temporary_names(const struct sy_session *session, struct sy_slice *names)
+{
+    uint32_t count = 0;
+    const char *at = session->temporary, *end = at + session->temporary_bytes;
+    while (session->temporary != NULL && at < end && count < TEMPORARY_MAX) {
+        names[count++] = sy_slice_of(at);
+        at += strlen(at) + 1;
+    }
+    return count;
+}
+
+static enum sy_status make_routes(struct sy_session *session, struct sy_template *template,
+                                  struct sy_err *err)
+{
+    const struct sy_facts *facts = template->facts;
+    const struct sy_topology_database *database = session->database->topology;
+    struct sy_slice path[PATH_MAX_NAMES], temporary[TEMPORARY_MAX];
+    struct sy_plan_context context = {
+        .map = database->map,
+        .schema = database->schema,
+        .database = database->config,
+        .search_path = path,
+        .search_path_count = resolve_path(session, path),
+        .temporary = temporary,
+        .temporary_count = temporary_names(session, temporary),
+    };
+    uint32_t count = (uint32_t)facts->stmt_count;
+    struct routes *routes = calloc(1, sizeof(*routes) + count * sizeof(routes->route[0]));
+    if (routes == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    for (; routes->count < count; routes->count++) {
+        enum sy_status status = sy_route_prepare(&facts->stmts[routes->count], &context,
+                                                 &routes->route[routes->count], err);
+        if (status != SY_OK) {
+            free_routes(routes);
+            return status;
+        }
+    }
+    if (template->plan != NULL)
+        template->plan_free(template->plan);
+    template->plan = routes;
+    template->plan_epoch = session->worker->epoch;
+    template->plan_free = free_routes;
+    return SY_OK;
+}
+
+enum sy_status sy_exec_parse(struct sy_session *session, struct sy_slice text, struct sy_exec *exec,
+                             struct sy_scan *scan, struct sy_err *err)
+{
+    struct sy_parse_settings settings = sy_session_parse_settings(session);
+    *exec = (struct sy_exec){.text = text, .scan = scan};
+    return sy_parser_parse(session->worker->parser, text, &settings, &exec->template, scan, err);
+}
+
+enum sy_status sy_exec_route(struct sy_session *session, struct sy_exec *exec, uint32_t index,
+                             struct sy_err *err)
+{
+    struct sy_template *template = exec->template;
+    if (template->plan == NULL || template->plan_epoch != session->worker->epoch) {
+        enum sy_status status = make_routes(session, template, err);
+        if (status != SY_OK)
+            return status;
+    }
+    const struct routes *routes = template->plan;
+    exec->stmt = &template->facts->stmts[index];
+    exec->route = routes->route[index];
+    return SY_OK;
+}
+
+bool sy_stmt_is_local(const struct sy_stmt *stmt)
+{
+    switch ((int)stmt->kind) {
+    case SY_STMT_BEGIN:
+    case SY_STMT_COMMIT:
+    case SY_STMT_ROLLBACK:
+    case SY_STMT_SAVEPOINT:
+    case SY_STMT_RELEASE:
+    case SY_STMT_ROLLBACK_TO:
+    case SY_STMT_PREPARE_TRANSACTION:
+    case SY_STMT_COMMIT_PREPARED:
+    case SY_STMT_ROLLBACK_PREPARED:
+    case SY_STMT_DISCARD:
+    case SY_STMT_PREPARE:
+    case SY_STMT_EXECUTE:
+    case SY_STMT_DEALLOCATE:
+        return true;
+    case SY_STMT_SET:
+    case SY_STMT_RESET:
+    case SY_STMT_SHOW:
+        return stmt->name.bytes > 11 && memcmp(stmt->name.data, "switchyard.", 11) == 0;
+    case SY_STMT_EXPLAIN:
+        return stmt->explain_route;
+    case SY_STMT_EMPTY:
+    case SY_STMT_SELECT:
+    case SY_STMT_INSERT:
+    case SY_STMT_UPDATE:
+    case SY_STMT_DELETE:
+    case SY_STMT_MERGE:
+    case SY_STMT_COPY_FROM:
+    case SY_STMT_COPY_TO:
+    case SY_STMT_DECLARE:
+    case SY_STMT_FETCH:
+    case SY_STMT_CLOSE:
+    case SY_STMT_LISTEN:
+    case SY_STMT_UNLISTEN:
+    case SY_STMT_NOTIFY:
+    case SY_STMT_LOCK:
+    case SY_STMT_CALL:
+    case SY_STMT_DO:
+    case SY_STMT_TRUNCATE:
+    case SY_STMT_DDL:
+    case SY_STMT_MAINTENANCE:
+    case SY_STMT_OTHER:
+    default:
+        return false;
+    }
+}
+
+/* The shard of a statement that any may answer: where the session already is, else the next in turn. */
+static uint32_t any_shard(struct sy_session *session)
+{
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->in_txn)
+            return part->shard;
+    if (session->parts != NULL)
+        return session->parts->shard;
+    uint32_t count = session->database->topology->shard_count;
+    return count == 1 ? 0 : session->database->rotation++ % count;
+}
+
+/* What is bound to a server rather than to data. */
+static bool shard_of_session_statement(struct sy_session *session, const struct sy_stmt *stmt,
+                                       uint32_t *ret_shard)
+{
+    switch ((int)stmt->kind) {
+    case SY_STMT_LISTEN:
+    case SY_STMT_UNLISTEN:
+    case SY_STMT_NOTIFY:
+        *ret_shard = 0; /* so that listeners and notifiers meet */
+        return true;
+    case SY_STMT_SET:
+    case SY_STMT_RESET:
+    case SY_STMT_SHOW:
+    case SY_STMT_FETCH:
+    case SY_STMT_CLOSE:
+        *ret_shard = any_shard(session);
+        return true;
+    default: /* NOLINT: every other kind is the planner's */
+        return false;
+    }
+}
+
+static bool replica_allowed(const struct sy_session *session, const struct sy_exec *exec)
+{
+    const struct sy_worker_database *database = session->database;
+    if (!database->has_replicas || session->replica_retry
+        || session->consistency == SY_CONSISTENCY_STRONG || session->implicit_txn)
+        return false;
+    if (session->txn != 'I')
+        return session->txn_state != NULL && session->txn_state->read_only;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->wrote)
+            return false; /* the same batch must see its own writes */
+    return sy_route_read_only(exec->route);
+}
+
+/* A transaction writes one shard, unless every shard writes the same. */
+static enum sy_status check_writes(struct sy_session *session, const struct sy_target *target,
+                                   struct sy_err *err)
+{
+    bool block = session->txn != 'I' || session->in_batch || session->implicit_txn;
+    if (!block || target->several || target->split)
+        return SY_OK;
+    const struct sy_txn *txn = session->txn_state;
+    if (txn != NULL && txn->multi_refused && session->txn != 'I') {
+        for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+            if (part->in_txn && part->shard != target->shard) {
+                enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
+                                  "a REPEATABLE READ or SERIALIZABLE transaction over several shards is not supported");
+                sy_err_hint(err, "Use READ COMMITTED, or keep the transaction to rows of one shard.");
+                return status;
+            }
+    }
+    if (!target->writes || (txn != NULL && txn->wrote_all))
+        return SY_OK;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->wrote || part->shard == target->shard)
+            continue;
+        enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
+                                           "a transaction that writes rows of several shards is not supported");
+        sy_err_hint(err, "Commit after the rows of each shard; EXPLAIN (ROUTE) tells the shard of a statement.");
+        return status;
+    }
+    return SY_OK;
+}
+
+static enum sy_status from_plan(struct sy_session *session, const struct sy_exec *exec,
+                                const struct sy_plan *plan, struct sy_target *target,
+                                struct sy_err *err)
+{
+    target->writes = plan->writes;
+    switch (plan->kind) {
+    case SY_PLAN_SINGLE:
+        target->shard = plan->shard;
+        break;
+    case SY_PLAN_ANY:
+    case SY_PLAN_ROUTER:
+        target->shard = any_shard(session);
+        break;
+    case SY_PLAN_CONCAT:
+    case SY_PLAN_ALL:
+        target->shards = plan->shards;
+        target->all = plan->kind == SY_PLAN_ALL;
+        target->several = sy_shard_set_count(&plan->shards) > 1;
+        if (!target->several)
+            target->shard = sy_shard_set_first(&plan->shards);
+        break;
+    case SY_PLAN_SPLIT:
+        target->shards = plan->shards;
+        target->split = true;
+        target->several = true;
+        target->writes = true;
+        break;
+    case SY_PLAN_REFUSED:
+        *err = plan->refusal;
+        sy_counter_add(&session->database->counters->refused, 1);
+        return err->status;
+    default:
+        return sy_err_set(err, SY_E_INTERNAL, "unknown plan");
+    }
+    target->replica_ok = plan->role == SY_ROLE_REPLICA && !target->writes
+                         && replica_allowed(session, exec);
+    return SY_OK;
+}
+
+enum sy_status sy_exec_plan(struct sy_session *session, const struct sy_exec *exec,
+                            struct sy_plan *ret_plan, struct sy_err *err)
+{
+    struct sy_plan_values values = {
+        .text = exec->text,
+        .scan = exec->scan,
+        .parameters = exec->parameters,
+        .parameter_count = exec->parameter_count,
+        .parameter_formats = exec->formats,
+        .parameter_format_count = exec->format_count,
+        .parameter_types = exec->types,
+        .parameter_type_count = exec->type_count,
+        .key_context = {.time_zone = session->time_zone,
+                        .date_style = session->date_style,
+                        .server_encoding_differs = session->encoding_differs},
+        .standard_conforming_strings = session->scs,
+    };
+    return sy_route_eval(exec->route, &values, &exec->scan->hints, &session->worker->arena, ret_plan,
+                         err);
+}
+
+enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *exec,
+                              struct sy_target *ret_target, struct sy_err *err)
+{
+    struct sy_target target = {0};
+    if (shard_of_session_statement(session, exec->stmt, &target.shard)) {
+        target.replica_ok = session->txn != 'I' && replica_allowed(session, exec);
+        *ret_target = target;
+        return SY_OK;
+    }
+    struct sy_plan plan;
+    enum sy_status status = sy_exec_plan(session, exec, &plan, err);
+    if (status != SY_OK)
+        return status;
+    status = from_plan(session, exec, &plan, &target, err);
+    if (status == SY_OK)
+        status = check_writes(session, &target, err);
+    if (status == SY_OK)
+        *ret_target = target;
+    return status;
+}
