@@ -118,7 +118,7 @@ static void octal_or_hex(struct decoder *d, unsigned base_bits, unsigned digits_
 /* At a backslash. */
 static enum sy_status escape(struct decoder *d, struct sy_err *err)
 {
-    static const char letters[] = "bfnrtv", values[] = "\b\f\n\r\t\v";
+    static const char letters[] = "bfnrt", values[] = "\b\f\n\r\t";
     uint32_t code = 0;
     if (d->at + 1 >= d->text.bytes)
         return bad_escape(err, "invalid escape at the end of a string");

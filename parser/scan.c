@@ -116,18 +116,21 @@ static uint32_t continuation(struct sy_slice text, uint32_t at)
     return broken && is_at(text, at, '\'') ? at + 1 : 0;
 }
 
+/* Inside quotes: backslashes escape, two quotes are one (not so in bit strings). */
+enum string_rules { RULE_PLAIN, RULE_DOUBLED, RULE_ESCAPES };
+
 /* From behind the opening quote to behind the last closing one. */
-static uint32_t string_end(struct sy_slice text, uint32_t at, bool escapes)
+static uint32_t string_end(struct sy_slice text, uint32_t at, enum string_rules rules)
 {
     while (at < text.bytes) {
         char c = text.data[at++];
-        if (c == '\\' && escapes) {
+        if (c == '\\' && rules == RULE_ESCAPES) {
             at += at < text.bytes;
             continue;
         }
         if (c != '\'')
             continue;
-        if (is_at(text, at, '\'')) {
+        if (rules != RULE_PLAIN && is_at(text, at, '\'')) {
             at++;
             continue;
         }
@@ -233,16 +236,16 @@ static uint32_t prefixed_string_end(struct sy_slice text, uint32_t at,
     if (is_at(text, (size_t)at + 1, '\'')) {
         if (lower == 'e') {
             *ret_kind = SY_LITERAL_ESCAPE_STRING;
-            return string_end(text, at + 2, true);
+            return string_end(text, at + 2, RULE_ESCAPES);
         }
         if (lower == 'b' || lower == 'x') {
             *ret_kind = SY_LITERAL_BIT;
-            return string_end(text, at + 2, false);
+            return string_end(text, at + 2, RULE_PLAIN);
         }
     }
     if (lower == 'u' && is_at(text, (size_t)at + 1, '&') && is_at(text, (size_t)at + 2, '\'')) {
         *ret_kind = SY_LITERAL_ESCAPE_STRING;
-        return string_end(text, at + 3, false);
+        return string_end(text, at + 3, RULE_DOUBLED);
     }
     return 0;
 }
@@ -303,7 +306,7 @@ static inline struct token token_at(struct sy_slice text, uint32_t at, bool conf
     case CLASS_QUOTE:
         token.is_literal = true;
         token.kind = conforming ? SY_LITERAL_STRING : SY_LITERAL_ESCAPE_STRING;
-        token.end = string_end(text, at + 1, !conforming);
+        token.end = string_end(text, at + 1, conforming ? RULE_DOUBLED : RULE_ESCAPES);
         break;
     case CLASS_DOUBLE_QUOTE:
         token.end = quoted_identifier_end(text, at);
@@ -322,6 +325,48 @@ static inline struct token token_at(struct sy_slice text, uint32_t at, bool conf
 uint32_t sy_scan_token_end(struct sy_slice text, uint32_t at, bool standard_conforming_strings)
 {
     return token_at(text, at, standard_conforming_strings).end;
+}
+
+/* Blanks comments in string[at, end), where `at` is behind the opening quote. */
+static void blank_comments(char *text, uint32_t at, uint32_t end, enum string_rules rules)
+{
+    struct sy_slice string = {text, end};
+    while (at < end) {
+        char c = text[at++];
+        if (c == '\\' && rules == RULE_ESCAPES) {
+            at++;
+        } else if (c == '\'' && rules != RULE_PLAIN && is_at(string, at, '\'')) {
+            at++;
+        } else if (c == '\'') {
+            uint32_t next = continuation(string, at);
+            for (uint32_t i = at; next != 0 && i + 1 < next; i++)
+                if (text[i] == '-')
+                    while (i < next && !is_newline(text[i]))
+                        text[i++] = ' ';
+            at = next != 0 ? next : end;
+        }
+    }
+}
+
+void sy_scan_blank_continuations(char *text, uint32_t bytes, bool standard_conforming_strings)
+{
+    struct sy_slice slice = {text, bytes};
+    if (bytes == 0 || memmem(text, bytes, "--", 2) == NULL)
+        return;
+    uint32_t at = sy_scan_skip_blank(slice, 0);
+    while (at < bytes) {
+        struct token token = token_at(slice, at, standard_conforming_strings);
+        if (token.is_literal && text[token.end - 1] == '\'') {
+            const char *quote = memchr(text + at, '\'', token.end - at);
+            enum string_rules rules = RULE_DOUBLED;
+            if (token.kind == SY_LITERAL_BIT)
+                rules = RULE_PLAIN;
+            else if (token.kind == SY_LITERAL_ESCAPE_STRING && (text[at] | 0x20) != 'u')
+                rules = RULE_ESCAPES;
+            blank_comments(text, (uint32_t)(quote - text) + 1, token.end, rules);
+        }
+        at = sy_scan_skip_blank(slice, token.end);
+    }
 }
 
 /* ---- the template ---- */

@@ -41,6 +41,12 @@ void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints);
  * the end. */
 uint32_t sy_scan_skip_blank(struct sy_slice text, uint32_t at);
 
+/*
+ * Blanks the comments between the parts of one continued string ('a' -- c, line break, 'b') in
+ * place. PostgreSQL allows them there, libpg_query's lexer does not.
+ */
+void sy_scan_blank_continuations(char *text, uint32_t bytes, bool standard_conforming_strings);
+
 /* The end of the token that starts at `at` (not a blank); at least at + 1. */
 uint32_t sy_scan_token_end(struct sy_slice text, uint32_t at, bool standard_conforming_strings);
 

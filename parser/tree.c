@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "parser/scan.h"
 #include "parser/tree.h"
 
 PgQueryProtobuf pg_query_nodes_to_protobuf(const void *obj);
@@ -60,9 +61,9 @@ static enum sy_status map_error(const PgQueryError *error, struct sy_err *err)
     return status;
 }
 
-/* The library reads zero-terminated text. NULL when memory is exhausted; *ret_owned is to be freed.
- */
-static const char *terminated(struct sy_slice text, char **ret_owned)
+/* A copy as the library wants it: zero-terminated, without comments inside strings. NULL: no
+ * memory. */
+static char *input_of(struct sy_slice text, bool conforming_strings)
 {
     char *copy = malloc(text.bytes + 1);
     if (copy == NULL)
@@ -70,7 +71,7 @@ static const char *terminated(struct sy_slice text, char **ret_owned)
     if (text.bytes > 0)
         memcpy(copy, text.data, text.bytes);
     copy[text.bytes] = '\0';
-    *ret_owned = copy;
+    sy_scan_blank_continuations(copy, (uint32_t)text.bytes, conforming_strings);
     return copy;
 }
 
@@ -82,8 +83,9 @@ enum sy_status sy_tree_parse(struct sy_slice text, bool conforming_strings,
         sy_err_state(err, "22021");
         return SY_E_SYNTAX;
     }
-    char *owned = NULL;
-    const char *input = terminated(text, &owned);
+    if (text.bytes > SY_LIMIT_MESSAGE_BYTES)
+        return sy_err_set(err, SY_E_LIMIT, "the statement is too long");
+    char *input = input_of(text, conforming_strings);
     if (input == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory while parsing");
     enum sy_status status = SY_OK;
@@ -91,7 +93,7 @@ enum sy_status sy_tree_parse(struct sy_slice text, bool conforming_strings,
     standard_conforming_strings = conforming_strings;
     PgQueryInternalParsetreeAndError parsed = pg_query_raw_parse(input);
     standard_conforming_strings = true;
-    free(owned);
+    free(input);
     free(parsed.stderr_buffer);
     if (parsed.error != NULL) {
         status = map_error(parsed.error, err);
