@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "base/fault.h"
+
 static void free_chunk(struct sy_chunk *self, void *provider)
 {
     (void)provider;
@@ -12,7 +14,7 @@ static void free_chunk(struct sy_chunk *self, void *provider)
 
 struct sy_chunk *sy_chunk_new(uint32_t capacity)
 {
-    struct sy_chunk *chunk = malloc(sizeof(*chunk) + capacity);
+    struct sy_chunk *chunk = SY_FAULT("chunk.memory") ? NULL : malloc(sizeof(*chunk) + capacity);
     if (chunk == NULL)
         return NULL;
     *chunk = (struct sy_chunk){

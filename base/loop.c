@@ -16,6 +16,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/loop_internal.h"
 
@@ -29,7 +30,10 @@ static enum sy_status start_backend(struct sy_loop *loop, const struct sy_loop_o
     if (options->kind != SY_LOOP_EPOLL) {
         struct sy_err why;
         loop->backend = &sy_backend_uring;
-        enum sy_status status = loop->backend->start(loop, options, &why);
+        enum sy_status status =
+            SY_FAULT("loop.io_uring")
+                ? sy_err_set_errno(&why, SY_E_UNSUPPORTED, EPERM, "io_uring is not available")
+                : loop->backend->start(loop, options, &why);
         if (status == SY_OK)
             return SY_OK;
         if (options->kind == SY_LOOP_IO_URING) {
@@ -271,6 +275,8 @@ enum sy_status sy_loop_run(struct sy_loop *loop, struct sy_err *err)
 enum sy_status sy_slot_take(struct sy_loop *loop, enum sy_slot_kind kind, void *owner,
                             uint32_t *ret_slot, struct sy_err *err)
 {
+    if (SY_FAULT("loop.slot"))
+        return sy_err_set(err, SY_E_NO_MEMORY, "no memory to watch a descriptor");
     if (loop->free_slot == SLOT_NONE) {
         uint32_t count = loop->slot_count != 0 ? loop->slot_count * 2 : FIRST_SLOTS;
         struct sy_slot *slots = realloc(loop->slots, count * sizeof(*slots));

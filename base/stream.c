@@ -537,6 +537,8 @@ void sy_stream_close(struct sy_stream *stream, uint64_t linger_us)
     free_held(stream);
     if (stream->tls != NULL && (stream->flags & STREAM_SEND_FAILED) == 0)
         sy_tls_shutdown(stream);
+    if (stream->flags & STREAM_TORN) /* encrypting failed */
+        return;
     if (linger_us != 0)
         stream->linger = malloc(sizeof(*stream->linger));
     if (stream->linger == NULL) {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "base/fault.h"
 #include "base/loop_internal.h"
 
 enum { BLOCK_NODES = 128, PRIVATE_BYTES = 4096, TAG_PRIVATE = 0x70726976 };
@@ -46,7 +47,7 @@ void sy_send_free_blocks(struct sy_loop *loop)
 struct sy_stream_send *sy_send_new(struct sy_loop *loop, struct sy_chunk *chunk, uint32_t from,
                                    uint32_t to)
 {
-    if (loop->free_sends == NULL && !add_block(loop))
+    if (SY_FAULT("stream.memory") || (loop->free_sends == NULL && !add_block(loop)))
         return NULL;
     struct sy_stream_send *send = loop->free_sends;
     loop->free_sends = send->next;
