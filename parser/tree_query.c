@@ -105,6 +105,32 @@ static void note_function(struct sy_facts_builder *b, const FuncCall *call, int3
         note_set_config(b, call);
 }
 
+/* CURRENT_TIMESTAMP and the like are keywords to the grammar, but functions to everybody else. */
+static void note_keyword_function(struct sy_facts_builder *b, const SQLValueFunction *keyword)
+{
+    static const char *const names[] = {
+        [SVFOP_CURRENT_DATE] = "current_date",
+        [SVFOP_CURRENT_TIME] = "current_time",
+        [SVFOP_CURRENT_TIME_N] = "current_time",
+        [SVFOP_CURRENT_TIMESTAMP] = "current_timestamp",
+        [SVFOP_CURRENT_TIMESTAMP_N] = "current_timestamp",
+        [SVFOP_LOCALTIME] = "localtime",
+        [SVFOP_LOCALTIME_N] = "localtime",
+        [SVFOP_LOCALTIMESTAMP] = "localtimestamp",
+        [SVFOP_LOCALTIMESTAMP_N] = "localtimestamp",
+        [SVFOP_CURRENT_ROLE] = "current_role",
+        [SVFOP_CURRENT_USER] = "current_user",
+        [SVFOP_USER] = "user",
+        [SVFOP_SESSION_USER] = "session_user",
+        [SVFOP_CURRENT_CATALOG] = "current_catalog",
+        [SVFOP_CURRENT_SCHEMA] = "current_schema",
+    };
+    if ((size_t)keyword->op >= sizeof(names) / sizeof(names[0]))
+        return;
+    struct sy_function_use use = {.name = {.name = sy_build_name(b, names[keyword->op])}};
+    *(struct sy_function_use *)sy_build_push(b, &b->functions) = use;
+}
+
 static void walk_children(struct sy_facts_builder *b, const Node *node, int32_t scope)
 {
     const Node *child = NULL;
@@ -124,6 +150,9 @@ void sy_build_walk(struct sy_facts_builder *b, const Node *node, int32_t scope)
     case T_FuncCall:
         note_function(b, (const FuncCall *)node, scope);
         walk_children(b, node, scope);
+        break;
+    case T_SQLValueFunction:
+        note_keyword_function(b, (const SQLValueFunction *)node);
         break;
     case T_SubLink: {
         const SubLink *link = (const SubLink *)node;

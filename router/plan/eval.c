@@ -350,11 +350,21 @@ static void propagate(struct eval *e)
     }
 }
 
+/* Where to ask when no row can match: a shard that surely has the table. */
+static uint32_t any_shard(const struct sy_route *route)
+{
+    if (route->keyspace == UINT32_MAX)
+        return 0;
+    return sy_shard_set_first(&sy_shardmap_keyspace(route->map, route->keyspace)->shards);
+}
+
 /* The one shard that has every row that matters; false: there is none. */
 static bool one_shard(const struct eval *e, uint32_t *ret_shard, bool *ret_nothing)
 {
     const struct sy_route *route = e->route;
-    uint32_t shard = route->uses_fixed_shard ? 0 : UINT32_MAX;
+    uint32_t shard = route->uses_fixed_shard ? route->fixed_shard : UINT32_MAX;
+    if (route->conflicts)
+        return false;
     *ret_nothing = false;
     for (int32_t i = 0; i < route->stmt->table_count; i++) {
         enum use_kind kind = route->uses[i].kind;
@@ -370,7 +380,7 @@ static bool one_shard(const struct eval *e, uint32_t *ret_shard, bool *ret_nothi
             return false;
         shard = first;
     }
-    *ret_shard = shard == UINT32_MAX ? 0 : shard;
+    *ret_shard = shard == UINT32_MAX ? any_shard(route) : shard;
     return true;
 }
 
@@ -382,10 +392,13 @@ static void refuse_several(struct eval *e)
         e->plan->refusal = *e->reader.value_error;
         return;
     }
-    bool inserts = route->insert_count > 0 && route->stmt->table_count == 1;
+    const char *what = route->combine == NULL ? "a statement" : route->combine;
+    if (route->uses_fixed_shard && route->outer->kind != SY_STMT_DDL)
+        what = "a sequence, advisory lock or large object of the first shard together with rows";
+    bool inserts = route->insert_count > 0 && route->stmt->table_count == 1 && !route->uses_fixed_shard;
     sy_plan_refuse(e->plan, SY_E_UNSUPPORTED, inserts ? "%s of rows of several shards is not supported"
                                                       : "%s over several shards is not supported",
-                   route->combine == NULL ? "a statement" : route->combine);
+                   what);
     if (inserts)
         sy_err_hint(&e->plan->refusal, "Insert rows of different shards with different statements, or use COPY.");
     else
@@ -413,7 +426,7 @@ static void decide(struct eval *e)
     }
     struct sy_shard_set shards = e->sets[route->root];
     if (is_empty(&shards)) {
-        sy_plan_set_single(e->plan, 0);
+        sy_plan_set_single(e->plan, any_shard(route));
         e->plan->maps_nowhere = true;
     } else {
         sy_plan_set_several(e->plan, SY_PLAN_CONCAT, shards);
@@ -535,7 +548,7 @@ static bool fast(const struct sy_route *route, const struct sy_value_reader *rea
     struct sy_shard_set set = sy_shardmap_shards_of(route->map, route->keyspace, &key, NULL);
     uint32_t shard = sy_shard_set_first(&set);
     plan->maps_nowhere = shard == UINT32_MAX && !route->stmt->tables[0].nullable_side;
-    plan->shard = shard == UINT32_MAX ? 0 : shard;
+    plan->shard = shard == UINT32_MAX ? any_shard(route) : shard;
     plan->shards = nowhere;
     sy_shard_set_add(&plan->shards, plan->shard);
     return true;

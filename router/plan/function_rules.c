@@ -17,7 +17,15 @@ static const char *const differing_prefixes[] = {
     "pg_snapshot_", "pg_xact_", "pg_relation_filen", "lo_", NULL};
 static const char *const differing[] = {
     "nextval", "currval", "lastval", "setval", "set_config", "current_setting", "pg_sleep", "version",
-    "current_database", "current_catalog", "dblink", "pg_is_in_recovery", NULL};
+    "dblink", NULL};
+
+/* The same on every server of a shard, but not on every shard. */
+static const char *const differing_shards[] = {"current_database", "current_catalog", NULL};
+
+/* Keywords that the grammar reads as values: stable, and not in pg_proc. */
+static const char *const keywords[] = {"current_date", "current_time", "current_timestamp", "localtime",
+                                       "localtimestamp", "current_role", "current_user", "user",
+                                       "session_user", "current_catalog", "current_schema", NULL};
 
 /* Must always run on the same shard to keep their meaning. */
 static const char *const fixed_prefixes[] = {"pg_advisory_", "pg_try_advisory_", "lo_", "pg_sequence_",
@@ -60,6 +68,14 @@ bool sy_route_is_monitoring(struct sy_slice name)
     return listed_prefix(prefixes, name) || listed(names, name);
 }
 
+/* As the server knows it; keywords are in no catalog. */
+static enum sy_volatility volatility_of(const struct sy_schema *schema, struct sy_qname name)
+{
+    enum sy_volatility volatility = sy_schema_volatility(schema, name.schema, name.name);
+    bool keyword = name.schema.bytes == 0 && listed(keywords, name.name);
+    return keyword && volatility == SY_VOLATILE_UNKNOWN ? SY_STABLE : volatility;
+}
+
 static bool differs(struct sy_slice name)
 {
     return listed(differing, name) || listed_prefix(differing_prefixes, name);
@@ -74,6 +90,8 @@ static enum origin origin_of(const struct prepare *p, struct sy_qname name)
 {
     const struct sy_schema *schema = p->context->schema;
     bool builtin = sy_schema_volatility(schema, catalog, name.name) != SY_VOLATILE_UNKNOWN;
+    if (name.schema.bytes == 0 && listed(keywords, name.name))
+        return ORIGIN_BUILTIN;
     if (name.schema.bytes > 0) {
         if (sy_slice_eq(name.schema, catalog))
             return builtin ? ORIGIN_BUILTIN : ORIGIN_UNKNOWN;
@@ -91,7 +109,7 @@ static bool check_origin(struct prepare *p, const struct sy_function_use *use)
 {
     struct sy_route *route = p->route;
     const struct sy_config_database *database = p->context->database;
-    enum sy_volatility volatility = sy_schema_volatility(p->context->schema, use->name.schema, use->name.name);
+    enum sy_volatility volatility = volatility_of(p->context->schema, use->name);
     enum origin origin = origin_of(p, use->name);
     bool knows = p->context->schema != NULL && (database == NULL || database->engine == SY_ENGINE_POSTGRES);
     bool suspect = (origin == ORIGIN_USER && volatility != SY_IMMUTABLE) ||
@@ -115,13 +133,13 @@ bool sy_route_check_functions(struct prepare *p)
     for (int32_t i = 0; i < stmt->function_count; i++) {
         const struct sy_function_use *use = &stmt->functions[i];
         enum sy_volatility volatility =
-            sy_schema_volatility(p->context->schema, use->name.schema, use->name.name);
+            volatility_of(p->context->schema, use->name);
         if (volatility == SY_VOLATILE_UNKNOWN || volatility == SY_VOLATILE || differs(use->name.name))
             route->read_only = false;
         if (!route->sharded)
             continue;
         if (listed(fixed, use->name.name) || listed_prefix(fixed_prefixes, use->name.name))
-            route->uses_fixed_shard = true;
+            sy_route_fix_shard(route, 0);
         if (fine)
             fine = check_origin(p, use);
     }
@@ -132,7 +150,7 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->function_count; i++) {
         struct sy_slice name = route->stmt->functions[i].name.name;
-        if (listed(clocks, name) || differs(name))
+        if (listed(clocks, name) || differs(name) || listed(differing_shards, name))
             return name.data;
         if (sy_schema_volatility(route->schema, catalog, name) == SY_VOLATILE_UNKNOWN &&
             sy_schema_volatility(route->schema, (struct sy_slice){"", 0}, name) != SY_VOLATILE_UNKNOWN)
@@ -144,8 +162,7 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
 bool sy_route_all_immutable(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->function_count; i++)
-        if (sy_schema_volatility(route->schema, route->stmt->functions[i].name.schema,
-                                 route->stmt->functions[i].name.name) != SY_IMMUTABLE)
+        if (volatility_of(route->schema, route->stmt->functions[i].name) != SY_IMMUTABLE)
             return false;
     return true;
 }

@@ -32,6 +32,13 @@ void sy_plan_refuse(struct sy_plan *plan, enum sy_status status, const char *for
     sy_err_set(&plan->refusal, status, "%s", text);
 }
 
+void sy_route_fix_shard(struct sy_route *route, uint32_t shard)
+{
+    route->conflicts |= route->uses_fixed_shard && route->fixed_shard != shard;
+    route->uses_fixed_shard = true;
+    route->fixed_shard = shard;
+}
+
 static const struct use *first_sharded(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->table_count; i++)

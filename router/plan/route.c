@@ -4,10 +4,16 @@
 #include "router/plan/copy_split.h"
 #include "router/plan/route_internal.h"
 
+static bool creates_table_as(const struct sy_stmt *stmt)
+{
+    return stmt->kind == SY_STMT_DDL && stmt->inner != NULL && stmt->tag != NULL &&
+           strcmp(stmt->tag, "CREATE TABLE AS") == 0;
+}
+
 /* The statement whose tables and conditions decide. */
 static const struct sy_stmt *deciding(const struct sy_stmt *stmt)
 {
-    bool wraps = stmt->kind == SY_STMT_EXPLAIN || stmt->kind == SY_STMT_DECLARE ||
+    bool wraps = creates_table_as(stmt) || stmt->kind == SY_STMT_EXPLAIN || stmt->kind == SY_STMT_DECLARE ||
                  (stmt->kind == SY_STMT_COPY_TO && stmt->inner != NULL);
     return wraps && stmt->inner != NULL ? stmt->inner : stmt;
 }
@@ -95,8 +101,9 @@ static void judge(struct sy_route *route)
 {
     const struct sy_stmt *outer = route->outer;
     const struct sy_stmt *stmt = route->stmt;
-    route->writes = stmt->writes && (outer->kind != SY_STMT_EXPLAIN || outer->explain_analyze);
-    route->read_only = !stmt->writes && !outer->writes && !stmt->too_deep &&
+    route->writes = (stmt->writes && (outer->kind != SY_STMT_EXPLAIN || outer->explain_analyze)) ||
+                    outer->kind == SY_STMT_DDL;
+    route->read_only = !stmt->writes && !outer->writes && outer->kind != SY_STMT_DDL && !stmt->too_deep &&
                        (is_query(stmt->kind) || stmt->kind == SY_STMT_COPY_TO) && !outer->with_hold &&
                        tables_read_only(route);
     if (stmt->creates_temp || outer->creates_temp)
@@ -316,13 +323,14 @@ static void fix_without_sharded(struct sy_route *route)
     struct sy_shard_set first = {{1}};
     if (copies)
         sy_plan_set_several(&route->plan, SY_PLAN_ALL, all);
-    else if (placed && shard != 0 && (fixed || catalog)) {
+    else if (route->conflicts || (placed && fixed && shard != route->fixed_shard) ||
+             (catalog && ((placed && shard != 0) || (fixed && route->fixed_shard != 0)))) {
         sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
                        "a local table of another shard together with what belongs to the first shard (system "
                        "catalogs, sequences, advisory locks) is not supported");
         sy_err_hint(&route->plan.refusal, "Use two statements.");
     } else if (placed || fixed)
-        sy_plan_set_single(&route->plan, shard);
+        sy_plan_set_single(&route->plan, placed ? shard : route->fixed_shard);
     else
         sy_plan_set_several(&route->plan, SY_PLAN_ANY, catalog ? first : all);
 }
@@ -380,13 +388,60 @@ static bool find_keyspace(struct sy_route *route)
     return any;
 }
 
+/* CREATE TABLE AS: the new table must live where the rows are. False: refused. */
+static bool place_new_table(struct prepare *p)
+{
+    struct sy_route *route = p->route;
+    const struct sy_stmt *outer = route->outer;
+    if (outer->kind != SY_STMT_DDL)
+        return true;
+    struct use made = {.kind = USE_UNPLACED};
+    if (outer->table_count == 1)
+        sy_route_resolve(p, &outer->tables[0], true, &made);
+    if (outer->creates_temp || made.kind == USE_TEMPORARY) {
+        route->uses_temporary = true;
+        return true;
+    }
+    if (made.kind == USE_LOCAL) {
+        sy_route_fix_shard(route, made.shard);
+        return true;
+    }
+    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                   "CREATE TABLE AS is only supported for temporary tables and local tables beside the rows");
+    sy_err_hint(&route->plan.refusal, "Create the table first, then INSERT or COPY the rows.");
+    return false;
+}
+
+/* A row of a reference table that is locked on one shard is not locked on the others. */
+static bool check_locking(struct sy_route *route)
+{
+    const struct sy_stmt *stmt = route->stmt;
+    bool copies = false, placed = false;
+    for (int32_t i = 0; i < stmt->table_count; i++) {
+        int32_t scope = stmt->tables[i].scope;
+        bool locks = scope >= 0 && scope < stmt->scope_count && stmt->scopes[scope].has_locking;
+        copies |= locks && route->uses[i].kind == USE_REFERENCE;
+        placed |= route->uses[i].kind == USE_SHARDED || route->uses[i].kind == USE_LOCAL;
+    }
+    if (copies && placed) {
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                       "locking rows of reference tables together with rows of one shard is not supported");
+        sy_err_hint(&route->plan.refusal, "Lock the rows of the reference table with a statement of their own.");
+        return false;
+    }
+    if (copies)
+        sy_route_fix_shard(route, 0);
+    return true;
+}
+
 static void prepare_query(struct prepare *p)
 {
     struct sy_route *route = p->route;
     bool functions_fine = sy_route_check_functions(p);
     route->plan.writes = route->writes;
     route->is_fixed = true;
-    if (!functions_fine || !check_uses(route) || !sy_route_check_writes(p))
+    if (!functions_fine || !check_uses(route) || !sy_route_check_writes(p) || !place_new_table(p) ||
+        !check_locking(route))
         return;
     if (!find_keyspace(route)) {
         fix_without_sharded(route);
@@ -434,13 +489,11 @@ static void prepare_sharded(struct prepare *p)
 {
     struct sy_route *route = p->route;
     enum sy_stmt_kind kind = route->stmt->kind;
-    bool defines = kind == SY_STMT_DDL && route->stmt->inner == NULL;
+    bool defines = kind == SY_STMT_DDL && route->outer == route->stmt;
     if (is_query(kind) || kind == SY_STMT_COPY_TO) {
         prepare_query(p);
     } else if (defines || kind == SY_STMT_TRUNCATE || kind == SY_STMT_LOCK || kind == SY_STMT_MAINTENANCE) {
         sy_route_prepare_ddl(p);
-    } else if (kind == SY_STMT_DDL) {
-        prepare_query(p); /* CREATE TABLE AS */
     } else if (kind == SY_STMT_COPY_FROM) {
         prepare_copy_from(p);
     } else if (kind == SY_STMT_NOTIFY) {

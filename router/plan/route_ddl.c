@@ -74,33 +74,43 @@ static bool has_own_place(const struct sy_route *route, int32_t i)
            is_kind(stmt, "index") || is_kind(stmt, "trigger") || is_kind(stmt, "policy") || is_kind(stmt, "rule");
 }
 
-static struct places places_of(const struct sy_route *route)
+static void add_place(struct places *places, const struct use *use, enum sy_table_role role, int32_t index)
 {
+    switch (use->kind) {
+    case USE_SHARDED:
+        places->everywhere = true;
+        break;
+    case USE_REFERENCE:
+        /* A local table may refer to a reference table: that one is everywhere anyway. */
+        places->everywhere |= role != SY_TABLE_READ;
+        break;
+    case USE_LOCAL:
+        add_local(places, use->shard);
+        break;
+    case USE_UNPLACED:
+        places->unplaced = index;
+        break;
+    case USE_CATALOG:
+    case USE_TEMPORARY:
+    case USE_MISSING:
+        break;
+    }
+}
+
+static struct places places_of(struct prepare *p)
+{
+    const struct sy_route *route = p->route;
     const struct sy_stmt *stmt = route->stmt;
     struct places places = {.unplaced = -1};
-    for (int32_t i = 0; i < stmt->table_count; i++) {
-        const struct use *use = &route->uses[i];
-        if (!has_own_place(route, i))
-            continue;
-        switch (use->kind) {
-        case USE_SHARDED:
-            places.everywhere = true;
-            break;
-        case USE_REFERENCE:
-            /* A local table may refer to a reference table: that one is everywhere anyway. */
-            places.everywhere |= stmt->tables[i].role != SY_TABLE_READ;
-            break;
-        case USE_LOCAL:
-            add_local(&places, use->shard);
-            break;
-        case USE_UNPLACED:
-            places.unplaced = i;
-            break;
-        case USE_CATALOG:
-        case USE_TEMPORARY:
-        case USE_MISSING:
-            break;
-        }
+    for (int32_t i = 0; i < stmt->table_count; i++)
+        if (has_own_place(route, i))
+            add_place(&places, &route->uses[i], stmt->tables[i].role, i);
+    /* The query of a view. */
+    for (int32_t i = 0; stmt->inner != NULL && i < stmt->inner->table_count; i++) {
+        struct use use;
+        sy_route_resolve(p, &stmt->inner->tables[i], false, &use);
+        if (use.kind != USE_UNPLACED)
+            add_place(&places, &use, SY_TABLE_READ, -1);
     }
     places.mixed |= places.everywhere && places.local;
     return places;
@@ -129,9 +139,10 @@ static bool refuse_object(struct sy_route *route)
     return false;
 }
 
-static void place(struct sy_route *route)
+static void place(struct prepare *p)
 {
-    struct places places = places_of(route);
+    struct sy_route *route = p->route;
+    struct places places = places_of(p);
     bool known = places.unplaced >= 0 && route->uses[places.unplaced].relation != NULL;
     if (only_temporary(route)) {
         sy_plan_set_several(&route->plan, SY_PLAN_ANY, sy_shard_set_all(sy_shardmap_shard_count(route->map)));
@@ -171,5 +182,5 @@ void sy_route_prepare_ddl(struct prepare *p)
             return;
         }
     }
-    place(route);
+    place(p);
 }

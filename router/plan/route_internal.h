@@ -66,7 +66,10 @@ struct sy_route {
     uint32_t key_assignment_count;
     uint32_t keyspace;            /* the only one involved; UINT32_MAX: none or several */
 
-    bool read_only, writes, uses_temporary, uses_fixed_shard;
+    bool read_only, writes, uses_temporary;
+    bool uses_fixed_shard;        /* something besides the tables lives on fixed_shard only */
+    uint32_t fixed_shard;
+    bool conflicts;               /* ... and something else on another: refused */
     const char *pins;             /* why the client must stay on its server; NULL: it need not */
     bool needs_values;
     bool is_fixed;                /* `plan` is the answer, whatever the values */
@@ -107,6 +110,9 @@ bool sy_route_check_functions(struct prepare *p);
 const char *sy_route_shard_dependent_function(const struct sy_route *route);
 bool sy_route_all_immutable(const struct sy_route *route);
 bool sy_route_is_monitoring(struct sy_slice name);
+
+/* Says that `shard` has something that the statement cannot do without. */
+void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 
 /* route_ddl.c: statements that define or maintain. */
 void sy_route_prepare_ddl(struct prepare *p);

@@ -82,7 +82,7 @@ static const char *find_root(struct sy_route *route)
             return NULL;
         }
     }
-    return any ? "a join of rows from different shards" : NULL;
+    return any ? "a query that does not tie its tables together by their sharding keys" : NULL;
 }
 
 static const char *uses_obstacle(const struct sy_route *route)
@@ -113,6 +113,8 @@ static const char *form_obstacle(const struct sy_route *route)
         return "EXPLAIN";
     if (outer->kind == SY_STMT_DECLARE)
         return "a cursor";
+    if (outer->kind == SY_STMT_DDL)
+        return "CREATE TABLE AS";
     if (outer->kind == SY_STMT_COPY_TO) {
         if (!outer->copy.from_stdin_or_to_stdout)
             return "COPY TO a file or program of the server";
@@ -124,6 +126,13 @@ static const char *form_obstacle(const struct sy_route *route)
     return route->writes ? "a write" : NULL;
 }
 
+static const char *shard_dependent(struct sy_route *route)
+{
+    const char *words = sy_arena_printf(&route->arena, "%s(), whose value may differ between shards,",
+                                        sy_route_shard_dependent_function(route));
+    return words == NULL ? "a function" : words;
+}
+
 void sy_route_check_spread(struct sy_route *route)
 {
     route->combine = form_obstacle(route);
@@ -132,9 +141,9 @@ void sy_route_check_spread(struct sy_route *route)
     if (route->combine == NULL)
         route->combine = uses_obstacle(route);
     if (route->combine == NULL && route->uses_fixed_shard)
-        route->combine = "a function that belongs to one shard";
+        route->combine = "a function that belongs to one shard (sequences, advisory locks, large objects)";
     if (route->combine == NULL && sy_route_shard_dependent_function(route) != NULL)
-        route->combine = "a function whose value differs between shards";
+        route->combine = shard_dependent(route);
     if (route->combine == NULL)
         route->combine = find_root(route);
 }

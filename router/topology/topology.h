@@ -61,13 +61,16 @@ struct sy_oid_pair {
     uint32_t from, to;
 };
 struct sy_type_map {
+    bool unread;                         /* the shard could not be inspected: user-defined OIDs cannot be told */
     const struct sy_oid_pair *types;     /* sorted by from: this shard's OID -> shard 0's OID */
     uint32_t type_count;
     const struct sy_oid_pair *types_back; /* sorted by from: shard 0's OID -> this shard's OID */
+    uint32_t back_count;
     const struct sy_oid_pair *tables;    /* sorted by from: this shard's pg_class OID -> shard 0's */
     uint32_t table_count;
 };
-/* The OID that shard 0 uses for a type (or a table); the same OID when it does not differ. map NULL: the same. */
+/* The OID that shard 0 uses for a type (or a table); the same OID when it does not differ. map NULL: the same.
+ * 0: shard 0 has no such type, or the shard has not been inspected: refuse rather than show a wrong type. */
 uint32_t sy_type_map_type(const struct sy_type_map *map, uint32_t shard_oid);
 uint32_t sy_type_map_table(const struct sy_type_map *map, uint32_t shard_oid);
 /* The other way: shard 0's type OID -> this shard's, for parameters. */

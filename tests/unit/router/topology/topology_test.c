@@ -367,13 +367,19 @@ static void refresh_requests_are_taken_once(void **state)
 static void maps_oids_both_ways(void **state)
 {
     (void)state;
-    static const struct sy_oid_pair types[] = {{10, 100}, {20, 200}}, back[] = {{100, 10}, {200, 20}},
-                                    tables[] = {{5, 50}};
-    struct sy_type_map map = {.types = types, .types_back = back, .type_count = 2, .tables = tables, .table_count = 1};
-    assert_int_equal(sy_type_map_type(&map, 20), 200);
-    assert_int_equal(sy_type_map_type(&map, 21), 21);
-    assert_int_equal(sy_type_map_type_back(&map, 100), 10);
-    assert_int_equal(sy_type_map_table(&map, 5), 50);
+    static const struct sy_oid_pair types[] = {{17010, 17100}, {17020, 17200}, {17030, 0}};
+    static const struct sy_oid_pair back[] = {{17100, 17010}, {17200, 17020}}, tables[] = {{17005, 17050}};
+    struct sy_type_map map = {.types = types, .type_count = 3, .types_back = back, .back_count = 2,
+                              .tables = tables, .table_count = 1};
+    assert_int_equal(sy_type_map_type(&map, 17020), 17200);
+    assert_int_equal(sy_type_map_type(&map, 17021), 17021);
+    assert_int_equal(sy_type_map_type(&map, 17030), 0); /* shard 0 has no such type */
+    assert_int_equal(sy_type_map_type(&map, 23), 23);
+    assert_int_equal(sy_type_map_type_back(&map, 17100), 17010);
+    assert_int_equal(sy_type_map_table(&map, 17005), 17050);
+    map.unread = true;
+    assert_int_equal(sy_type_map_type(&map, 17020), 0);
+    assert_int_equal(sy_type_map_type(&map, 23), 23);
     assert_int_equal(sy_type_map_table(NULL, 5), 5);
 }
 

@@ -1,0 +1,232 @@
+/*
+ * The inspector's thread. It looks every 50 ms whether something is to be done: a new configuration, a request, a
+ * shard that could not be read the last time. One database after the other; libpq may block here.
+ */
+#include "replication/inspector.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "router/engine/postgres/inspect.h"
+#include "router/topology/topology.h"
+
+enum { LOOK_MS = 50, RETRY_US = 2 * 1000 * 1000, PUBLISH_TRIES = 100 };
+
+struct state {
+    struct sy_config *config;       /* seen last; referenced, so that its address means it */
+    bool *wanted;                   /* per database of that configuration */
+    uint64_t *retry_us;             /* per database: when to try again, 0: no need */
+    uint32_t count;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static bool stopping;           /* under lock */
+static uint64_t settled_epoch;  /* under lock: all databases of a snapshot up to this one were tried; 0: none */
+static pthread_t thread;
+static bool started;
+
+static uint64_t now_us(void)
+{
+    const struct sy_clock *clock = sy_clock_real();
+    return clock->monotonic_us(clock);
+}
+
+/* ---- one database ---- */
+
+static bool was_told(const struct sy_topology_schema *before, const char *difference)
+{
+    for (uint32_t i = 0; before != NULL && i < before->difference_count; i++)
+        if (strcmp(before->differences[i], difference) == 0)
+            return true;
+    return false;
+}
+
+/* Each difference is logged when it is new, not again after every DDL. */
+static void log_differences(const char *database, const struct sy_topology_schema *schema,
+                            const struct sy_topology_schema *before)
+{
+    for (uint32_t i = 0; i < schema->difference_count; i++)
+        if (!was_told(before, schema->differences[i]))
+            SY_LOG(SY_LOG_WARN, "shards differ", SY_KV_STR("database", database),
+                   SY_KV_STR("what", schema->differences[i]));
+}
+
+/* Somebody else may publish meanwhile: build on the newest one again. */
+static bool publish(const char *database, struct sy_topology_schema *schema, struct sy_err *err)
+{
+    for (int i = 0; i < PUBLISH_TRIES; i++) {
+        struct sy_topology *current = sy_topology_acquire(), *next = NULL;
+        const struct sy_topology_database *target =
+            current != NULL ? sy_topology_find(current, sy_slice_of(database)) : NULL;
+        bool fits = target != NULL && target->shard_count == schema->shard_count;
+        bool built = fits && sy_topology_with_schema(current, (uint32_t)(target - current->databases), schema, &next,
+                                                     err) == SY_OK;
+        if (built && sy_topology_publish_over(current, next)) {
+            sy_topology_unref(&current);
+            return true;
+        }
+        if (built) {
+            atomic_fetch_add(&schema->refs, 1); /* the snapshot that was not published drops the one it took */
+            sy_topology_unref(&next);
+        }
+        sy_topology_unref(&current);
+        if (!built)
+            break;
+    }
+    sy_topology_schema_unref(schema);
+    return false;
+}
+
+/* True: all shards were read and the result is published. */
+static bool inspect(const struct sy_topology_database *database)
+{
+    const char *name = database->config->name;
+    struct sy_topology_schema *schema = NULL;
+    struct sy_err err = {0};
+    bool complete = false;
+    uint64_t begin_us = now_us();
+    if (pg_inspect(database, &schema, &complete, &err) != SY_OK) {
+        sy_log_err(SY_LOG_WARN, "schema not read", &err);
+        return false;
+    }
+    log_differences(name, schema, database->inspected);
+    SY_LOG(SY_LOG_INFO, "schema read", SY_KV_STR("database", name),
+           SY_KV_INT("relations", sy_schema_relation_count(schema->schema)),
+           SY_KV_INT("differences", schema->difference_count), SY_KV_INT("us", now_us() - begin_us));
+    return publish(name, schema, &err) && complete;
+}
+
+/* ---- what is to be done ---- */
+
+static void forget(struct state *state)
+{
+    free(state->wanted);
+    free(state->retry_us);
+    sy_config_unref(&state->config);
+    memset(state, 0, sizeof(*state));
+}
+
+static void follow_config(struct state *state, const struct sy_topology *topology)
+{
+    if (topology->config == state->config)
+        return;
+    forget(state);
+    state->wanted = calloc((size_t)topology->database_count + 1, sizeof(bool));
+    state->retry_us = calloc((size_t)topology->database_count + 1, sizeof(uint64_t));
+    if (state->wanted == NULL || state->retry_us == NULL) {
+        forget(state);
+        return;
+    }
+    state->config = sy_config_ref(topology->config);
+    state->count = topology->database_count;
+    for (uint32_t i = 0; i < state->count; i++)
+        state->wanted[i] = topology->databases[i].config->engine == SY_ENGINE_POSTGRES;
+}
+
+static void take_requests(struct state *state, const struct sy_topology *topology)
+{
+    struct sy_buf name = {0};
+    while (sy_schema_refresh_take(&name))
+        for (uint32_t i = 0; i < state->count; i++) {
+            const struct sy_config_database *config = topology->databases[i].config;
+            bool named = name.bytes == 0 ||
+                         sy_slice_eq(sy_slice_of(config->name), (struct sy_slice){name.data, name.bytes});
+            if (named && config->engine == SY_ENGINE_POSTGRES)
+                state->wanted[i] = true;
+        }
+    sy_buf_release(&name);
+}
+
+static bool must_stop(void)
+{
+    pthread_mutex_lock(&lock);
+    bool stop = stopping;
+    pthread_mutex_unlock(&lock);
+    return stop;
+}
+
+static void work(struct state *state, const struct sy_topology *topology)
+{
+    for (uint32_t i = 0; i < state->count && !must_stop(); i++) {
+        if (!state->wanted[i] && (state->retry_us[i] == 0 || now_us() < state->retry_us[i]))
+            continue;
+        state->wanted[i] = false;
+        state->retry_us[i] = inspect(&topology->databases[i]) ? 0 : now_us() + RETRY_US;
+    }
+}
+
+static void tell_settled(uint64_t epoch)
+{
+    pthread_mutex_lock(&lock);
+    if (epoch > settled_epoch) {
+        settled_epoch = epoch;
+        pthread_cond_broadcast(&changed);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+static void *inspector_main(void *unused)
+{
+    struct state state = {0};
+    (void)unused;
+    while (!must_stop()) {
+        struct sy_topology *topology = sy_topology_acquire();
+        if (topology != NULL) {
+            follow_config(&state, topology);
+            take_requests(&state, topology);
+            work(&state, topology);
+            tell_settled(topology->epoch);
+        }
+        sy_topology_unref(&topology);
+        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+    }
+    forget(&state);
+    return NULL;
+}
+
+enum sy_status sy_inspector_start(struct sy_err *err)
+{
+    stopping = false;
+    settled_epoch = 0;
+    int code = pthread_create(&thread, NULL, inspector_main, NULL);
+    if (code != 0)
+        return sy_err_set_errno(err, SY_E_IO, code, "cannot start the schema inspector");
+    started = true;
+    return SY_OK;
+}
+
+bool sy_inspector_wait_first(int timeout_ms)
+{
+    struct timespec end;
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_sec += timeout_ms / 1000;
+    end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (end.tv_nsec >= 1000000000) {
+        end.tv_sec++;
+        end.tv_nsec -= 1000000000;
+    }
+    uint64_t wanted = sy_topology_current_epoch();
+    int code = 0;
+    pthread_mutex_lock(&lock);
+    while (settled_epoch < wanted && code == 0)
+        code = pthread_cond_timedwait(&changed, &lock, &end);
+    bool settled = settled_epoch >= wanted;
+    pthread_mutex_unlock(&lock);
+    return settled;
+}
+
+void sy_inspector_stop(void)
+{
+    if (!started)
+        return;
+    pthread_mutex_lock(&lock);
+    stopping = true;
+    pthread_mutex_unlock(&lock);
+    pthread_join(thread, NULL);
+    started = false;
+}

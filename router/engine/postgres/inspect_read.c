@@ -1,0 +1,169 @@
+/*
+ * One server's catalog in seven answers, read in one snapshot. Everything is schema-qualified, because the search
+ * path of a role is its owner's to change.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "router/engine/postgres/inspect_internal.h"
+
+/* Functions whose answer on a standby, or through another session, may be another: conservative, by name. */
+#define VARIES                                                                                                       \
+    "(p.pronamespace = 'pg_catalog'::regnamespace and (p.proname like 'pg\\_%' or p.proname like 'txid%' "            \
+    "or p.proname like 'inet\\_%' or p.proname in ('version', 'current_setting', 'set_config', 'nextval', "          \
+    "'currval', 'lastval', 'setval', 'query_to_xml', 'table_to_xml', 'cursor_to_xml')))"
+
+static const char *const queries[INSPECT_QUERIES] = {
+    [INSPECT_SERVER] =
+        "select current_setting('server_version'), current_setting('server_version_num'), "
+        "pg_encoding_to_char(encoding), datcollate, datctype, coalesce(datcollversion, '') "
+        "from pg_catalog.pg_database where datname = current_database()",
+    [INSPECT_NAMESPACES] = "select nspname from pg_catalog.pg_namespace "
+                           "where nspname not like 'pg\\_toast%' and nspname not like 'pg\\_temp%' order by 1",
+    /* A view is provable when nothing in its rule calls what is volatile or varies: the rule's tree names every
+     * function by OID (dependencies on built-in functions are not recorded, so pg_depend would not do). */
+    [INSPECT_RELATIONS] =
+        "select format('%I.%I', n.nspname, c.relname), n.nspname, c.relname, c.oid, c.relkind, "
+        "c.relpersistence = 'u', "
+        "exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal), "
+        "c.relrowsecurity, "
+        "c.relkind = 'v' and n.nspname <> 'pg_catalog' and not exists ("
+        "select from pg_catalog.pg_rewrite r, "
+        "regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') f "
+        "join pg_catalog.pg_proc p on p.oid = f[1]::oid "
+        "where r.ev_class = c.oid and (p.provolatile = 'v' or " VARIES ")) "
+        "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+        "where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I') and c.relpersistence <> 't' "
+        "and n.nspname not like 'pg\\_toast%' "
+        "and (c.relkind not in ('i', 'I') or c.oid >= 16384) order by c.oid",
+    [INSPECT_COLUMNS] =
+        "select a.attrelid, a.attname, t.typname, a.atttypid, a.atttypmod, "
+        "a.atthasdef or a.attidentity <> '', "
+        "a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) like 'nextval(%', false), "
+        "a.attgenerated <> '', coalesce(not l.collisdeterministic, false), format_type(a.atttypid, a.atttypmod) "
+        "from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid "
+        "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
+        "join pg_catalog.pg_type t on t.oid = a.atttypid "
+        "left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum "
+        "left join pg_catalog.pg_collation l on l.oid = a.attcollation "
+        "where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') "
+        "and c.relpersistence <> 't' and n.nspname not like 'pg\\_toast%' order by a.attrelid, a.attnum",
+    [INSPECT_DEPENDS] =
+        "select distinct r.ev_class, m[1]::oid from pg_catalog.pg_rewrite r, "
+        "regexp_matches(r.ev_action::text, ':relid (\\d+)', 'g') m where r.rulename = '_RETURN' "
+        "and m[1]::oid <> r.ev_class and m[1] <> '0' order by 1, 2",
+    [INSPECT_FUNCTIONS] =
+        "select n.nspname, p.proname, (array_agg(p.provolatile order by position(p.provolatile::text in 'vsi')))[1] "
+        "from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace group by 1, 2",
+    [INSPECT_TYPES] =
+        "select format('%I.%I', n.nspname, t.typname), t.oid, t.typarray, "
+        "case t.typtype "
+        "when 'e' then 'enum ' || coalesce((select string_agg(quote_literal(e.enumlabel), ',' "
+        "order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid), '') "
+        "when 'd' then 'domain over ' || format_type(t.typbasetype, t.typtypmod) "
+        "when 'c' then 'composite ' || coalesce((select string_agg(quote_ident(a.attname) || ' ' || "
+        "format_type(a.atttypid, a.atttypmod), ', ' order by a.attnum) from pg_catalog.pg_attribute a "
+        "where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and "
+        "(select relkind from pg_catalog.pg_class where oid = t.typrelid) = 'c'), '') "
+        "else 'type ' || t.typtype::text end "
+        "from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace "
+        "where t.oid >= 16384 and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp%' "
+        "and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid) order by t.oid",
+};
+
+static const char prologue[] =
+    "set search_path = pg_catalog; set statement_timeout = '60s'; set lock_timeout = '10s'; set datestyle = 'ISO'; "
+    "begin transaction isolation level repeatable read read only";
+
+static void ignore_notice(void *argument, const PGresult *result)
+{
+    (void)argument, (void)result;
+}
+
+static bool note(struct inspect_shard *shard, const char *why)
+{
+    size_t bytes = strcspn(why, "\n");
+    snprintf(shard->why, sizeof(shard->why), "%.*s", (int)bytes, why);
+    return false;
+}
+
+static bool ask_all(struct inspect_shard *shard, PGconn *conn)
+{
+    PGresult *begun = PQexec(conn, prologue);
+    bool good = PQresultStatus(begun) == PGRES_COMMAND_OK;
+    PQclear(begun);
+    for (int i = 0; good && i < INSPECT_QUERIES; i++) {
+        shard->results[i] = PQexec(conn, queries[i]);
+        good = PQresultStatus(shard->results[i]) == PGRES_TUPLES_OK;
+    }
+    if (good && PQntuples(shard->results[INSPECT_SERVER]) != 1)
+        return note(shard, "the server does not know its database");
+    return good || note(shard, PQerrorMessage(conn));
+}
+
+/* ---- look-up ---- */
+
+static bool put(struct sy_map *map, const char *key, int row)
+{
+    return sy_map_put(map, sy_slice_of(key), (void *)(intptr_t)(row + 1), NULL, NULL) == SY_OK;
+}
+
+int inspect_find(const struct sy_map *map, const char *key)
+{
+    return (int)(intptr_t)sy_map_get(map, sy_slice_of(key)) - 1;
+}
+
+/* Columns come sorted by relation: note where each relation's begin. */
+static void index_columns(struct inspect_shard *shard)
+{
+    int count = PQntuples(shard->results[INSPECT_COLUMNS]);
+    for (int i = 0; i < count; i++) {
+        int row = inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_COLUMNS, i, 0));
+        if (row < 0)
+            continue;
+        if (shard->column_count[row]++ == 0)
+            shard->first_column[row] = i;
+    }
+}
+
+static bool index_all(struct inspect_shard *shard)
+{
+    int relations = PQntuples(shard->results[INSPECT_RELATIONS]), types = PQntuples(shard->results[INSPECT_TYPES]);
+    bool good = true;
+    shard->first_column = calloc((size_t)relations + 1, sizeof(int));
+    shard->column_count = calloc((size_t)relations + 1, sizeof(int));
+    for (int i = 0; i < relations && good; i++)
+        good = put(&shard->relations, inspect_text(shard, INSPECT_RELATIONS, i, 0), i) &&
+               put(&shard->relations_by_oid, inspect_text(shard, INSPECT_RELATIONS, i, 3), i);
+    for (int i = 0; i < types && good; i++)
+        good = put(&shard->types, inspect_text(shard, INSPECT_TYPES, i, 0), i);
+    if (!good || shard->first_column == NULL || shard->column_count == NULL)
+        return note(shard, "out of memory");
+    index_columns(shard);
+    return true;
+}
+
+void inspect_read(struct inspect_shard *shard, const struct sy_node *node)
+{
+    const char *names[] = {"dbname", "fallback_application_name", "connect_timeout", NULL};
+    const char *values[] = {node->control_conninfo, "switchyard inspection", "5", NULL};
+    PGconn *conn = PQconnectdbParams(names, values, 1);
+    PQsetNoticeReceiver(conn, ignore_notice, NULL);
+    if (PQstatus(conn) != CONNECTION_OK)
+        note(shard, conn != NULL ? PQerrorMessage(conn) : "out of memory");
+    else
+        shard->read = ask_all(shard, conn) && index_all(shard);
+    PQfinish(conn);
+}
+
+void inspect_release(struct inspect_shard *shard)
+{
+    for (int i = 0; i < INSPECT_QUERIES; i++)
+        PQclear(shard->results[i]);
+    sy_map_release(&shard->relations);
+    sy_map_release(&shard->relations_by_oid);
+    sy_map_release(&shard->types);
+    free(shard->first_column);
+    free(shard->column_count);
+}
