@@ -1,6 +1,10 @@
 /*
  * Splits the rows of COPY FROM STDIN by shard: finds row boundaries and the key field in text, CSV and binary
  * form, incrementally, whatever the boundaries of CopyData messages. Pure.
+ *
+ * What a single server would refuse because of the rows' order or neighbours (mixed line ends, data behind a
+ * trailer) is refused here, since each shard sees only its own rows. The client's encoding must be one in which no
+ * multi-byte character contains an ASCII byte (not SJIS, BIG5, GBK, UHC, GB18030, JOHAB, SHIFT_JIS_2004).
  */
 #ifndef SY_ROUTER_PLAN_COPY_SPLIT_H
 #define SY_ROUTER_PLAN_COPY_SPLIT_H
@@ -18,6 +22,10 @@ struct sy_copy_split_options {
     int32_t hash_key_ordinal;   /* geo: position of the second column, or -1 */
     uint32_t column_count;      /* fields a row must have (the server checks too) */
     struct sy_key_context key_context;
+    struct sy_slice table;      /* for messages */
+    struct sy_slice key;        /* its column, for messages */
+    bool key_may_trim;          /* varchar(n): trailing blanks may be cut, so a key that has some is refused */
+    int32_t key_time_precision; /* timestamp(p); -1: none */
 };
 
 /* One whole row (with its line end; binary: field count and fields) for one shard. Borrowed until the call returns.

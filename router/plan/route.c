@@ -578,10 +578,17 @@ bool sy_route_pins(const struct sy_route *route, const char **ret_why)
 
 void sy_route_copy_options(const struct sy_route *route, struct sy_copy_split_options *ret_options)
 {
+    const struct use *use = &route->uses[0];
+    const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
+    struct sy_value_target target = sy_route_stored_target(use, space->type, use->table->key);
     *ret_options = (struct sy_copy_split_options){.copy = &route->stmt->copy,
                                                   .map = route->map,
-                                                  .keyspace = route->uses[0].table->keyspace,
+                                                  .keyspace = use->table->keyspace,
                                                   .key_ordinal = (uint32_t)route->copy_key,
                                                   .hash_key_ordinal = route->copy_hash_key,
-                                                  .column_count = route->copy_columns};
+                                                  .column_count = route->copy_columns,
+                                                  .table = use->table->name,
+                                                  .key = use->table->key,
+                                                  .key_may_trim = target.may_trim,
+                                                  .key_time_precision = target.time_precision};
 }

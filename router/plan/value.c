@@ -59,19 +59,16 @@ static bool parse_integral(struct sy_slice text, bool negated, int64_t *ret_valu
     return true;
 }
 
-/* What storing a value into its column may still change. */
-static enum sy_value_state checked(const struct sy_value_target *target, const struct sy_key *key)
+bool sy_value_is_stored_as_read(const struct sy_value_target *target, const struct sy_key *key)
 {
+    static const int64_t units[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
     if (!target->stored)
-        return SY_VALUE_KNOWN;
+        return true;
     if (target->may_trim && sy_key_is_text(key->type) && key->text.bytes > 0 &&
         key->text.data[key->text.bytes - 1] == ' ')
-        return SY_VALUE_UNKNOWN;
-    static const int64_t units[] = {1000000, 100000, 10000, 1000, 100, 10, 1};
-    if (target->time_precision >= 0 && target->time_precision <= 6 && sy_key_is_time(key->type) &&
-        key->type != SY_KEY_DATE && key->integer % units[target->time_precision] != 0)
-        return SY_VALUE_UNKNOWN;
-    return SY_VALUE_KNOWN;
+        return false;
+    return target->time_precision < 0 || target->time_precision > 6 || key->type == SY_KEY_DATE ||
+           !sy_key_is_time(key->type) || key->integer % units[target->time_precision] == 0;
 }
 
 /* A key of type `from` meets a key column of the target's type. */
@@ -89,7 +86,7 @@ static enum sy_value_state convert(const struct sy_value_reader *reader, struct 
         return SY_VALUE_UNKNOWN;
     }
     key->type = to;
-    return checked(target, key);
+    return sy_value_is_stored_as_read(target, key) ? SY_VALUE_KNOWN : SY_VALUE_UNKNOWN;
 }
 
 static enum sy_value_state from_number(struct sy_slice text, bool negated,

@@ -30,6 +30,9 @@ struct sy_value_reader {
 enum sy_value_state sy_value_read(const struct sy_value_reader *reader, const struct sy_value *value,
                                   const struct sy_value_target *target, struct sy_key *ret_key);
 
+/* Whether the column stores the key unchanged: neither trailing blanks nor digits of a second are cut. */
+bool sy_value_is_stored_as_read(const struct sy_value_target *target, const struct sy_key *key);
+
 /* The elements of an array value, each given to `each`. False: unknown (the callback may have been called). */
 bool sy_value_read_array(const struct sy_value_reader *reader, const struct sy_value *value,
                          const struct sy_value_target *target,
