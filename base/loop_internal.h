@@ -85,7 +85,7 @@ struct sy_slot {
     void *owner;
 };
 
-enum { SLOT_NONE = UINT32_MAX };
+#define SLOT_NONE UINT32_MAX
 
 struct sy_loop {
     const struct sy_backend *backend;

@@ -140,7 +140,10 @@ static bool set_server_name(SSL *ssl, const char *name)
 {
     if (is_address(name))
         return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    return SSL_set1_host(ssl, name) == 1 && SSL_set_tlsext_host_name(ssl, name) == 1;
+    return SSL_set1_host(ssl, name) == 1 &&
+           /* What SSL_set_tlsext_host_name() does, without casting const away in its macro. */
+           SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+                    (void *)(uintptr_t)name) == 1;
 }
 
 static bool set_up(struct sy_stream *stream, SSL *ssl, bool as_server, const char *server_name)

@@ -253,6 +253,35 @@ static void echoes_ten_megabytes(void **state)
     assert_false(mirror.why_given);
 }
 
+/* Two streams that throw a ball: on io_uring a turn is one call, whatever it did; on epoll receive
+ * and send are more. */
+static void spends_one_system_call_a_turn(void **state)
+{
+    (void)state;
+    enum { THROWS = 1000 };
+    struct end a = {0}, b = {0};
+    struct sy_loop_stats before, after;
+    int pair[2];
+    make_tcp_pair(pair);
+    open_end(&a, pair[0]);
+    open_end(&b, pair[1]);
+    a.echo_to = &a;
+    b.echo_to = &b;
+    turn_some(2);
+    sy_loop_stats(loop, &before);
+    sy_stream_send_copy(&a.stream, "ball", 4);
+    while (a.received + b.received < 4 * THROWS)
+        assert_int_equal(sy_loop_turn(loop, -1, NULL), SY_OK);
+    sy_loop_stats(loop, &after);
+    uint64_t calls = after.system_calls - before.system_calls, turns = after.turns - before.turns;
+    assert_in_range(turns, THROWS, THROWS + 5);
+    if (sy_loop_kind_of(loop) == SY_LOOP_IO_URING)
+        assert_int_equal(calls, turns);
+    else
+        assert_in_range(calls, 3 * THROWS - 3, 3 * THROWS + 5);
+    close_both(&a, &b);
+}
+
 /* ---- ends ---- */
 
 static void tells_the_peers_end_once(void **state)
@@ -657,6 +686,7 @@ static void may_be_closed_inside_its_callbacks(void **state)
 
 static const struct CMUnitTest all_tests[] = {
     TEST(echoes_ten_megabytes),
+    TEST(spends_one_system_call_a_turn),
     TEST(tells_the_peers_end_once),
     TEST(survives_a_reset_at_any_moment),
     TEST(connects_and_talks),
