@@ -160,7 +160,6 @@ static void *monitor_main(void *argument)
     if (sy_loop_run(monitor->loop, &err) != SY_OK)
         sy_log_err(SY_LOG_ERROR, "the health monitor stopped", &err);
     sy_topology_unref(&monitor->topology);
-    sy_loop_free(&monitor->loop);
     return NULL;
 }
 
@@ -224,5 +223,6 @@ void sy_monitor_stop(void)
         return;
     sy_loop_post(monitor->loop, &monitor->stop);
     pthread_join(monitor->thread, NULL);
+    sy_loop_free(&monitor->loop); /* here: the thread may have taken the message before the post above returned */
     free(monitor);
 }

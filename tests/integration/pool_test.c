@@ -338,7 +338,7 @@ static void a_cancel_hits_only_its_own_statement(void **state)
                 sent += client->done;
             } else {
                 assert_int_equal(client->canceled, 0);
-                assert_true(client->done > 20);
+                assert_true(client->done > 0);
             }
         }
     print_message("%u cancels sent, %u hit\n", sent, hits);

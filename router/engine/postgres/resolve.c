@@ -56,6 +56,9 @@ static void deliver(struct sy_message *message, struct sy_loop *loop)
 {
     (void)loop;
     struct pg_resolve_job *job = sy_container_of(message, struct pg_resolve_job, message);
+    /* The poster is out of sy_loop_post() when it has let go of the lock; the owner may free the loop after this. */
+    pthread_mutex_lock(&lock);
+    pthread_mutex_unlock(&lock);
     job->done(job->owner, &job->addresses, job->err.status == SY_OK ? NULL : &job->err);
     free(job);
 }
