@@ -19,8 +19,10 @@ enum action { FORWARD, SWALLOW };
 static void run_flush(struct sy_session *session)
 {
     struct sy_piece *run = &session->run;
-    if (run->chunk != NULL && run->to > run->from)
+    if (run->chunk != NULL && run->to > run->from) {
         sy_stream_send(&session->stream, run->chunk, run->from, run->to);
+        sy_counter_add(&session->database->counters->bytes_to_clients, run->to - run->from);
+    }
     if (run->chunk != NULL)
         run->from = run->to;
 }
@@ -44,15 +46,21 @@ static void put_local(struct sy_session *session, uint32_t bytes)
     sy_buf_consume(&session->owed, bytes);
 }
 
-/* Takes the head off; local answers that are due now go out. */
-static void pop(struct sy_part *part)
+/* Local answers that are due now go out. */
+static void put_due(struct sy_part *part)
 {
-    sy_part_pop(part);
     struct sy_expect *head;
     while ((head = sy_part_head(part)) != NULL && head->kind == SY_X_LOCAL) {
         put_local(part->session, head->bytes);
         sy_part_pop(part);
     }
+}
+
+/* Takes the head off. What is due behind the last answer goes out with it. */
+static void pop(struct sy_part *part)
+{
+    sy_part_pop(part);
+    put_due(part);
 }
 
 /* The server skips everything up to Sync: so do we. */
@@ -532,6 +540,7 @@ static void walk(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, ui
     struct sy_session *session = part->session;
     session->run = (struct sy_piece){chunk, from, from};
     uint32_t at = from;
+    put_due(part);
     while (at < to && session->state != SY_SESSION_CLOSED) {
         if (must_stall(part)) {
             run_flush(session);

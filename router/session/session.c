@@ -86,8 +86,11 @@ void sy_session_put(struct sy_session *session, const void *data, size_t bytes)
     struct sy_piece *run = &session->run;
     if (run->chunk != NULL && run->to > run->from) { /* what came before goes out before */
         sy_stream_send(&session->stream, run->chunk, run->from, run->to);
+        sy_counter_add(&session->database->counters->bytes_to_clients, run->to - run->from);
         run->from = run->to;
     }
+    if (session->database != NULL)
+        sy_counter_add(&session->database->counters->bytes_to_clients, bytes);
     if (bytes > 0 && session->state != SY_SESSION_CLOSED)
         sy_stream_send_copy(&session->stream, data, bytes);
 }
@@ -454,7 +457,7 @@ static bool one_frame(struct sy_session *session)
     if (step == SY_STEP_DONE)
         sy_input_consume(session, &frame);
     sy_arena_reset(&session->worker->arena);
-    if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0)
+    if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0 && session->console_running == NULL)
         sy_cycle_check(session);
     return step == SY_STEP_DONE;
 }
