@@ -22,6 +22,7 @@
 #include "base/version.h"
 #include "cli/command.h"
 #include "config/config.h"
+#include "replication/inspector.h"
 #include "replication/monitor.h"
 #include "router/accept/accept.h"
 #include "router/auth/hash_pool.h"
@@ -51,7 +52,7 @@ struct server {
     uint32_t count;
     struct sy_metrics_endpoint *metrics;
     pthread_barrier_t ready; /* workers and the main thread */
-    bool hashing, monitoring;
+    bool hashing, monitoring, inspecting;
 };
 
 static void complain(const char *what, const struct sy_err *err)
@@ -292,6 +293,11 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     if (status == SY_OK)
         (void)sy_monitor_wait_first(2000);
     if (status == SY_OK)
+        status = sy_inspector_start(err);
+    server->inspecting = status == SY_OK;
+    if (status == SY_OK)
+        (void)sy_inspector_wait_first(5000); /* the first clients should find the schemas read */
+    if (status == SY_OK)
         status = start_workers(server, config, err);
     if (status == SY_OK && config->metrics.enabled)
         status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL, NULL,
@@ -304,6 +310,8 @@ static void stop_parts(struct server *server)
     for (uint32_t i = 0; i < server->count; i++)
         sy_accept_release(&server->seats[i].accept);
     sy_metrics_endpoint_stop(&server->metrics);
+    if (server->inspecting)
+        sy_inspector_stop();
     if (server->monitoring)
         sy_monitor_stop();
     if (server->hashing)
