@@ -317,7 +317,7 @@ static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy
     struct sy_value_target target = {.type = type, .stored = true, .time_precision = -1};
     if (is_key) {
         target.may_trim = split->options.key_may_trim;
-        target.time_precision = split->options.key_time_precision;
+        target.time_precision = split->options.key_rounds ? split->options.key_time_precision : -1;
     }
     if (status == SY_OK && !sy_value_is_stored_as_read(&target, ret_key))
         return unsure(split, err, "the column's length or precision would change the key");

@@ -25,7 +25,8 @@ struct sy_copy_split_options {
     struct sy_slice table;      /* for messages */
     struct sy_slice key;        /* its column, for messages */
     bool key_may_trim;          /* varchar(n): trailing blanks may be cut, so a key that has some is refused */
-    int32_t key_time_precision; /* timestamp(p); -1: none */
+    bool key_rounds;            /* timestamp(p): a key with more digits is refused */
+    int32_t key_time_precision; /* p */
 };
 
 /* One whole row (with its line end; binary: field count and fields) for one shard. Borrowed until the call returns.

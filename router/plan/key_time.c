@@ -15,7 +15,7 @@ static const int64_t day_us = INT64_C(86400) * INT64_C(1000000);
 enum {
     DAYS_1970_TO_2000 = 10957,
     /* Named zones are trusted in these years only: their rules agree in every edition of the time zone database. */
-    ZONE_YEAR_MIN = 1990, ZONE_YEAR_MAX = 2025,
+    ZONE_YEAR_MIN = 1990, ZONE_YEAR_MAX = 2030,
 };
 
 struct moment {
@@ -198,7 +198,8 @@ static bool parse(struct sy_slice text, struct moment *m, bool *ret_impossible)
         return false;
     if (m->year < 1 || m->month < 1 || m->month > 12 || m->day < 1 ||
         m->day > days_in_month(m->year, m->month)) {
-        *ret_impossible = true;
+        skip_blanks(&c);
+        *ret_impossible = c.at == c.end;
         return false;
     }
     if (c.at < c.end && (*c.at == 'T' || *c.at == 't'))

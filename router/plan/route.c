@@ -590,5 +590,6 @@ void sy_route_copy_options(const struct sy_route *route, struct sy_copy_split_op
                                                   .table = use->table->name,
                                                   .key = use->table->key,
                                                   .key_may_trim = target.may_trim,
+                                                  .key_rounds = target.time_precision >= 0,
                                                   .key_time_precision = target.time_precision};
 }

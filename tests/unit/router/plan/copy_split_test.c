@@ -130,7 +130,7 @@ static void run(const struct row *row, const struct sy_shardmap *map, size_t fir
     struct sy_copy_split_options options = {.copy = &row->copy, .map = map, .keyspace = (uint32_t)row->space,
                                             .key_ordinal = row->key, .hash_key_ordinal = -1,
                                             .column_count = row->columns, .table = SY_SLICE("t"),
-                                            .key = SY_SLICE("k"), .key_time_precision = -1};
+                                            .key = SY_SLICE("k")};
     struct sy_copy_split *split = NULL;
     struct taken taken = {.lengths = row->copy.format == SY_COPY_BINARY};
     struct sy_err err = {0};
@@ -175,7 +175,7 @@ static void uses_both_columns_of_a_hashed_region(void **state)
     struct sy_copy_facts copy = {.format = SY_COPY_CSV};
     struct sy_copy_split_options options = {.copy = &copy, .map = map, .keyspace = CITIZENS, .key_ordinal = 1,
                                             .hash_key_ordinal = 0, .column_count = 3, .table = SY_SLICE("citizens"),
-                                            .key = SY_SLICE("country"), .key_time_precision = -1};
+                                            .key = SY_SLICE("country")};
     struct sy_copy_split *split = NULL;
     struct taken taken = {0};
     const char *input = "1,DE,x\n2,DE,y\n1,JP,z\n";
@@ -201,7 +201,7 @@ static void passes_on_what_the_receiver_says(void **state)
     struct sy_arena arena = {0};
     struct sy_copy_facts copy = {0};
     struct sy_copy_split_options options = {.copy = &copy, .map = world_map(&arena), .keyspace = MEASURES,
-                                            .hash_key_ordinal = -1, .column_count = 1, .key_time_precision = -1};
+                                            .hash_key_ordinal = -1, .column_count = 1};
     struct sy_copy_split *split = NULL;
     assert_int_equal(sy_copy_split_new(&options, &split, NULL), SY_OK);
     assert_int_equal(sy_copy_split_feed(split, "1\n", 2, refuse, NULL, NULL), SY_E_CONNECTION_LOST);
