@@ -1,6 +1,7 @@
 /*
- * The inspector's thread. It looks every 50 ms whether something is to be done: a new configuration, a request, a
- * shard that could not be read the last time. One database after the other; libpq may block here.
+ * The inspector's thread. It looks every 50 ms whether something is to be done: a new
+ * configuration, a request, a shard that could not be read the last time. One database after the
+ * other; libpq may block here.
  */
 #include "replication/inspector.h"
 
@@ -17,16 +18,17 @@
 enum { LOOK_MS = 50, RETRY_US = 2 * 1000 * 1000, PUBLISH_TRIES = 100 };
 
 struct state {
-    struct sy_config *config;       /* seen last; referenced, so that its address means it */
-    bool *wanted;                   /* per database of that configuration */
-    uint64_t *retry_us;             /* per database: when to try again, 0: no need */
+    struct sy_config *config; /* seen last; referenced, so that its address means it */
+    bool *wanted;             /* per database of that configuration */
+    uint64_t *retry_us;       /* per database: when to try again, 0: no need */
     uint32_t count;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool stopping;           /* under lock */
-static uint64_t settled_epoch;  /* under lock: all databases of a snapshot up to this one were tried; 0: none */
+static bool stopping; /* under lock */
+static uint64_t
+    settled_epoch; /* under lock: all databases of a snapshot up to this one were tried; 0: none */
 static pthread_t thread;
 static bool started;
 
@@ -64,14 +66,16 @@ static bool publish(const char *database, struct sy_topology_schema *schema, str
         const struct sy_topology_database *target =
             current != NULL ? sy_topology_find(current, sy_slice_of(database)) : NULL;
         bool fits = target != NULL && target->shard_count == schema->shard_count;
-        bool built = fits && sy_topology_with_schema(current, (uint32_t)(target - current->databases), schema, &next,
-                                                     err) == SY_OK;
+        bool built =
+            fits && sy_topology_with_schema(current, (uint32_t)(target - current->databases),
+                                            schema, &next, err) == SY_OK;
         if (built && sy_topology_publish_over(current, next)) {
             sy_topology_unref(&current);
             return true;
         }
         if (built) {
-            atomic_fetch_add(&schema->refs, 1); /* the snapshot that was not published drops the one it took */
+            atomic_fetch_add(&schema->refs,
+                             1); /* the snapshot that was not published drops the one it took */
             sy_topology_unref(&next);
         }
         sy_topology_unref(&current);
@@ -97,7 +101,8 @@ static bool inspect(const struct sy_topology_database *database)
     log_differences(name, schema, database->inspected);
     SY_LOG(SY_LOG_INFO, "schema read", SY_KV_STR("database", name),
            SY_KV_INT("relations", sy_schema_relation_count(schema->schema)),
-           SY_KV_INT("differences", schema->difference_count), SY_KV_INT("us", now_us() - begin_us));
+           SY_KV_INT("differences", schema->difference_count),
+           SY_KV_INT("us", now_us() - begin_us));
     return publish(name, schema, &err) && complete;
 }
 
@@ -134,8 +139,8 @@ static void take_requests(struct state *state, const struct sy_topology *topolog
     while (sy_schema_refresh_take(&name))
         for (uint32_t i = 0; i < state->count; i++) {
             const struct sy_config_database *config = topology->databases[i].config;
-            bool named = name.bytes == 0 ||
-                         sy_slice_eq(sy_slice_of(config->name), (struct sy_slice){name.data, name.bytes});
+            bool named = name.bytes == 0 || sy_slice_eq(sy_slice_of(config->name),
+                                                        (struct sy_slice){name.data, name.bytes});
             if (named && config->engine == SY_ENGINE_POSTGRES)
                 state->wanted[i] = true;
         }

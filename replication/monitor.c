@@ -1,5 +1,6 @@
 /*
- * The monitor's thread: which nodes are watched, and when they are asked. What a single probe does is in probe.c.
+ * The monitor's thread: which nodes are watched, and when they are asked. What a single probe does
+ * is in probe.c.
  */
 #include "replication/monitor.h"
 
@@ -43,8 +44,8 @@ static struct sy_probe *find(const struct monitor *monitor, const struct sy_node
     return NULL;
 }
 
-static void watch_node(struct monitor *monitor, const struct sy_topology_database *database, uint32_t shard,
-                       struct sy_node *node)
+static void watch_node(struct monitor *monitor, const struct sy_topology_database *database,
+                       uint32_t shard, struct sy_node *node)
 {
     struct sy_probe *probe = find(monitor, node);
     if (probe == NULL) {
@@ -148,7 +149,8 @@ static void *monitor_main(void *argument)
 {
     struct monitor *monitor = argument;
     struct sy_err err = {0};
-    /* A few sockets that wake up now and then: epoll serves them as well as a ring, and needs no locked memory. */
+    /* A few sockets that wake up now and then: epoll serves them as well as a ring, and needs no
+     * locked memory. */
     struct sy_loop_options options = {.kind = SY_LOOP_EPOLL};
     if (sy_loop_new(&options, &monitor->loop, &err) != SY_OK) {
         tell_started(&err);
@@ -223,6 +225,7 @@ void sy_monitor_stop(void)
         return;
     sy_loop_post(monitor->loop, &monitor->stop);
     pthread_join(monitor->thread, NULL);
-    sy_loop_free(&monitor->loop); /* here: the thread may have taken the message before the post above returned */
+    sy_loop_free(&monitor->loop); /* here: the thread may have taken the message before the post
+                                     above returned */
     free(monitor);
 }

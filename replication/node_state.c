@@ -20,18 +20,21 @@ static bool is_silent(const struct sy_probe_facts *facts)
 
 static const struct sy_health_edge edges[] = {
     {SY_HEALTH_UNKNOWN, SY_HEALTH_UP, is_good, SY_HEALTH_ADMIT, "first answer"},
-    {SY_HEALTH_UNKNOWN, SY_HEALTH_LAGGING, is_late, SY_HEALTH_ADMIT, "first answer, behind the lag limit"},
+    {SY_HEALTH_UNKNOWN, SY_HEALTH_LAGGING, is_late, SY_HEALTH_ADMIT,
+     "first answer, behind the lag limit"},
     {SY_HEALTH_UNKNOWN, SY_HEALTH_DOWN, is_silent, SY_HEALTH_EXCLUDE, "no answer since the start"},
     {SY_HEALTH_UP, SY_HEALTH_LAGGING, is_late, SY_HEALTH_ADMIT, "fell behind the lag limit"},
     {SY_HEALTH_UP, SY_HEALTH_DOWN, is_silent, SY_HEALTH_EXCLUDE, "stopped answering"},
     {SY_HEALTH_LAGGING, SY_HEALTH_UP, is_good, SY_HEALTH_ADMIT, "caught up"},
     {SY_HEALTH_LAGGING, SY_HEALTH_DOWN, is_silent, SY_HEALTH_EXCLUDE, "stopped answering"},
     {SY_HEALTH_DOWN, SY_HEALTH_UP, is_good, SY_HEALTH_ADMIT, "answers again"},
-    {SY_HEALTH_DOWN, SY_HEALTH_LAGGING, is_late, SY_HEALTH_ADMIT, "answers again, behind the lag limit"},
+    {SY_HEALTH_DOWN, SY_HEALTH_LAGGING, is_late, SY_HEALTH_ADMIT,
+     "answers again, behind the lag limit"},
 };
 enum { EDGE_COUNT = sizeof(edges) / sizeof(edges[0]) };
 
-const struct sy_health_edge *sy_health_next(enum sy_node_health state, const struct sy_probe_facts *facts)
+const struct sy_health_edge *sy_health_next(enum sy_node_health state,
+                                            const struct sy_probe_facts *facts)
 {
     for (unsigned i = 0; i < EDGE_COUNT; i++)
         if (edges[i].from == state && edges[i].guard(facts))

@@ -1,6 +1,7 @@
 /*
- * Asking one node, without ever blocking the monitor's thread: names are resolved elsewhere, libpq connects and
- * answers by polling. The socket is never polled while libpq may close it (its number would be reused).
+ * Asking one node, without ever blocking the monitor's thread: names are resolved elsewhere, libpq
+ * connects and answers by polling. The socket is never polled while libpq may close it (its number
+ * would be reused).
  */
 #include "replication/probe.h"
 
@@ -21,13 +22,15 @@ enum {
     BACKOFF_MAX_US = 2 * 1000 * 1000,
 };
 
-/* In recovery, the position replayed, else the position flushed; and the age of the last replayed transaction. */
+/* In recovery, the position replayed, else the position flushed; and the age of the last replayed
+ * transaction. */
 static const char question[] =
     "select pg_catalog.pg_is_in_recovery(), "
     "pg_catalog.pg_wal_lsn_diff(case when pg_catalog.pg_is_in_recovery() "
     "then coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0') "
     "else pg_catalog.pg_current_wal_flush_lsn() end, '0/0'), "
-    "(extract(epoch from pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) "
+    "(extract(epoch from pg_catalog.clock_timestamp() - "
+    "pg_catalog.pg_last_xact_replay_timestamp()) "
     "operator(pg_catalog.*) 1000000)::pg_catalog.int8";
 
 static void start_question(struct sy_probe *probe);
@@ -44,9 +47,10 @@ static void change_state(struct sy_probe *probe, const struct sy_probe_facts *fa
     atomic_store(&node->reachable, edge->action == SY_HEALTH_ADMIT);
     atomic_store(&node->health, (int)edge->to);
     atomic_store(&node->health_since_us, (uint64_t)sy_loop_wall_us(probe->loop));
-    SY_LOG(edge->to == SY_HEALTH_DOWN ? SY_LOG_WARN : SY_LOG_INFO, "node state", SY_KV_STR("database", node->database),
-           SY_KV_STR("node", node->name), SY_KV_STR("from", sy_health_name(edge->from)),
-           SY_KV_STR("to", sy_health_name(edge->to)), SY_KV_STR("why", edge->why),
+    SY_LOG(edge->to == SY_HEALTH_DOWN ? SY_LOG_WARN : SY_LOG_INFO, "node state",
+           SY_KV_STR("database", node->database), SY_KV_STR("node", node->name),
+           SY_KV_STR("from", sy_health_name(edge->from)), SY_KV_STR("to", sy_health_name(edge->to)),
+           SY_KV_STR("why", edge->why),
            SY_KV_STR("detail", edge->to == SY_HEALTH_DOWN ? probe->why : ""));
 }
 
@@ -62,8 +66,8 @@ static uint64_t primary_lsn(const struct sy_probe *probe)
     return lsn;
 }
 
-/* The age of the last transaction grows on an idle primary, too: it counts only while the replica is behind, and
- * no longer than it has been behind. */
+/* The age of the last transaction grows on an idle primary, too: it counts only while the replica
+ * is behind, and no longer than it has been behind. */
 static int64_t replica_lag_us(struct sy_probe *probe, uint64_t lsn, int64_t age_us)
 {
     uint64_t now_us = sy_loop_now_us(probe->loop), primary = primary_lsn(probe);
@@ -83,13 +87,16 @@ static void publish_role(const struct sy_probe *probe, int role)
     int old = atomic_exchange(&node->role, role);
     if (old == role)
         return;
-    SY_LOG(SY_LOG_INFO, "node role", SY_KV_STR("database", node->database), SY_KV_STR("node", node->name),
+    SY_LOG(SY_LOG_INFO, "node role", SY_KV_STR("database", node->database),
+           SY_KV_STR("node", node->name),
            SY_KV_STR("role", role == SY_NODE_PRIMARY ? "primary" : "replica"));
     for (uint32_t i = 0; role == SY_NODE_PRIMARY && i < probe->shard->node_count; i++) {
         const struct sy_node *other = probe->shard->nodes[i];
-        if (other != node && atomic_load(&other->role) == SY_NODE_PRIMARY && atomic_load(&other->reachable))
-            SY_LOG(SY_LOG_ERROR, "two primaries in one shard", SY_KV_STR("database", node->database),
-                   SY_KV_STR("node", node->name), SY_KV_STR("other", other->name));
+        if (other != node && atomic_load(&other->role) == SY_NODE_PRIMARY &&
+            atomic_load(&other->reachable))
+            SY_LOG(SY_LOG_ERROR, "two primaries in one shard",
+                   SY_KV_STR("database", node->database), SY_KV_STR("node", node->name),
+                   SY_KV_STR("other", other->name));
     }
 }
 
@@ -122,12 +129,14 @@ static void drop_connection(struct sy_probe *probe)
 
 static void rest(struct sy_probe *probe)
 {
-    uint64_t period_us = probe->shard->node_count > 1 ? (uint64_t)SY_MONITOR_PERIOD_MS * 1000 : SINGLE_PERIOD_US;
+    uint64_t period_us =
+        probe->shard->node_count > 1 ? (uint64_t)SY_MONITOR_PERIOD_MS * 1000 : SINGLE_PERIOD_US;
     for (uint32_t i = 1; i < probe->failures && period_us < BACKOFF_MAX_US; i++)
         period_us *= 2;
     probe->phase = SY_PROBE_RESTING;
     probe->settled = true;
-    sy_timer_start(probe->loop, &probe->timer, period_us < BACKOFF_MAX_US ? period_us : BACKOFF_MAX_US);
+    sy_timer_start(probe->loop, &probe->timer,
+                   period_us < BACKOFF_MAX_US ? period_us : BACKOFF_MAX_US);
 }
 
 static void fail(struct sy_probe *probe, const char *why)
@@ -146,7 +155,8 @@ static void fail(struct sy_probe *probe, const char *why)
 static void wait_for(struct sy_probe *probe, short wanted)
 {
     struct sy_err err = {0};
-    if (sy_poll_start(probe->loop, &probe->poll, PQsocket(probe->conn), (uint32_t)wanted, &err) != SY_OK)
+    if (sy_poll_start(probe->loop, &probe->poll, PQsocket(probe->conn), (uint32_t)wanted, &err) !=
+        SY_OK)
         fail(probe, err.text);
 }
 
@@ -206,7 +216,8 @@ static void take_answer(struct sy_probe *probe)
         return;
     }
     PGresult *result = PQgetResult(probe->conn);
-    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && PQnfields(result) == 3;
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 &&
+                PQnfields(result) == 3;
     if (good) {
         probe->failures = 0;
         publish_answer(probe, result);
@@ -215,7 +226,8 @@ static void take_answer(struct sy_probe *probe)
     if (good)
         rest(probe);
     else
-        fail(probe, PQerrorMessage(probe->conn)[0] != '\0' ? PQerrorMessage(probe->conn) : "unexpected answer");
+        fail(probe, PQerrorMessage(probe->conn)[0] != '\0' ? PQerrorMessage(probe->conn)
+                                                           : "unexpected answer");
 }
 
 static void on_ready(struct sy_poll *poll, uint32_t ready)
@@ -230,14 +242,15 @@ static void on_ready(struct sy_poll *poll, uint32_t ready)
 
 /* ---- connecting ---- */
 
-/* "addr,addr" of what a name was resolved to, and the name as often, so that libpq checks certificates by it. */
-static void write_hosts(const struct sy_node *node, const struct pg_addresses *addresses, struct sy_buf *hosts,
-                        struct sy_buf *numeric)
+/* "addr,addr" of what a name was resolved to, and the name as often, so that libpq checks
+ * certificates by it. */
+static void write_hosts(const struct sy_node *node, const struct pg_addresses *addresses,
+                        struct sy_buf *hosts, struct sy_buf *numeric)
 {
     char text[NI_MAXHOST];
     for (uint32_t i = 0; i < addresses->count; i++) {
-        if (getnameinfo((const struct sockaddr *)&addresses->at[i], addresses->bytes[i], text, sizeof(text), NULL,
-                        0, NI_NUMERICHOST) != 0)
+        if (getnameinfo((const struct sockaddr *)&addresses->at[i], addresses->bytes[i], text,
+                        sizeof(text), NULL, 0, NI_NUMERICHOST) != 0)
             continue;
         sy_buf_printf(hosts, "%s%s", hosts->bytes != 0 ? "," : "", node->host);
         sy_buf_printf(numeric, "%s%s", numeric->bytes != 0 ? "," : "", text);
@@ -309,8 +322,8 @@ static void start_question(struct sy_probe *probe)
     struct sy_err err = {0};
     probe->phase = SY_PROBE_RESOLVING;
     sy_timer_start(probe->loop, &probe->timer, ANSWER_LIMIT_US);
-    enum sy_status status =
-        pg_resolve(probe->node, probe->loop, probe, on_resolved, &addresses, &probe->resolving, &err);
+    enum sy_status status = pg_resolve(probe->node, probe->loop, probe, on_resolved, &addresses,
+                                       &probe->resolving, &err);
     if (status != SY_OK)
         fail(probe, err.text);
     else if (probe->resolving == NULL)
@@ -323,7 +336,8 @@ static void on_timer(struct sy_timer *timer)
     if (probe->phase == SY_PROBE_RESTING)
         start_question(probe);
     else
-        fail(probe, probe->phase == SY_PROBE_RESOLVING ? "its name cannot be looked up in time" : "no answer in time");
+        fail(probe, probe->phase == SY_PROBE_RESOLVING ? "its name cannot be looked up in time"
+                                                       : "no answer in time");
 }
 
 struct sy_probe *sy_probe_new(struct sy_loop *loop, struct sy_node *node)

@@ -1,6 +1,6 @@
 /*
- * ParameterStatus values of one session. A plain array: a server reports about fifteen, looked up rarely. Owned by
- * the link, used on its worker only.
+ * ParameterStatus values of one session. A plain array: a server reports about fifteen, looked up
+ * rarely. Owned by the link, used on its worker only.
  */
 #include "router/engine/parameters.h"
 
@@ -45,21 +45,23 @@ static struct parameter *find(const struct sy_parameters *self, struct sy_slice 
     return NULL;
 }
 
-enum sy_status sy_parameters_set(struct sy_parameters *self, struct sy_slice name, struct sy_slice value,
-                                 struct sy_err *err)
+enum sy_status sy_parameters_set(struct sy_parameters *self, struct sy_slice name,
+                                 struct sy_slice value, struct sy_err *err)
 {
     if (name.bytes == 0 || name.bytes > NAME_BYTES_MAX || value.bytes > VALUE_BYTES_MAX)
-        return sy_err_set(err, SY_E_LIMIT, "a parameter status of %zu + %zu bytes is too long", name.bytes,
-                          value.bytes);
+        return sy_err_set(err, SY_E_LIMIT, "a parameter status of %zu + %zu bytes is too long",
+                          name.bytes, value.bytes);
     struct parameter *row = find(self, name);
     if (row == NULL && self->count == PARAMETERS_MAX)
-        return sy_err_set(err, SY_E_LIMIT, "the server reports more than %d parameters", PARAMETERS_MAX);
+        return sy_err_set(err, SY_E_LIMIT, "the server reports more than %d parameters",
+                          PARAMETERS_MAX);
     size_t bytes = name.bytes + value.bytes;
     if (row == NULL || row->capacity < bytes) {
         char *text = malloc(bytes);
         if (text == NULL)
             return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-        memcpy(text, row != NULL ? row->text : name.data, name.bytes); /* the first spelling stays */
+        memcpy(text, row != NULL ? row->text : name.data,
+               name.bytes); /* the first spelling stays */
         if (row == NULL)
             row = &self->rows[self->count++];
         free(row->text);

@@ -1,4 +1,5 @@
-/* Which engine runs behind which kind of database. Filled at start, before threads; tests register scripted ones. */
+/* Which engine runs behind which kind of database. Filled at start, before threads; tests register
+ * scripted ones. */
 #include <stdatomic.h>
 
 #include "router/engine/engine.h"

@@ -1,4 +1,5 @@
-/* Opening server connections for those who wait, and what links report. Runs on the pool's worker. */
+/* Opening server connections for those who wait, and what links report. Runs on the pool's worker.
+ */
 #include <stdlib.h>
 
 #include "router/engine/engine.h"
@@ -38,12 +39,13 @@ static void note_failure(struct sy_pool *pool, const struct sy_err *why)
     if (why != NULL)
         pool->last_error = *why;
     else
-        (void)!sy_err_set(&pool->last_error, SY_E_CONNECT, "node %s closed the connection while logging in",
+        (void)!sy_err_set(&pool->last_error, SY_E_CONNECT,
+                          "node %s closed the connection while logging in",
                           pool->shared->node->name);
     SY_LOG(SY_LOG_WARN, "server login failed", SY_KV_STR("node", pool->shared->node->name),
            SY_KV_STR("database", pool->shared->database), SY_KV_STR("user", pool->shared->user),
-           SY_KV_STR("sqlstate", sy_err_sqlstate(&pool->last_error)), SY_KV_STR("why", pool->last_error.text),
-           SY_KV_INT("failures", pool->failures));
+           SY_KV_STR("sqlstate", sy_err_sqlstate(&pool->last_error)),
+           SY_KV_STR("why", pool->last_error.text), SY_KV_INT("failures", pool->failures));
     if (pool->counts[POOL_LOGIN] + pool->counts[POOL_IDLE] + pool->counts[POOL_USED] +
             pool->counts[POOL_CANCELING] + pool->counts[POOL_RESETTING] ==
         0)
@@ -79,7 +81,8 @@ static void on_data(struct sy_link *link, struct sy_chunk *chunk, uint32_t from,
 static void on_drained(struct sy_link *link)
 {
     struct pool_server *server = of_link(link);
-    if (server->state == POOL_USED && server->base.events != NULL && server->base.events->drained != NULL)
+    if (server->state == POOL_USED && server->base.events != NULL &&
+        server->base.events->drained != NULL)
         server->base.events->drained(&server->base);
 }
 
@@ -89,7 +92,8 @@ static void tell_borrower(struct pool_server *server, const struct sy_err *why)
     if (server->base.events == NULL)
         return;
     if (why == NULL) {
-        (void)!sy_err_set(&lost, SY_E_CONNECTION_LOST, "the server closed the connection unexpectedly");
+        (void)!sy_err_set(&lost, SY_E_CONNECTION_LOST,
+                          "the server closed the connection unexpectedly");
         why = &lost;
     }
     server->base.events->lost(&server->base, why);

@@ -1,7 +1,7 @@
 /*
- * Lending and taking back. The usual path (an idle server, no one waiting) allocates nothing and takes no lock.
- * Waiters are matched with servers at the end of the loop's turn, so that nobody's callback runs inside another
- * client's release.
+ * Lending and taking back. The usual path (an idle server, no one waiting) allocates nothing and
+ * takes no lock. Waiters are matched with servers at the end of the loop's turn, so that nobody's
+ * callback runs inside another client's release.
  */
 #include "router/pool/internal.h"
 
@@ -179,8 +179,8 @@ static void match(struct sy_deferred *deferred)
     }
     pool_update_hunger(pool);
     pool_open_wanted(pool);
-    sy_list_each(at, &pool->waiters)
-        sy_container_of(at, struct sy_pool_wait, link)->reason = wait_reason(pool);
+    sy_list_each(at, &pool->waiters) sy_container_of(at, struct sy_pool_wait, link)->reason =
+        wait_reason(pool);
     pool_set_check_soon(pool->set);
 }
 
@@ -194,9 +194,10 @@ static void on_wait_timeout(struct sy_timer *timer)
             break;
         struct sy_err err = {0};
         (void)!sy_err_set(&err, SY_E_TIMEOUT, "query_wait_timeout");
-        sy_err_detail(&err, "No server connection became free within %llu ms (%s; node %s, user \"%s\").",
-                      (unsigned long long)(pool->settings.queue_timeout_us / 1000), wait_reason(pool),
-                      pool->shared->node->name, pool->shared->user);
+        sy_err_detail(&err,
+                      "No server connection became free within %llu ms (%s; node %s, user \"%s\").",
+                      (unsigned long long)(pool->settings.queue_timeout_us / 1000),
+                      wait_reason(pool), pool->shared->node->name, pool->shared->user);
         pop_waiter(pool)->failed(wait, &err);
     }
     pool_update_hunger(pool);
@@ -208,7 +209,8 @@ static void on_retry(struct sy_timer *timer)
     pool_match_soon(sy_container_of(timer, struct sy_pool, retry_timer));
 }
 
-/* Another worker asks to look again: for an idle connection to give up, or for capacity that was freed. */
+/* Another worker asks to look again: for an idle connection to give up, or for capacity that was
+ * freed. */
 void pool_on_nudge(struct sy_pool *pool)
 {
     pool_match_soon(pool);
@@ -230,7 +232,8 @@ static enum sy_status enqueue(struct sy_pool *pool, struct sy_pool_wait *wait, s
 {
     if (atomic_fetch_add(&pool->shared->waiting, 1) >= pool->settings.queue_max) {
         atomic_fetch_sub(&pool->shared->waiting, 1);
-        enum sy_status status = sy_err_set(err, SY_E_TOO_MANY, "too many clients wait for a server connection");
+        enum sy_status status =
+            sy_err_set(err, SY_E_TOO_MANY, "too many clients wait for a server connection");
         sy_err_hint(err, "%u may wait for node %s (pool.queue_max).", pool->settings.queue_max,
                     pool->shared->node->name);
         return status;
@@ -246,8 +249,9 @@ static enum sy_status enqueue(struct sy_pool *pool, struct sy_pool_wait *wait, s
 }
 
 enum sy_status sy_pool_checkout(struct sy_pool_set *set, const struct sy_pool_key *key,
-                                const struct sy_config_database *database, struct sy_pool_wait *wait,
-                                struct sy_server **ret_server, struct sy_err *err)
+                                const struct sy_config_database *database,
+                                struct sy_pool_wait *wait, struct sy_server **ret_server,
+                                struct sy_err *err)
 {
     struct sy_pool *pool = NULL;
     enum sy_status status = pool_find(set, key, database, &pool, err);

@@ -1,7 +1,7 @@
 /*
- * Servers that nobody has borrowed: the reset before one is lent again, and the bytes that come meanwhile. An idle
- * server may report parameters, notices and notifications; anything else means that router and server disagree
- * about where they are, and the connection is closed.
+ * Servers that nobody has borrowed: the reset before one is lent again, and the bytes that come
+ * meanwhile. An idle server may report parameters, notices and notifications; anything else means
+ * that router and server disagree about where they are, and the connection is closed.
  */
 #include "base/limits.h"
 #include "router/engine/parameters.h"
@@ -109,8 +109,9 @@ static bool take_part(struct pool_server *server, const struct sy_frame_part *pa
     sy_buf_append(&server->body, part->body, part->body_run);
     if (!part->ends)
         return !server->body.failed;
-    bool good = !server->body.failed && take_message(server, part->type,
-                                                     (struct sy_slice){server->body.data, server->body.bytes});
+    bool good =
+        !server->body.failed &&
+        take_message(server, part->type, (struct sy_slice){server->body.data, server->body.bytes});
     sy_buf_clear(&server->body);
     return good;
 }
@@ -123,11 +124,14 @@ void pool_take_quiet(struct pool_server *server, struct sy_chunk *chunk, uint32_
     struct sy_frame_part part;
     enum sy_status error = SY_OK;
     bool good = true;
-    while (good && sy_frame_next(&server->walker, chunk->data + from, bytes, &offset, &part, &error))
+    while (good &&
+           sy_frame_next(&server->walker, chunk->data + from, bytes, &offset, &part, &error))
         good = take_part(server, &part);
     if (!good || error != SY_OK) {
-        SY_LOG(SY_LOG_INFO, "idle server connection closed", SY_KV_STR("node", server->base.link->node->name),
-               SY_KV_STR("why", server->state == POOL_RESETTING ? "reset failed" : "unexpected message"));
+        SY_LOG(SY_LOG_INFO, "idle server connection closed",
+               SY_KV_STR("node", server->base.link->node->name),
+               SY_KV_STR("why",
+                         server->state == POOL_RESETTING ? "reset failed" : "unexpected message"));
         pool_close_server(server);
         return;
     }

@@ -1,6 +1,6 @@
 /*
- * The pools of one worker: finding and making them, PAUSE and its relatives, a new topology, limits of age, the
- * orderly end, and rows for the console. Everything runs on the worker's thread.
+ * The pools of one worker: finding and making them, PAUSE and its relatives, a new topology, limits
+ * of age, the orderly end, and rows for the console. Everything runs on the worker's thread.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -44,9 +44,11 @@ static void take_settings(struct sy_pool *pool, const struct sy_config_database 
     settings->idle_timeout_us = database->pool.idle_timeout_us;
     settings->lifetime_us = database->pool.lifetime_us;
     settings->connect_timeout_us = database->pool.connect_timeout_us;
-    const char *reset = database->pool.reset_query != NULL ? database->pool.reset_query : "DISCARD ALL";
+    const char *reset =
+        database->pool.reset_query != NULL ? database->pool.reset_query : "DISCARD ALL";
     size_t bytes = strlen(reset);
-    /* A longer one cannot be kept; without one, changed servers are closed, which is right if slower. */
+    /* A longer one cannot be kept; without one, changed servers are closed, which is right if
+     * slower. */
     bytes = bytes < sizeof(settings->reset_query) ? bytes : 0;
     memcpy(settings->reset_query, reset, bytes);
     settings->reset_query[bytes] = '\0';
@@ -106,8 +108,8 @@ static void nudge_arrived(struct sy_message *message, struct sy_loop *loop)
 }
 
 static enum sy_status make_pool(struct sy_pool_set *set, const struct sy_pool_key *key,
-                                const struct sy_config_database *database, struct sy_pool **ret_pool,
-                                struct sy_err *err)
+                                const struct sy_config_database *database,
+                                struct sy_pool **ret_pool, struct sy_err *err)
 {
     struct sy_pool *pool = calloc(1, sizeof(*pool));
     if (pool == NULL)
@@ -149,12 +151,14 @@ enum sy_status pool_find(struct sy_pool_set *set, const struct sy_pool_key *key,
         return sy_err_set(err, SY_E_SHUTDOWN, "the router is shutting down");
     if (key->user.bytes == 0 || key->user.bytes > POOL_NAME_BYTES_MAX ||
         key->client_database.bytes > POOL_NAME_BYTES_MAX)
-        return sy_err_set(err, SY_E_LIMIT, "the name of a server user or database is empty or too long");
+        return sy_err_set(err, SY_E_LIMIT,
+                          "the name of a server user or database is empty or too long");
     struct sy_slice name = {text, write_key(text, key)};
     struct sy_pool *pool = sy_map_get(&set->by_key, name);
     if (pool == NULL) {
         if (sy_engine_of(key->node->engine) == NULL)
-            return sy_err_set(err, SY_E_UNSUPPORTED, "the engine of database %s is not part of this program",
+            return sy_err_set(err, SY_E_UNSUPPORTED,
+                              "the engine of database %s is not part of this program",
                               key->node->database);
         enum sy_status status = make_pool(set, key, database, &pool, err);
         if (status != SY_OK)
@@ -199,10 +203,10 @@ static void close_idle(struct sy_pool *pool)
 static void doom(struct sy_pool *pool)
 {
     close_idle(pool);
-    static const enum pool_server_state busy[] = {POOL_LOGIN, POOL_USED, POOL_CANCELING, POOL_RESETTING};
+    static const enum pool_server_state busy[] = {POOL_LOGIN, POOL_USED, POOL_CANCELING,
+                                                  POOL_RESETTING};
     for (unsigned i = 0; i < sizeof(busy) / sizeof(busy[0]); i++)
-        sy_list_each(at, &pool->servers[busy[i]])
-            server_of_list(at)->doomed = true;
+        sy_list_each(at, &pool->servers[busy[i]]) server_of_list(at)->doomed = true;
 }
 
 /* Borrowers are told by `lost`, waiters by `failed`. */
@@ -229,7 +233,8 @@ static void age_pool(struct sy_pool *pool, uint64_t now_us)
         struct pool_server *server = server_of_list(at);
         bool idle_long = settings->idle_timeout_us != 0 &&
                          now_us - server->base.last_used_us > settings->idle_timeout_us;
-        bool old = settings->lifetime_us != 0 && now_us - server->base.opened_us > settings->lifetime_us;
+        bool old =
+            settings->lifetime_us != 0 && now_us - server->base.opened_us > settings->lifetime_us;
         if (idle_long || old)
             pool_close_server(server);
     }
@@ -246,7 +251,8 @@ static void on_maintenance(struct sy_timer *timer)
         if (is_empty(pool) && (pool->draining || now_us - pool->last_used_us > POOL_UNUSED_US))
             forget_pool(pool);
         else if (pool->waiting != 0)
-            pool_match_soon(pool); /* a worker without patience left may now be given a connection */
+            pool_match_soon(
+                pool); /* a worker without patience left may now be given a connection */
     }
     sy_timer_start(set->loop, &set->maintenance, POOL_MAINTENANCE_US);
 }
@@ -378,7 +384,8 @@ static void apply_pauses(struct sy_pool_set *set)
     sy_loop_defer(set->loop, &set->check);
 }
 
-void sy_pool_pause(struct sy_pool_set *set, struct sy_slice database, void (*paused)(void *ctx), void *ctx)
+void sy_pool_pause(struct sy_pool_set *set, struct sy_slice database, void (*paused)(void *ctx),
+                   void *ctx)
 {
     if (database.bytes > POOL_NAME_BYTES_MAX)
         return; /* no pool has such a name */
@@ -433,7 +440,8 @@ void sy_pool_kill(struct sy_pool_set *set, struct sy_slice database)
 
 static bool has_node(const struct sy_topology *topology, const struct sy_node *node)
 {
-    const struct sy_topology_database *database = sy_topology_find(topology, sy_slice_of(node->database));
+    const struct sy_topology_database *database =
+        sy_topology_find(topology, sy_slice_of(node->database));
     if (database == NULL || node->shard_index >= database->shard_count)
         return false;
     const struct sy_topology_shard *shard = &database->shards[node->shard_index];
@@ -463,15 +471,17 @@ void sy_pool_set_topology(struct sy_pool_set *set, struct sy_topology *topology)
 
 /* ---- rows ---- */
 
-void sy_pool_each(struct sy_pool_set *set, void (*row)(void *ctx, const struct sy_pool_stats *stats), void *ctx)
+void sy_pool_each(struct sy_pool_set *set,
+                  void (*row)(void *ctx, const struct sy_pool_stats *stats), void *ctx)
 {
     uint64_t now_us = sy_loop_now_us(set->loop);
     sy_list_each(at, &set->pools)
     {
         const struct sy_pool *pool = of_list(at);
-        uint64_t since_us = pool->waiting == 0
-                                ? now_us
-                                : sy_container_of(pool->waiters.next, struct sy_pool_wait, link)->since_us;
+        uint64_t since_us =
+            pool->waiting == 0
+                ? now_us
+                : sy_container_of(pool->waiters.next, struct sy_pool_wait, link)->since_us;
         struct sy_pool_stats stats = {
             .database = pool->shared->database,
             .user = pool->shared->user,
@@ -492,10 +502,11 @@ void sy_pool_each(struct sy_pool_set *set, void (*row)(void *ctx, const struct s
 }
 
 void sy_pool_each_server(struct sy_pool_set *set,
-                         void (*row)(void *ctx, const struct sy_server *server, const char *state), void *ctx)
+                         void (*row)(void *ctx, const struct sy_server *server, const char *state),
+                         void *ctx)
 {
     static const char *const names[POOL_STATES] = {
-        [POOL_LOGIN] = "login",         [POOL_IDLE] = "idle",         [POOL_USED] = "active",
+        [POOL_LOGIN] = "login",         [POOL_IDLE] = "idle",        [POOL_USED] = "active",
         [POOL_CANCELING] = "canceling", [POOL_RESETTING] = "tested", [POOL_CLOSING] = "closing",
     };
     sy_list_each(at, &set->pools)

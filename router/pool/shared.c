@@ -1,13 +1,15 @@
 /*
- * What the workers' pools of one (node, user, database) share: the limit, and who may have the next connection.
+ * What the workers' pools of one (node, user, database) share: the limit, and who may have the next
+ * connection.
  *
- * A limit smaller than the demand is shared out by need: a worker that releases a connection gives it up when
- * another worker has clients waiting and has fewer connections, or has none and has waited POOL_PATIENCE_US. Once
- * the shares are level nothing moves any more. Giving up means closing here and opening there (a link belongs to
- * its worker's loop); the reservation is passed on, so that nobody else takes it in between.
+ * A limit smaller than the demand is shared out by need: a worker that releases a connection gives
+ * it up when another worker has clients waiting and has fewer connections, or has none and has
+ * waited POOL_PATIENCE_US. Once the shares are level nothing moves any more. Giving up means
+ * closing here and opening there (a link belongs to its worker's loop); the reservation is passed
+ * on, so that nobody else takes it in between.
  *
- * Order of memory: a waiter raises `hungry` and then looks for capacity; a giver frees capacity and then looks at
- * `hungry`. Both with sequential consistency, so one of them sees the other.
+ * Order of memory: a waiter raises `hungry` and then looks for capacity; a giver frees capacity and
+ * then looks at `hungry`. Both with sequential consistency, so one of them sees the other.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +19,8 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sy_list registry = {&registry, &registry};
 
-static struct pool_shared *find(const struct sy_node *node, struct sy_slice user, struct sy_slice database)
+static struct pool_shared *find(const struct sy_node *node, struct sy_slice user,
+                                struct sy_slice database)
 {
     sy_list_each(at, &registry)
     {
@@ -44,7 +47,8 @@ static struct pool_shared *make(const struct sy_pool_key *key)
     return shared;
 }
 
-enum sy_status pool_shared_join(struct sy_pool *pool, const struct sy_pool_key *key, struct sy_err *err)
+enum sy_status pool_shared_join(struct sy_pool *pool, const struct sy_pool_key *key,
+                                struct sy_err *err)
 {
     pthread_mutex_lock(&registry_lock);
     struct pool_shared *shared = find(key->node, key->user, key->client_database);
@@ -106,7 +110,8 @@ bool pool_shared_reserve(struct sy_pool *pool)
     return false;
 }
 
-/* Under shared->lock, so that the pool is a member and cannot be freed before the message has arrived. */
+/* Under shared->lock, so that the pool is a member and cannot be freed before the message has
+ * arrived. */
 static void nudge_locked(struct sy_pool *pool)
 {
     if (!atomic_exchange(&pool->nudged, true))
@@ -170,7 +175,8 @@ bool pool_shared_should_give(struct sy_pool *pool)
     if (hungry <= (pool->is_hungry ? 1u : 0u))
         return false;
     if (atomic_load(&shared->giving) >= hungry ||
-        atomic_load(&shared->connections) < atomic_load_explicit(&shared->limit, memory_order_relaxed))
+        atomic_load(&shared->connections) <
+            atomic_load_explicit(&shared->limit, memory_order_relaxed))
         return false;
     pthread_mutex_lock(&shared->lock);
     const struct sy_pool *other = hungriest(shared, pool);

@@ -1,10 +1,11 @@
 /*
  * Conninfo resolution. Runs on the thread that builds a topology (start, RELOAD), never on a loop.
  *
- * libpq has no public function that resolves service and pass files without connecting: PQconninfoParse only
- * splits the string. But PQconnectStartParams resolves everything before it checks gssencmode, and connects only
- * after all checks. So it is called with an impossible gssencmode: it resolves, refuses and connects nowhere, and
- * PQconninfo and PQpass tell what it found. A failure with any other message is the operator's mistake.
+ * libpq has no public function that resolves service and pass files without connecting:
+ * PQconninfoParse only splits the string. But PQconnectStartParams resolves everything before it
+ * checks gssencmode, and connects only after all checks. So it is called with an impossible
+ * gssencmode: it resolves, refuses and connects nowhere, and PQconninfo and PQpass tell what it
+ * found. A failure with any other message is the operator's mistake.
  */
 #include "router/topology/conninfo.h"
 
@@ -19,8 +20,8 @@
 
 struct keyword {
     const char *name;
-    size_t field;          /* offset in struct sy_node of the const char * it goes to; 0: not kept */
-    const char *only;      /* values the data path can serve, separated by commas; NULL: any */
+    size_t field;     /* offset in struct sy_node of the const char * it goes to; 0: not kept */
+    const char *only; /* values the data path can serve, separated by commas; NULL: any */
 };
 
 #define FIELD(name) offsetof(struct sy_node, name)
@@ -86,7 +87,8 @@ static const char *written_value(const PQconninfoOption *written, const char *ke
     return NULL;
 }
 
-static enum sy_status take_option(struct sy_node *node, const PQconninfoOption *option, struct sy_err *err)
+static enum sy_status take_option(struct sy_node *node, const PQconninfoOption *option,
+                                  struct sy_err *err)
 {
     const char *value = option->val != NULL ? option->val : "";
     for (unsigned i = 0; i < KEYWORD_COUNT; i++) {
@@ -95,8 +97,9 @@ static enum sy_status take_option(struct sy_node *node, const PQconninfoOption *
             continue;
         if (keyword->only != NULL && value[0] != '\0' && !in_list(keyword->only, value)) {
             enum sy_status status = sy_err_set(
-                err, SY_E_CONFIG, "node %s of database %s: %s=%s is not supported in a conninfo", node->name,
-                node->database, option->keyword, option->dispchar[0] == '*' ? "***" : value);
+                err, SY_E_CONFIG, "node %s of database %s: %s=%s is not supported in a conninfo",
+                node->name, node->database, option->keyword,
+                option->dispchar[0] == '*' ? "***" : value);
             sy_err_hint(err, "Remove %s; it can be %s.", option->keyword,
                         keyword->only[0] == '\0' ? "left out only" : keyword->only);
             return status;
@@ -121,13 +124,15 @@ static enum sy_status refuse_lists(const struct sy_node *node, struct sy_err *er
     return status;
 }
 
-/* sslmode when nobody gave one: servers that are not local are verified, local ones are tried with TLS. */
+/* sslmode when nobody gave one: servers that are not local are verified, local ones are tried with
+ * TLS. */
 static void choose_sslmode(struct sy_node *node, const PQconninfoOption *written)
 {
     bool given = written_value(written, "sslmode") != NULL || getenv("PGSSLMODE") != NULL ||
                  written_value(written, "requiressl") != NULL;
     bool service = written_value(written, "service") != NULL || getenv("PGSERVICE") != NULL;
-    /* A service file's value cannot be told from the default "prefer"; anything else was written there. */
+    /* A service file's value cannot be told from the default "prefer"; anything else was written
+     * there. */
     if (given || (service && strcmp(node->sslmode, "prefer") != 0))
         return;
     node->sslmode = node->is_local ? "prefer" : "verify-full";
@@ -144,7 +149,8 @@ static void put_quoted(struct sy_buf *out, const char *keyword, const char *valu
     sy_buf_append_u8(out, '\'');
 }
 
-/* What libpq is given by the control plane: everything resolved, credentials of the node where it has any. */
+/* What libpq is given by the control plane: everything resolved, credentials of the node where it
+ * has any. */
 static const char *control_conninfo(struct sy_node *node, const PQconninfoOption *resolved)
 {
     struct sy_buf out = {0};
@@ -162,7 +168,8 @@ static const char *control_conninfo(struct sy_node *node, const PQconninfoOption
         put_quoted(&out, option->keyword, value);
     }
     const char *password = node->password != NULL ? node->password : node->conninfo_password;
-    if (node->user != NULL && node->password == NULL && strcmp(node->user, node->conninfo_user) != 0)
+    if (node->user != NULL && node->password == NULL &&
+        strcmp(node->user, node->conninfo_user) != 0)
         password = ""; /* the conninfo's password is somebody else's */
     if (password[0] != '\0')
         put_quoted(&out, "password", password);
@@ -175,7 +182,8 @@ static const char *control_conninfo(struct sy_node *node, const PQconninfoOption
 }
 
 /* Everything that needs both what was written and what libpq made of it. */
-static enum sy_status take_resolved(struct sy_node *node, PGconn *conn, const PQconninfoOption *written,
+static enum sy_status take_resolved(struct sy_node *node, PGconn *conn,
+                                    const PQconninfoOption *written,
                                     const PQconninfoOption *resolved, struct sy_err *err)
 {
     for (const PQconninfoOption *option = resolved; option->keyword != NULL; option++) {
@@ -203,8 +211,8 @@ static enum sy_status take_resolved(struct sy_node *node, PGconn *conn, const PQ
                   strcmp(node->server_database, node->conninfo_user) != 0);
     if (!named)
         node->server_database = node->database;
-    node->user_given = written_value(written, "user") != NULL || written_value(written, "service") != NULL ||
-                       getenv("PGUSER") != NULL;
+    node->user_given = written_value(written, "user") != NULL ||
+                       written_value(written, "service") != NULL || getenv("PGUSER") != NULL;
     node->is_local = sy_host_is_local(node->hostaddr[0] != '\0' ? node->hostaddr : node->host);
     choose_sslmode(node, written);
     node->control_conninfo = control_conninfo(node, resolved);
@@ -218,7 +226,8 @@ enum sy_status sy_conninfo_resolve(struct sy_node *node, struct sy_err *err)
     char *complaint = NULL;
     PQconninfoOption *written = PQconninfoParse(node->conninfo, &complaint);
     if (written == NULL) {
-        enum sy_status bad = config_error(node, err, complaint != NULL ? complaint : "out of memory");
+        enum sy_status bad =
+            config_error(node, err, complaint != NULL ? complaint : "out of memory");
         PQfreemem(complaint);
         return bad;
     }

@@ -1,6 +1,7 @@
 /*
- * Nodes: made when a topology is built, kept alive by snapshots, links and the monitor through an atomic reference
- * count. What describes a node never changes after it was made; its live state is atomics.
+ * Nodes: made when a topology is built, kept alive by snapshots, links and the monitor through an
+ * atomic reference count. What describes a node never changes after it was made; its live state is
+ * atomics.
  */
 #include "router/topology/node.h"
 
@@ -38,14 +39,16 @@ static void set_initial_state(struct sy_node *node, uint32_t node_count)
     atomic_store(&node->lag_us, node_count == 1 || is_static ? 0 : -1);
 }
 
-static enum sy_status copy_strings(struct sy_node *node, const struct sy_node_source *source, struct sy_err *err)
+static enum sy_status copy_strings(struct sy_node *node, const struct sy_node_source *source,
+                                   struct sy_err *err)
 {
     struct sy_arena *arena = &node->arena;
     const struct sy_config_node *config = source->config;
     node->database = sy_arena_strdup(arena, source->database->name);
     node->shard = sy_arena_strdup(arena, source->shard->name);
     node->name = sy_arena_printf(arena, "%s/%u", source->shard->name, source->node_index);
-    node->conninfo = sy_arena_strdup(arena, config != NULL && config->conninfo != NULL ? config->conninfo : "");
+    node->conninfo =
+        sy_arena_strdup(arena, config != NULL && config->conninfo != NULL ? config->conninfo : "");
     node->zone = sy_arena_strdup(arena, config != NULL && config->zone != NULL ? config->zone : "");
     bool complete = node->database != NULL && node->shard != NULL && node->name != NULL &&
                     node->conninfo != NULL && node->zone != NULL;
@@ -74,7 +77,8 @@ const char *sy_node_file(struct sy_arena *arena, const struct sy_node_source *so
 
 static void fill_embedded(struct sy_node *node)
 {
-    node->host = node->hostaddr = node->port = node->sslrootcert = node->sslcert = node->sslkey = "";
+    node->host = node->hostaddr = node->port = node->sslrootcert = node->sslcert = node->sslkey =
+        "";
     node->sslcrl = node->application_name = node->client_encoding = node->options = "";
     node->conninfo_user = node->conninfo_password = node->control_conninfo = "";
     node->server_database = node->database;
@@ -82,7 +86,8 @@ static void fill_embedded(struct sy_node *node)
     node->is_local = true;
 }
 
-enum sy_status sy_node_new(const struct sy_node_source *source, struct sy_node **ret_node, struct sy_err *err)
+enum sy_status sy_node_new(const struct sy_node_source *source, struct sy_node **ret_node,
+                           struct sy_err *err)
 {
     struct sy_node *node = calloc(1, sizeof(*node));
     if (node == NULL)
@@ -91,7 +96,8 @@ enum sy_status sy_node_new(const struct sy_node_source *source, struct sy_node *
     node->engine = source->database->engine;
     node->shard_index = source->shard_index;
     node->node_index = source->node_index;
-    node->weight = source->config != NULL && source->config->weight != 0 ? source->config->weight : 1;
+    node->weight =
+        source->config != NULL && source->config->weight != 0 ? source->config->weight : 1;
     enum sy_status status = copy_strings(node, source, err);
     if (status == SY_OK && node->engine == SY_ENGINE_SQLITE)
         fill_embedded(node);
@@ -111,13 +117,15 @@ static bool same_text(const char *a, const char *b)
     return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
 }
 
-/* Files and the environment that a conninfo refers to may have changed: compare what was resolved, too. */
+/* Files and the environment that a conninfo refers to may have changed: compare what was resolved,
+ * too. */
 bool sy_node_same(const struct sy_node *a, const struct sy_node *b)
 {
-    return a->engine == b->engine && a->shard_index == b->shard_index && a->node_index == b->node_index &&
-           a->weight == b->weight && same_text(a->database, b->database) && same_text(a->shard, b->shard) &&
-           same_text(a->conninfo, b->conninfo) && same_text(a->zone, b->zone) && same_text(a->user, b->user) &&
-           same_text(a->password, b->password) && same_text(a->file, b->file) &&
-           same_text(a->control_conninfo, b->control_conninfo) &&
+    return a->engine == b->engine && a->shard_index == b->shard_index &&
+           a->node_index == b->node_index && a->weight == b->weight &&
+           same_text(a->database, b->database) && same_text(a->shard, b->shard) &&
+           same_text(a->conninfo, b->conninfo) && same_text(a->zone, b->zone) &&
+           same_text(a->user, b->user) && same_text(a->password, b->password) &&
+           same_text(a->file, b->file) && same_text(a->control_conninfo, b->control_conninfo) &&
            same_text(a->channel_binding, b->channel_binding);
 }

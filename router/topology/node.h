@@ -8,13 +8,14 @@ struct sy_node_source {
     const char *data_dir;
     const struct sy_config_database *database;
     const struct sy_config_shard *shard;
-    const struct sy_config_node *config; /* NULL: an embedded node that the configuration does not list */
+    const struct sy_config_node
+        *config; /* NULL: an embedded node that the configuration does not list */
     uint32_t shard_index, node_index, node_count;
 };
 
 /* Ownership: *ret_node has one reference. Blocks: conninfo resolution reads files. */
-SY_MUST_CHECK enum sy_status sy_node_new(const struct sy_node_source *source, struct sy_node **ret_node,
-                                         struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_node_new(const struct sy_node_source *source,
+                                         struct sy_node **ret_node, struct sy_err *err);
 /* True when everything that was declared or resolved is equal: live state can be taken over. */
 bool sy_node_same(const struct sy_node *a, const struct sy_node *b);
 /* Path of an embedded shard's file. */

@@ -1,6 +1,7 @@
 /*
- * Which node serves a statement. Reads live state (relaxed atomics), decides, keeps nothing: pure but for those
- * loads. On the path of every statement, so: no allocation, one pass over a shard's few nodes.
+ * Which node serves a statement. Reads live state (relaxed atomics), decides, keeps nothing: pure
+ * but for those loads. On the path of every statement, so: no allocation, one pass over a shard's
+ * few nodes.
  */
 #include "router/topology/topology.h"
 
@@ -25,9 +26,11 @@ static struct sy_node *find_primary(const struct sy_topology_shard *shard)
     return unreachable;
 }
 
-static bool may_read(const struct sy_topology_database *database, const struct sy_node *node, uint64_t min_lsn)
+static bool may_read(const struct sy_topology_database *database, const struct sy_node *node,
+                     uint64_t min_lsn)
 {
-    if (LOAD(node->role) != SY_NODE_REPLICA || !LOAD(node->reachable) || LOAD(node->replay_lsn) < min_lsn)
+    if (LOAD(node->role) != SY_NODE_REPLICA || !LOAD(node->reachable) ||
+        LOAD(node->replay_lsn) < min_lsn)
         return false;
     uint64_t max_lag_us = database->config->reads.max_lag_us;
     int64_t lag_us = LOAD(node->lag_us);
@@ -55,7 +58,8 @@ static struct sy_node *by_connections(struct sy_node **nodes, uint32_t count, ui
     struct sy_node *best = nodes[first];
     for (uint32_t i = 1; i < count; i++) {
         struct sy_node *node = nodes[(first + i) % count];
-        if ((uint64_t)LOAD(node->active) * best->weight < (uint64_t)LOAD(best->active) * node->weight)
+        if ((uint64_t)LOAD(node->active) * best->weight <
+            (uint64_t)LOAD(best->active) * node->weight)
             best = node;
     }
     return best;

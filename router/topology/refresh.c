@@ -1,4 +1,5 @@
-/* Requests to read a database's schema again: a small set of names between sessions and the monitor's thread. */
+/* Requests to read a database's schema again: a small set of names between sessions and the
+ * monitor's thread. */
 #include <pthread.h>
 #include <string.h>
 

@@ -1,9 +1,10 @@
 /*
  * Snapshots: building one from a configuration, and the process-wide current one.
  *
- * The current snapshot is a pointer behind a mutex that is held for a few instructions, so that acquiring and
- * dropping the last reference cannot race. Workers keep the reference they have and compare the epoch (one relaxed
- * load) to learn that it is old; the mutex is not on the path of a statement.
+ * The current snapshot is a pointer behind a mutex that is held for a few instructions, so that
+ * acquiring and dropping the last reference cannot race. Workers keep the reference they have and
+ * compare the epoch (one relaxed load) to learn that it is old; the mutex is not on the path of a
+ * statement.
  */
 #include "router/topology/topology.h"
 
@@ -25,7 +26,8 @@ static struct sy_node *find_same(const struct sy_topology *previous, const struc
 {
     if (previous == NULL)
         return NULL;
-    const struct sy_topology_database *database = sy_topology_find(previous, sy_slice_of(fresh->database));
+    const struct sy_topology_database *database =
+        sy_topology_find(previous, sy_slice_of(fresh->database));
     if (database == NULL || fresh->shard_index >= database->shard_count)
         return NULL;
     const struct sy_topology_shard *shard = &database->shards[fresh->shard_index];
@@ -35,7 +37,8 @@ static struct sy_node *find_same(const struct sy_topology *previous, const struc
     return sy_node_same(old, fresh) ? old : NULL;
 }
 
-static uint32_t count_nodes(const struct sy_config_database *database, const struct sy_config_shard *shard)
+static uint32_t count_nodes(const struct sy_config_database *database,
+                            const struct sy_config_shard *shard)
 {
     if (database->engine != SY_ENGINE_SQLITE)
         return shard->node_count;
@@ -50,7 +53,8 @@ static enum sy_status build_shard(struct sy_topology *topology, const struct sy_
     const struct sy_config_shard *config = &database->shards[shard_index];
     uint32_t node_count = count_nodes(database, config);
     if (node_count == 0 || node_count > SY_LIMIT_NODES_PER_SHARD)
-        return sy_err_set(err, SY_E_CONFIG, "shard %s of database %s has %u nodes; 1 to %d are possible",
+        return sy_err_set(err, SY_E_CONFIG,
+                          "shard %s of database %s has %u nodes; 1 to %d are possible",
                           config->name, database->name, node_count, SY_LIMIT_NODES_PER_SHARD);
     shard->name = sy_slice_of(config->name);
     shard->nodes = sy_arena_calloc(&topology->arena, node_count, sizeof(struct sy_node *));
@@ -94,22 +98,25 @@ void sy_topology_schema_unref(struct sy_topology_schema *schema)
         schema->release(schema);
 }
 
-static enum sy_status build_database(struct sy_topology *topology, const struct sy_topology *previous,
-                                     uint32_t index, struct sy_err *err)
+static enum sy_status build_database(struct sy_topology *topology,
+                                     const struct sy_topology *previous, uint32_t index,
+                                     struct sy_err *err)
 {
     struct sy_topology_database *database = &topology->databases[index];
     const struct sy_config_database *config = &topology->config->databases[index];
     database->config = config;
     if (config->engine == SY_ENGINE_MYSQL)
-        return sy_err_set(err, SY_E_CONFIG, "database %s: engine \"mysql\" is not supported by this version",
+        return sy_err_set(err, SY_E_CONFIG,
+                          "database %s: engine \"mysql\" is not supported by this version",
                           config->name);
     if (config->shard_count == 0 || config->shard_count > SY_LIMIT_SHARDS)
-        return sy_err_set(err, SY_E_CONFIG, "database %s has %u shards; 1 to %d are possible", config->name,
-                          config->shard_count, SY_LIMIT_SHARDS);
+        return sy_err_set(err, SY_E_CONFIG, "database %s has %u shards; 1 to %d are possible",
+                          config->name, config->shard_count, SY_LIMIT_SHARDS);
     enum sy_status status = sy_shardmap_build(config, &topology->arena, &database->map, err);
     if (status != SY_OK)
         return status;
-    database->shards = sy_arena_calloc(&topology->arena, config->shard_count, sizeof(*database->shards));
+    database->shards =
+        sy_arena_calloc(&topology->arena, config->shard_count, sizeof(*database->shards));
     if (database->shards == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     for (uint32_t i = 0; i < config->shard_count; i++) {
@@ -156,8 +163,8 @@ enum sy_status sy_topology_build(struct sy_config *config, const struct sy_topol
 }
 
 enum sy_status sy_topology_with_schema(const struct sy_topology *previous, uint32_t database,
-                                       struct sy_topology_schema *schema, struct sy_topology **ret_topology,
-                                       struct sy_err *err)
+                                       struct sy_topology_schema *schema,
+                                       struct sy_topology **ret_topology, struct sy_err *err)
 {
     struct sy_topology *topology = NULL;
     enum sy_status status = sy_topology_build(previous->config, previous, &topology, err);
@@ -246,7 +253,8 @@ uint64_t sy_topology_current_epoch(void)
     return atomic_load_explicit(&current_epoch, memory_order_relaxed);
 }
 
-const struct sy_topology_database *sy_topology_find(const struct sy_topology *topology, struct sy_slice database)
+const struct sy_topology_database *sy_topology_find(const struct sy_topology *topology,
+                                                    struct sy_slice database)
 {
     for (uint32_t i = 0; i < topology->database_count; i++)
         if (sy_slice_eq(sy_slice_of(topology->databases[i].config->name), database))

@@ -61,8 +61,8 @@ void sy_test_certificates(const char *dir, const char *extra_name)
         sy_harness_die("cannot make keys");
     X509 *ca = make("Switchyard test authority", ca_key, NULL, NULL, 1);
     X509 *server = make("localhost", key, ca, ca_key, 2);
-    snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1%s%s", extra_name != NULL ? ",DNS:" : "",
-             extra_name != NULL ? extra_name : "");
+    snprintf(names, sizeof(names), "DNS:localhost,IP:127.0.0.1%s%s",
+             extra_name != NULL ? ",DNS:" : "", extra_name != NULL ? extra_name : "");
     add_extension(server, ca, NID_subject_alt_name, names);
     if (X509_sign(ca, ca_key, EVP_sha256()) == 0 || X509_sign(server, ca_key, EVP_sha256()) == 0)
         sy_harness_die("cannot sign certificates");

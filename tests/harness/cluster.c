@@ -1,6 +1,6 @@
 /*
- * Servers for tests. initdb runs once per user and version, into a template folder under $TMPDIR that is copied for
- * each cluster; the copy and the start take a third of a second.
+ * Servers for tests. initdb runs once per user and version, into a template folder under $TMPDIR
+ * that is copied for each cluster; the copy and the start take a third of a second.
  */
 #include "cluster.h"
 
@@ -102,7 +102,8 @@ static void make_run_dir(void)
     atexit(at_exit);
 }
 
-/* Several test programs may run at once: the template is made under a lock, and is whole once its mark is there. */
+/* Several test programs may run at once: the template is made under a lock, and is whole once its
+ * mark is there. */
 static void make_template(char *ret_path, size_t capacity)
 {
     char lock_path[PATH_BYTES + 16], mark[PATH_BYTES + 16], log[PATH_BYTES + 16];
@@ -118,8 +119,12 @@ static void make_template(char *ret_path, size_t capacity)
     if (access(mark, F_OK) != 0 || access(version, F_OK) != 0) {
         sy_remove_tree(ret_path);
         sy_make_dir(ret_path);
-        const char *const argv[] = {BIN "initdb",     "-D", ret_path, "-U",     "postgres",      "-A",
-                                    "trust",          "-E", "UTF8",   "--locale=C.UTF-8", "--no-sync", "--no-instructions",
+        const char *const argv[] = {BIN "initdb", "-D",
+                                    ret_path,     "-U",
+                                    "postgres",   "-A",
+                                    "trust",      "-E",
+                                    "UTF8",       "--locale=C.UTF-8",
+                                    "--no-sync",  "--no-instructions",
                                     NULL};
         sy_process_run(log, argv);
         sy_write_file(mark, "ready\n", false);
@@ -132,30 +137,34 @@ static void write_conf(const struct sy_cluster *cluster, const struct server *se
 {
     char path[PATH_BYTES + 64], text[2048];
     snprintf(path, sizeof(path), "%s/postgresql.conf", server->data);
-    snprintf(text, sizeof(text),
-             "\nlisten_addresses = '127.0.0.1'\nport = %u\nunix_socket_directories = '%s'\n"
-             "fsync = %s\nsynchronous_commit = %s\nfull_page_writes = %s\nmax_connections = 60\n"
-             "shared_buffers = '16MB'\nwal_level = logical\nmax_wal_senders = 10\nhot_standby = on\n"
-             "max_prepared_transactions = 20\nwal_keep_size = '64MB'\nlog_min_messages = info\n"
-             "log_line_prefix = '%%m [%%p] %%q%%u@%%d %%a '\nautovacuum_naptime = '1h'\n"
-             "wal_receiver_status_interval = '1s'\nwal_retrieve_retry_interval = '200ms'\n"
-             "timezone = 'UTC'\nlog_timezone = 'UTC'\n%s%s\n",
-             server->port, cluster->dir, options->durable ? "on" : "off", options->durable ? "on" : "local",
-             options->durable ? "on" : "off",
-             options->tls ? "ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n" : "",
-             options->conf != NULL ? options->conf : "");
+    snprintf(
+        text, sizeof(text),
+        "\nlisten_addresses = '127.0.0.1'\nport = %u\nunix_socket_directories = '%s'\n"
+        "fsync = %s\nsynchronous_commit = %s\nfull_page_writes = %s\nmax_connections = 60\n"
+        "shared_buffers = '16MB'\nwal_level = logical\nmax_wal_senders = 10\nhot_standby = on\n"
+        "max_prepared_transactions = 20\nwal_keep_size = '64MB'\nlog_min_messages = info\n"
+        "log_line_prefix = '%%m [%%p] %%q%%u@%%d %%a '\nautovacuum_naptime = '1h'\n"
+        "wal_receiver_status_interval = '1s'\nwal_retrieve_retry_interval = '200ms'\n"
+        "timezone = 'UTC'\nlog_timezone = 'UTC'\n%s%s\n",
+        server->port, cluster->dir, options->durable ? "on" : "off",
+        options->durable ? "on" : "local", options->durable ? "on" : "off",
+        options->tls ? "ssl = on\nssl_cert_file = '../server.crt'\nssl_key_file = '../server.key'\n"
+                     : "",
+        options->conf != NULL ? options->conf : "");
     sy_write_file(path, text, true);
 }
 
-static void write_hba(const struct sy_cluster *cluster, const struct server *server, const char *lines)
+static void write_hba(const struct sy_cluster *cluster, const struct server *server,
+                      const char *lines)
 {
     char path[PATH_BYTES + 64], text[2048];
     (void)cluster;
     snprintf(path, sizeof(path), "%s/pg_hba.conf", server->data);
-    snprintf(text, sizeof(text),
-             "local all postgres trust\nlocal replication postgres trust\n"
-             "host all postgres 127.0.0.1/32 trust\nhost replication postgres 127.0.0.1/32 trust\n%s",
-             lines);
+    snprintf(
+        text, sizeof(text),
+        "local all postgres trust\nlocal replication postgres trust\n"
+        "host all postgres 127.0.0.1/32 trust\nhost replication postgres 127.0.0.1/32 trust\n%s",
+        lines);
     sy_write_file(path, text, false);
 }
 
@@ -173,7 +182,8 @@ static bool has_exited(struct server *server)
 static bool wait_accepting(struct server *server)
 {
     char conninfo[128];
-    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=2",
+    snprintf(conninfo, sizeof(conninfo),
+             "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=2",
              server->port);
     for (long long end = now_ms() + START_TIMEOUT_MS; now_ms() < end; sleep_ms(10)) {
         if (has_exited(server))
@@ -188,7 +198,8 @@ void sy_cluster_start_node(struct sy_cluster *cluster, uint32_t node)
 {
     struct server *server = &cluster->nodes[node];
     const char *const argv[] = {BIN "postgres", "-D", server->data, NULL};
-    /* After a kill -9 the old processes need a moment to go, and hold the data folder until then. */
+    /* After a kill -9 the old processes need a moment to go, and hold the data folder until then.
+     */
     for (int tries = 0; tries < 100; tries++) {
         server->pid = sy_process_start(server->log, argv);
         if (wait_accepting(server))
@@ -200,7 +211,8 @@ void sy_cluster_start_node(struct sy_cluster *cluster, uint32_t node)
 
 void sy_cluster_stop_node(struct sy_cluster *cluster, uint32_t node, enum sy_stop how)
 {
-    static const int signals[] = {[SY_STOP_FAST] = SIGINT, [SY_STOP_IMMEDIATE] = SIGQUIT, [SY_STOP_KILL] = SIGKILL};
+    static const int signals[] = {
+        [SY_STOP_FAST] = SIGINT, [SY_STOP_IMMEDIATE] = SIGQUIT, [SY_STOP_KILL] = SIGKILL};
     struct server *server = &cluster->nodes[node];
     if (server->pid == 0)
         return;
@@ -232,14 +244,15 @@ static void copy_template(const struct server *server)
     sy_process_run(server->log, argv);
 }
 
-static void add_replica(struct sy_cluster *cluster, uint32_t node, const struct sy_cluster_options *options)
+static void add_replica(struct sy_cluster *cluster, uint32_t node,
+                        const struct sy_cluster_options *options)
 {
     struct server *server = &cluster->nodes[node];
     char port[16], conf[PATH_BYTES + 64], text[64];
     snprintf(port, sizeof(port), "%u", cluster->nodes[0].port);
-    const char *const argv[] = {BIN "pg_basebackup", "-D", server->data, "-h",       "127.0.0.1", "-p", port, "-U",
-                                "postgres",          "-R", "-c",         "fast",     "-X",        "stream",
-                                "--no-sync",         NULL};
+    const char *const argv[] = {
+        BIN "pg_basebackup", "-D", server->data, "-h",   "127.0.0.1", "-p",     port,        "-U",
+        "postgres",          "-R", "-c",         "fast", "-X",        "stream", "--no-sync", NULL};
     sy_process_run(server->log, argv);
     snprintf(conf, sizeof(conf), "%s/postgresql.conf", server->data);
     snprintf(text, sizeof(text), "\nport = %u\n", server->port);
@@ -256,8 +269,10 @@ struct sy_cluster *sy_cluster_start(const struct sy_cluster_options *options)
     struct sy_cluster *cluster = calloc(1, sizeof(*cluster));
     if (cluster == NULL)
         sy_harness_die("out of memory");
-    snprintf(cluster->name, sizeof(cluster->name), "%s", options->name != NULL ? options->name : "cluster");
-    if (snprintf(cluster->dir, sizeof(cluster->dir), "%.150s/%s-%u", run_dir, cluster->name, cluster_count) < 0)
+    snprintf(cluster->name, sizeof(cluster->name), "%s",
+             options->name != NULL ? options->name : "cluster");
+    if (snprintf(cluster->dir, sizeof(cluster->dir), "%.150s/%s-%u", run_dir, cluster->name,
+                 cluster_count) < 0)
         sy_harness_die("path too long");
     clusters[cluster_count++] = cluster;
     sy_make_dir(cluster->dir);
@@ -274,7 +289,8 @@ struct sy_cluster *sy_cluster_start(const struct sy_cluster_options *options)
     write_conf(cluster, &cluster->nodes[0], options);
     char rule[128];
     snprintf(rule, sizeof(rule), "local all all %s\n%s all all 127.0.0.1/32 %s\n",
-             options->hba_method != NULL ? options->hba_method : "trust", options->tls_only ? "hostssl" : "host",
+             options->hba_method != NULL ? options->hba_method : "trust",
+             options->tls_only ? "hostssl" : "host",
              options->hba_method != NULL ? options->hba_method : "trust");
     write_hba(cluster, &cluster->nodes[0], rule);
     sy_cluster_start_node(cluster, 0);
@@ -335,8 +351,8 @@ const char *sy_cluster_conninfo(const struct sy_cluster *cluster, uint32_t node,
     static char ring[RING][256];
     static unsigned next;
     char *text = ring[next++ % RING];
-    snprintf(text, sizeof(ring[0]), "host=127.0.0.1 port=%u user=postgres dbname=%s", cluster->nodes[node].port,
-             dbname);
+    snprintf(text, sizeof(ring[0]), "host=127.0.0.1 port=%u user=postgres dbname=%s",
+             cluster->nodes[node].port, dbname);
     return text;
 }
 
@@ -348,7 +364,8 @@ PGconn *sy_cluster_connect(const struct sy_cluster *cluster, uint32_t node, cons
     return conn;
 }
 
-const char *sy_cluster_value(const struct sy_cluster *cluster, uint32_t node, const char *dbname, const char *sql)
+const char *sy_cluster_value(const struct sy_cluster *cluster, uint32_t node, const char *dbname,
+                             const char *sql)
 {
     static char ring[RING][4096];
     static unsigned next;
@@ -363,13 +380,14 @@ const char *sy_cluster_value(const struct sy_cluster *cluster, uint32_t node, co
     return text;
 }
 
-void sy_cluster_sql(const struct sy_cluster *cluster, uint32_t node, const char *dbname, const char *sql)
+void sy_cluster_sql(const struct sy_cluster *cluster, uint32_t node, const char *dbname,
+                    const char *sql)
 {
     sy_cluster_value(cluster, node, dbname, sql);
 }
 
-bool sy_cluster_wait(const struct sy_cluster *cluster, uint32_t node, const char *dbname, const char *condition,
-                     int timeout_ms)
+bool sy_cluster_wait(const struct sy_cluster *cluster, uint32_t node, const char *dbname,
+                     const char *condition, int timeout_ms)
 {
     for (long long end = now_ms() + timeout_ms;;) {
         if (strcmp(sy_cluster_value(cluster, node, dbname, condition), "t") == 0)
@@ -389,15 +407,18 @@ void sy_cluster_catch_up(const struct sy_cluster *cluster)
         snprintf(condition, sizeof(condition), "select pg_last_wal_replay_lsn() >= '%s'::pg_lsn",
                  sy_cluster_value(cluster, 0, "postgres", "select pg_current_wal_flush_lsn()"));
         if (!sy_cluster_wait(cluster, i, "postgres", condition, START_TIMEOUT_MS))
-            sy_harness_die("replica %u of %s does not catch up, see %s", i, cluster->name, cluster->nodes[i].log);
+            sy_harness_die("replica %u of %s does not catch up, see %s", i, cluster->name,
+                           cluster->nodes[i].log);
     }
 }
 
 void sy_cluster_promote(struct sy_cluster *cluster, uint32_t node)
 {
     sy_cluster_sql(cluster, node, "postgres", "select pg_promote(true, 60)");
-    if (!sy_cluster_wait(cluster, node, "postgres", "select not pg_is_in_recovery()", START_TIMEOUT_MS))
-        sy_harness_die("node %u of %s was not promoted, see %s", node, cluster->name, cluster->nodes[node].log);
+    if (!sy_cluster_wait(cluster, node, "postgres", "select not pg_is_in_recovery()",
+                         START_TIMEOUT_MS))
+        sy_harness_die("node %u of %s was not promoted, see %s", node, cluster->name,
+                       cluster->nodes[node].log);
 }
 
 void sy_cluster_set_hba(struct sy_cluster *cluster, const char *lines)
@@ -407,5 +428,6 @@ void sy_cluster_set_hba(struct sy_cluster *cluster, const char *lines)
         if (cluster->nodes[i].pid != 0)
             sy_cluster_sql(cluster, i, "postgres", "select pg_reload_conf()");
     }
-    sleep_ms(100); /* the postmaster reads the file when the signal arrives; nothing shows that it has */
+    sleep_ms(
+        100); /* the postmaster reads the file when the signal arrives; nothing shows that it has */
 }

@@ -1,6 +1,6 @@
 /*
- * The relay's thread: one poll() loop, blocking writes with small buffers. Commands are a struct under a lock and a
- * byte in a pipe; the caller waits until the thread has seen it.
+ * The relay's thread: one poll() loop, blocking writes with small buffers. Commands are a struct
+ * under a lock and a byte in a pipe; the caller waits until the thread has seen it.
  */
 #include "fault_proxy.h"
 
@@ -107,7 +107,8 @@ static void accept_one(struct sy_fault_proxy *proxy, enum sy_fault fault)
         if (proxy->pairs[i].open)
             continue;
         proxy->pairs[i] = (struct pair){
-            .halves = {{.from = client, .to = server}, {.from = server, .to = client}}, .open = true};
+            .halves = {{.from = client, .to = server}, {.from = server, .to = client}},
+            .open = true};
         return;
     }
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
@@ -186,7 +187,8 @@ static void serve_pair(struct sy_fault_proxy *proxy, struct pair *pair, const st
         close_pair(pair, !good);
 }
 
-static bool read_command(struct sy_fault_proxy *proxy, enum sy_fault *ret_fault, uint32_t *ret_delay_ms)
+static bool read_command(struct sy_fault_proxy *proxy, enum sy_fault *ret_fault,
+                         uint32_t *ret_delay_ms)
 {
     pthread_mutex_lock(&proxy->lock);
     *ret_fault = proxy->fault;
@@ -220,7 +222,8 @@ static void *proxy_main(void *argument)
             for (unsigned h = 0; h < 2; h++) {
                 struct pair *pair = &proxy->pairs[i];
                 bool watch = pair->open && !pair->halves[h].ended && fault != SY_FAULT_BLACKHOLE;
-                polled[2 + 2 * i + h] = (struct pollfd){.fd = watch ? pair->halves[h].from : -1, .events = POLLIN};
+                polled[2 + 2 * i + h] =
+                    (struct pollfd){.fd = watch ? pair->halves[h].from : -1, .events = POLLIN};
                 delayed = delayed || (pair->open && pair->halves[h].first != NULL);
             }
         (void)poll(polled, 2 + 2 * PAIRS_MAX, delayed && fault != SY_FAULT_BLACKHOLE ? 1 : -1);

@@ -50,8 +50,8 @@ pid_t sy_process_start(const char *log, const char *const *argv)
     int null = open("/dev/null", O_RDONLY), out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
     if (null < 0 || out < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
         _exit(126);
-    if (user != NULL && (initgroups(user->pw_name, user->pw_gid) != 0 || setgid(user->pw_gid) != 0 ||
-                         setuid(user->pw_uid) != 0))
+    if (user != NULL && (initgroups(user->pw_name, user->pw_gid) != 0 ||
+                         setgid(user->pw_gid) != 0 || setuid(user->pw_uid) != 0))
         _exit(126);
     setenv("LC_ALL", "C.UTF-8", 1);
     prctl(PR_SET_PDEATHSIG, SIGQUIT);
@@ -90,7 +90,8 @@ void sy_process_signal_tree(pid_t pid, int signal)
 {
     DIR *proc = opendir("/proc");
     kill(pid, signal);
-    for (struct dirent *entry = proc != NULL ? readdir(proc) : NULL; entry != NULL; entry = readdir(proc)) {
+    for (struct dirent *entry = proc != NULL ? readdir(proc) : NULL; entry != NULL;
+         entry = readdir(proc)) {
         pid_t child = (pid_t)atoi(entry->d_name);
         if (child > 0 && parent_of(child) == pid)
             kill(child, signal);

@@ -8,7 +8,8 @@
 
 /* Prints and ends the program (code 99); atexit stops the servers and keeps their files. */
 _Noreturn void sy_harness_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Starts a program as user postgres (if root), output to the end of `log`; it dies with this process. */
+/* Starts a program as user postgres (if root), output to the end of `log`; it dies with this
+ * process. */
 pid_t sy_process_start(const char *log, const char *const *argv);
 /* Runs one to its end; a failure ends the program. */
 void sy_process_run(const char *log, const char *const *argv);

@@ -1,6 +1,6 @@
 /*
- * Promise: the router knows the shards' schemas, maps types whose OIDs differ between shards, tells in what shards
- * differ, and learns of DDL.
+ * Promise: the router knows the shards' schemas, maps types whose OIDs differ between shards, tells
+ * in what shards differ, and learns of DDL.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,8 +25,10 @@ static const char *const schema_sql[] = {
     "create domain percent as int check (value between 0 and 100)",
     "create type point3 as (x int, y int, z numeric(5,2))",
     "create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-    "create table users(id bigint primary key, name varchar(20) not null, feeling mood, feelings mood[], p percent,"
-    " made timestamptz(3) default now(), seq serial, doubled bigint generated always as (id * 2) stored,"
+    "create table users(id bigint primary key, name varchar(20) not null, feeling mood, feelings "
+    "mood[], p percent,"
+    " made timestamptz(3) default now(), seq serial, doubled bigint generated always as (id * 2) "
+    "stored,"
     " loose_name text collate loose)",
     "create unlogged table scratch(a int)",
     "create table audit(at timestamptz)",
@@ -61,12 +63,15 @@ static struct sy_topology *build(void)
     struct sy_err err = {0};
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; shards = ("
-             " { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app user=postgres\"; } ); },"
-             " { name = \"s1\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app user=postgres\"; } ); } );"
+             " { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
+             "user=postgres\"; } ); },"
+             " { name = \"s1\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
+             "user=postgres\"; } ); } );"
              " keyspaces = ( { name = \"k\"; strategy = \"hash\"; type = \"int8\";"
              "  tables = ( { name = \"users\"; key = \"id\"; } ); } );"
              " reference_tables = [ \"absent\" ];"
-             " local_tables = ( { name = \"audit\"; shard = \"s0\"; }, { name = \"only1\"; shard = \"s1\"; } ); } );",
+             " local_tables = ( { name = \"audit\"; shard = \"s0\"; }, { name = \"only1\"; shard = "
+             "\"s1\"; } ); } );",
              sy_cluster_port(s0, 0), sy_cluster_port(s1, 0));
     if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
         fail_msg("%.*s", (int)problems.bytes, problems.data);
@@ -101,10 +106,14 @@ static void reads_relations_and_columns(void **state)
         int32_t modifier;
         bool has_default, serial, generated, loose;
     } rows[] = {
-        {"id", "int8", -1, false, false, false, false},        {"name", "varchar", 24, false, false, false, false},
-        {"feeling", "mood", -1, false, false, false, false},   {"feelings", "_mood", -1, false, false, false, false},
-        {"p", "percent", -1, false, false, false, false},      {"made", "timestamptz", 3, true, false, false, false},
-        {"seq", "int4", -1, true, true, false, false},         {"doubled", "int8", -1, true, false, true, false},
+        {"id", "int8", -1, false, false, false, false},
+        {"name", "varchar", 24, false, false, false, false},
+        {"feeling", "mood", -1, false, false, false, false},
+        {"feelings", "_mood", -1, false, false, false, false},
+        {"p", "percent", -1, false, false, false, false},
+        {"made", "timestamptz", 3, true, false, false, false},
+        {"seq", "int4", -1, true, true, false, false},
+        {"doubled", "int8", -1, true, false, true, false},
         {"loose_name", "text", -1, false, false, false, true},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -136,8 +145,8 @@ static void follows_views(void **state)
         const char *name;
         bool provable;
     } rows[] = {
-        {"v1", true},      {"v2", true},         {"v_random", false},  {"v_over_random", false},
-        {"v_pid", false},  {"v_sequence", false}, {"v_volatile", false}, {"v_scratch", false},
+        {"v1", true},     {"v2", true},          {"v_random", false},   {"v_over_random", false},
+        {"v_pid", false}, {"v_sequence", false}, {"v_volatile", false}, {"v_scratch", false},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         print_message("%s\n", rows[i].name);
@@ -146,7 +155,8 @@ static void follows_views(void **state)
     const struct sy_schema_relation *v2 = relation("public", "v2");
     unsigned users = 0;
     for (uint32_t i = 0; i < v2->depend_count; i++)
-        users += sy_slice_eq(sy_schema_relation(found->schema, v2->depends[i])->name, SY_SLICE("users"));
+        users +=
+            sy_slice_eq(sy_schema_relation(found->schema, v2->depends[i])->name, SY_SLICE("users"));
     assert_int_equal(users, 2); /* public.users through v1, and other.users */
 }
 
@@ -157,12 +167,14 @@ static void knows_how_volatile_functions_are(void **state)
         const char *schema, *name;
         enum sy_volatility volatility;
     } rows[] = {
-        {"public", "volatile_one", SY_VOLATILE}, {"public", "stable_one", SY_STABLE}, {"public", "mixed", SY_VOLATILE},
-        {"pg_catalog", "upper", SY_IMMUTABLE},   {"pg_catalog", "now", SY_STABLE},    {"", "random", SY_VOLATILE},
+        {"public", "volatile_one", SY_VOLATILE}, {"public", "stable_one", SY_STABLE},
+        {"public", "mixed", SY_VOLATILE},        {"pg_catalog", "upper", SY_IMMUTABLE},
+        {"pg_catalog", "now", SY_STABLE},        {"", "random", SY_VOLATILE},
         {"public", "nope", SY_VOLATILE_UNKNOWN}, {"pg_catalog", "count", SY_IMMUTABLE},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        assert_int_equal(sy_schema_volatility(found->schema, sy_slice_of(rows[i].schema), sy_slice_of(rows[i].name)),
+        assert_int_equal(sy_schema_volatility(found->schema, sy_slice_of(rows[i].schema),
+                                              sy_slice_of(rows[i].name)),
                          rows[i].volatility);
 }
 
@@ -176,8 +188,9 @@ static uint32_t oid_on(const struct sy_cluster *cluster, const char *expression)
 static void maps_types_and_tables_between_shards(void **state)
 {
     (void)state;
-    static const char *const types[] = {"'mood'::regtype",   "'mood[]'::regtype",  "'percent'::regtype",
-                                        "'point3'::regtype", "'point3[]'::regtype", "'users'::regtype"};
+    static const char *const types[] = {"'mood'::regtype",     "'mood[]'::regtype",
+                                        "'percent'::regtype",  "'point3'::regtype",
+                                        "'point3[]'::regtype", "'users'::regtype"};
     const struct sy_type_map *map = &found->maps[1];
     assert_int_equal(found->shard_count, 2);
     for (unsigned i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
@@ -189,8 +202,10 @@ static void maps_types_and_tables_between_shards(void **state)
         assert_int_equal(sy_type_map_type(&found->maps[0], here), here);
     }
     assert_int_equal(sy_type_map_type(map, 23), 23);
-    assert_int_equal(sy_type_map_table(map, oid_on(s1, "'users'::regclass")), oid_on(s0, "'users'::regclass"));
-    assert_int_equal(sy_type_map_type(map, oid_on(s1, "'extra'::regtype")), 0); /* s0 has no such type */
+    assert_int_equal(sy_type_map_table(map, oid_on(s1, "'users'::regclass")),
+                     oid_on(s0, "'users'::regclass"));
+    assert_int_equal(sy_type_map_type(map, oid_on(s1, "'extra'::regtype")),
+                     0); /* s0 has no such type */
 }
 
 static bool told(const char *text)
@@ -208,7 +223,8 @@ static void tells_differences(void **state)
         print_message("%s\n", found->differences[i]);
     assert_true(told("table public.absent is declared, but shard s0 does not have it"));
     assert_true(told("table public.absent is declared, but shard s1 does not have it"));
-    assert_true(told("column 2 of table other.users is extra integer on shard s0 and extra text on shard s1"));
+    assert_true(told(
+        "column 2 of table other.users is extra integer on shard s0 and extra text on shard s1"));
     assert_true(told("type public.changed is"));
     assert_false(told("audit"));
     assert_false(told("only1"));
@@ -252,7 +268,8 @@ static void publishes_and_learns_of_ddl(void **state)
     for (int i = 0; i < 1000 && !seen; i++) {
         nanosleep(&(struct timespec){0, 10000000}, NULL);
         now = sy_topology_acquire();
-        seen = sy_schema_find(now->databases[0].schema, SY_SLICE("public"), SY_SLICE("fresh")) != NULL;
+        seen =
+            sy_schema_find(now->databases[0].schema, SY_SLICE("public"), SY_SLICE("fresh")) != NULL;
         sy_topology_unref(&now);
     }
     assert_true(seen);
@@ -270,9 +287,12 @@ static void prepare(const struct sy_cluster *cluster, bool second)
     }
     for (unsigned i = 0; i < sizeof(schema_sql) / sizeof(schema_sql[0]); i++)
         sy_cluster_sql(cluster, 0, "app", schema_sql[i]);
-    sy_cluster_sql(cluster, 0, "app", second ? "alter table other.users add extra text" : "alter table other.users add extra int");
     sy_cluster_sql(cluster, 0, "app",
-                   second ? "create type changed as enum ('a', 'b')" : "create type changed as enum ('a', 'c')");
+                   second ? "alter table other.users add extra text"
+                          : "alter table other.users add extra int");
+    sy_cluster_sql(cluster, 0, "app",
+                   second ? "create type changed as enum ('a', 'b')"
+                          : "create type changed as enum ('a', 'c')");
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /*
- * Promise: the router logs in to real PostgreSQL servers by every method they offer, encrypted or not, on both
- * loops; passes bytes through; cancels; and ends with the server's own error, or a clear one, when it cannot.
+ * Promise: the router logs in to real PostgreSQL servers by every method they offer, encrypted or
+ * not, on both loops; passes bytes through; cancels; and ends with the server's own error, or a
+ * clear one, when it cannot.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,10 +32,12 @@ static struct sy_cluster *plain, *tls;
 static const char *const passwords_sql =
     "set password_encryption = 'scram-sha-256'; create role scram_user login password 'sec ret';"
     "set password_encryption = 'md5'; create role md5_user login password 'sec ret';"
-    "create role trust_user login; create database app;";
+    "create role trust_user login; create role nossl_user login; create database app;";
 static const char *const rules =
-    "host all trust_user 127.0.0.1/32 trust\nhost all md5_user 127.0.0.1/32 md5\n"
-    "host app scram_user 127.0.0.1/32 scram-sha-256\nhost postgres scram_user 127.0.0.1/32 password\n"
+    "host all trust_user 127.0.0.1/32 trust\nhostnossl all nossl_user 127.0.0.1/32 trust\nhost all "
+    "md5_user 127.0.0.1/32 md5\n"
+    "host app scram_user 127.0.0.1/32 scram-sha-256\nhost postgres scram_user 127.0.0.1/32 "
+    "password\n"
     "host nothere scram_user 127.0.0.1/32 scram-sha-256\n";
 
 /* ---- a link under test ---- */
@@ -80,7 +83,8 @@ static void on_closed(struct sy_link *link, const struct sy_err *why)
         probe->why = *why;
 }
 
-static const struct sy_link_events events = {.opened = on_opened, .data = on_data, .closed = on_closed};
+static const struct sy_link_events events = {
+    .opened = on_opened, .data = on_data, .closed = on_closed};
 
 static void on_canceled(void *ctx)
 {
@@ -116,7 +120,8 @@ static struct sy_topology *topology_of(const char *conninfo)
     struct sy_err err = {0};
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; shards = ( { name = \"s0\";"
-             " nodes = ( { conninfo = \"%s\"; } ); } ); } );", conninfo);
+             " nodes = ( { conninfo = \"%s\"; } ); } ); } );",
+             conninfo);
     if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
         fail_msg("%.*s", (int)problems.bytes, problems.data);
     if (sy_topology_build(config, NULL, &topology, &err) != SY_OK)
@@ -147,7 +152,8 @@ static void probe_open(struct probe *probe, const char *user, const char *passwo
         .connect_timeout_us = 5000000,
     };
     probe->opened = probe->closed = false;
-    if (sy_engine_postgres()->open(probe->loop, &target, &events, probe, &probe->link, &err) != SY_OK)
+    if (sy_engine_postgres()->open(probe->loop, &target, &events, probe, &probe->link, &err) !=
+        SY_OK)
         fail_msg("%s", err.text);
 }
 
@@ -217,14 +223,20 @@ static void logs_in_by_every_method(void **state)
         {false, "127.0.0.1", "dbname=postgres", "scram_user", "sec ret", "f"},
         {true, "127.0.0.1", "dbname=app", "trust_user", "", "t"},
         {true, "127.0.0.1", "dbname=app sslmode=disable", "trust_user", "", "f"},
+        {true, "127.0.0.1", "dbname=app", "nossl_user", "", "f"}, /* refused with TLS */
         {true, "127.0.0.1", "dbname=app sslmode=require", "md5_user", "sec ret", "t"},
         {true, "127.0.0.1", "dbname=app sslmode=require", "scram_user", "sec ret", "t"},
-        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=require", "scram_user", "sec ret", "t"},
-        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=disable", "scram_user", "sec ret", "t"},
-        {true, "localhost", "dbname=app sslmode=verify-full sslrootcert=%s/ca.crt", "scram_user", "sec ret", "t"},
-        {true, "127.0.0.1", "dbname=app sslmode=verify-full sslrootcert=%s/ca.crt", "scram_user", "sec ret", "t"},
-        {true, "wrong.example", "hostaddr=127.0.0.1 dbname=app sslmode=verify-ca sslrootcert=%s/ca.crt",
-         "scram_user", "sec ret", "t"},
+        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=require", "scram_user",
+         "sec ret", "t"},
+        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=disable", "scram_user",
+         "sec ret", "t"},
+        {true, "localhost", "dbname=app sslmode=verify-full sslrootcert=%s/ca.crt", "scram_user",
+         "sec ret", "t"},
+        {true, "127.0.0.1", "dbname=app sslmode=verify-full sslrootcert=%s/ca.crt", "scram_user",
+         "sec ret", "t"},
+        {true, "wrong.example",
+         "hostaddr=127.0.0.1 dbname=app sslmode=verify-ca sslrootcert=%s/ca.crt", "scram_user",
+         "sec ret", "t"},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         const struct sy_cluster *cluster = rows[i].tls ? tls : plain;
@@ -232,8 +244,9 @@ static void logs_in_by_every_method(void **state)
         struct probe probe;
         (void)answer;
         const char *mark = strstr(rows[i].rest, "%s");
-        snprintf(rest, sizeof(rest), "%.*s%s%s", mark != NULL ? (int)(mark - rows[i].rest) : 300, rows[i].rest,
-                 mark != NULL ? sy_cluster_dir(cluster) : "", mark != NULL ? mark + 2 : "");
+        snprintf(rest, sizeof(rest), "%.*s%s%s", mark != NULL ? (int)(mark - rows[i].rest) : 300,
+                 rows[i].rest, mark != NULL ? sy_cluster_dir(cluster) : "",
+                 mark != NULL ? mark + 2 : "");
         print_message("%s %s as %s\n", rows[i].host, rest, rows[i].user);
         probe_init(&probe, conninfo_of(cluster, rows[i].host, rest));
         probe_open(&probe, rows[i].user, rows[i].password);
@@ -242,14 +255,19 @@ static void logs_in_by_every_method(void **state)
         if (!probe.opened)
             fail_msg("%s", probe.why.text);
         assert_true(probe.link->backend_pid != 0);
-        assert_true(sy_slice_eq(sy_parameters_get(probe.link->parameters, SY_SLICE("client_encoding")),
-                                SY_SLICE("UTF8")));
+        assert_true(
+            sy_slice_eq(sy_parameters_get(probe.link->parameters, SY_SLICE("client_encoding")),
+                        SY_SLICE("UTF8")));
         char expected[32];
         snprintf(expected, sizeof(expected), "tls=%s", rows[i].encrypted);
-        expect_answer(&probe, "select 'tls=' || case when ssl then 't' else 'f' end from pg_stat_ssl where pid = pg_backend_pid()",
+        expect_answer(&probe,
+                      "select 'tls=' || case when ssl then 't' else 'f' end from pg_stat_ssl where "
+                      "pid = pg_backend_pid()",
                       expected);
-        expect_answer(&probe, "select 'user=' || current_user || ' app=' || current_setting('application_name')",
-                      "app=switchyard");
+        expect_answer(
+            &probe,
+            "select 'user=' || current_user || ' app=' || current_setting('application_name')",
+            "app=switchyard");
         probe_release(&probe);
     }
 }
@@ -261,7 +279,8 @@ static void logs_in_over_a_unix_socket(void **state)
     probe_init(&probe, conninfo_of(plain, sy_cluster_dir(plain), "dbname=app sslmode=verify-full"));
     probe_open(&probe, "postgres", "");
     turn_until(&probe, &probe.opened);
-    expect_answer(&probe, "select 'addr=' || coalesce(inet_client_addr()::text, 'none')", "addr=none");
+    expect_answer(&probe, "select 'addr=' || coalesce(inet_client_addr()::text, 'none')",
+                  "addr=none");
     probe_release(&probe);
 }
 
@@ -272,22 +291,28 @@ static void tells_why_a_login_failed(void **state)
         bool tls;
         const char *host, *rest, *user, *password, *sqlstate, *text;
     } rows[] = {
-        {false, "127.0.0.1", "dbname=app", "scram_user", "wrong", "28P01", "password authentication failed"},
-        {false, "127.0.0.1", "dbname=app", "md5_user", "wrong", "28P01", "password authentication failed"},
+        {false, "127.0.0.1", "dbname=app", "scram_user", "wrong", "28P01",
+         "password authentication failed"},
+        {false, "127.0.0.1", "dbname=app", "md5_user", "wrong", "28P01",
+         "password authentication failed"},
         {false, "127.0.0.1", "dbname=app", "scram_user", "", "28P01", "none is known"},
-        {false, "127.0.0.1", "dbname=nothere", "trust_user", "", "3D000", "database \"nothere\" does not exist"},
+        {false, "127.0.0.1", "dbname=nothere", "trust_user", "", "3D000",
+         "database \"nothere\" does not exist"},
         {false, "127.0.0.1", "dbname=app", "stranger", "", "28000", "no pg_hba.conf entry"},
-        {false, "127.0.0.1", "dbname=app sslmode=require", "trust_user", "", "08001", "does not support TLS"},
+        {false, "127.0.0.1", "dbname=app sslmode=require", "trust_user", "", "08001",
+         "does not support TLS"},
         {false, "127.0.0.1", "dbname=app channel_binding=require", "scram_user", "sec ret", "28000",
          "channel binding is required"},
-        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=require", "trust_user", "", "28000",
-         "channel binding is required"},
-        {true, "wrong.example", "hostaddr=127.0.0.1 dbname=app sslmode=verify-full sslrootcert=%s/ca.crt",
-         "trust_user", "", "08001", "wrong.example"},
-        {true, "127.0.0.1", "dbname=app sslmode=verify-full sslrootcert=/etc/ssl/certs/ca-certificates.crt",
+        {true, "127.0.0.1", "dbname=app sslmode=require channel_binding=require", "trust_user", "",
+         "28000", "channel binding is required"},
+        {true, "wrong.example",
+         "hostaddr=127.0.0.1 dbname=app sslmode=verify-full sslrootcert=%s/ca.crt", "trust_user",
+         "", "08001", "wrong.example"},
+        {true, "127.0.0.1",
+         "dbname=app sslmode=verify-full sslrootcert=/etc/ssl/certs/ca-certificates.crt",
          "trust_user", "", "08001", "certificate"},
-        {true, "127.0.0.1", "dbname=app sslmode=verify-ca sslrootcert=/nowhere.crt", "trust_user", "", "08001",
-         "/nowhere.crt"},
+        {true, "127.0.0.1", "dbname=app sslmode=verify-ca sslrootcert=/nowhere.crt", "trust_user",
+         "", "08001", "/nowhere.crt"},
         {false, "no-such-host.invalid", "dbname=app sslmode=disable", "trust_user", "", "08001",
          "no-such-host.invalid"},
     };
@@ -296,8 +321,9 @@ static void tells_why_a_login_failed(void **state)
         char rest[400];
         struct probe probe;
         const char *mark = strstr(rows[i].rest, "%s");
-        snprintf(rest, sizeof(rest), "%.*s%s%s", mark != NULL ? (int)(mark - rows[i].rest) : 300, rows[i].rest,
-                 mark != NULL ? sy_cluster_dir(cluster) : "", mark != NULL ? mark + 2 : "");
+        snprintf(rest, sizeof(rest), "%.*s%s%s", mark != NULL ? (int)(mark - rows[i].rest) : 300,
+                 rows[i].rest, mark != NULL ? sy_cluster_dir(cluster) : "",
+                 mark != NULL ? mark + 2 : "");
         print_message("%s %s as %s\n", rows[i].host, rest, rows[i].user);
         probe_init(&probe, conninfo_of(cluster, rows[i].host, rest));
         probe_open(&probe, rows[i].user, rows[i].password);
@@ -325,7 +351,8 @@ static void gives_up_on_a_server_that_never_answers(void **state)
     sy_fault_proxy_set(proxy, SY_FAULT_BLACKHOLE, 0);
     struct probe probe;
     char conninfo[128];
-    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app", sy_fault_proxy_port(proxy));
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app",
+             sy_fault_proxy_port(proxy));
     probe_init(&probe, conninfo);
     probe_open(&probe, "trust_user", "");
     expect_refused(&probe, "08001", "took longer than 5000 ms");
@@ -383,7 +410,8 @@ static void tells_when_the_connection_is_lost(void **state)
     struct sy_fault_proxy *proxy = sy_fault_proxy_start(sy_cluster_port(plain, 0));
     struct probe probe;
     char conninfo[128];
-    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app", sy_fault_proxy_port(proxy));
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app",
+             sy_fault_proxy_port(proxy));
     probe_init(&probe, conninfo);
     probe_open(&probe, "trust_user", "");
     turn_until(&probe, &probe.opened);
@@ -401,8 +429,8 @@ static void closes_at_any_moment(void **state)
     (void)state;
     for (int turns = 0; turns < 12; turns++) {
         struct probe probe;
-        probe_init(&probe, conninfo_of(turns % 2 != 0 ? tls : plain, turns % 3 != 0 ? "127.0.0.1" : "localhost",
-                                       "dbname=app"));
+        probe_init(&probe, conninfo_of(turns % 2 != 0 ? tls : plain,
+                                       turns % 3 != 0 ? "127.0.0.1" : "localhost", "dbname=app"));
         probe_open(&probe, "scram_user", "sec ret");
         struct sy_err err = {0};
         for (int i = 0; i < turns; i++)
@@ -457,33 +485,63 @@ static void survives_hostile_servers(void **state)
         bool answers_ssl;
         const char *sqlstate, *text;
     } rows[] = {
-        {"a length of 2 GiB", "disable", BYTES("R\x7f\xff\xff\xff\0\0\0\0"), false, "08P01", "impossible length"},
+        {"a length of 2 GiB", "disable", BYTES("R\x7f\xff\xff\xff\0\0\0\0"), false, "08P01",
+         "impossible length"},
         {"a length of 0", "disable", BYTES("R\0\0\0\0"), false, "08P01", "impossible length"},
-        {"a length over the limit", "disable", BYTES("R\0\0\x27\x11"), false, "08P01", "impossible length"},
-        {"data before authentication", "disable", BYTES("D\0\0\0\6\0\0"), false, "08P01", "unexpected message"},
-        {"ReadyForQuery before authentication", "disable", BYTES("Z\0\0\0\5I"), false, "08P01", "unexpected"},
-        {"SASLContinue first", "disable", BYTES("R\0\0\0\x0c\0\0\0\x0b" "abcd"), false, "08P01", "out of order"},
-        {"SASLFinal first", "disable", BYTES("R\0\0\0\x0c\0\0\0\x0c" "abcd"), false, "08P01", "out of order"},
-        {"an unknown method", "disable", BYTES("R\0\0\0\x08\0\0\0\x63"), false, "28000", "method 99"},
+        {"a length over the limit", "disable", BYTES("R\0\0\x27\x11"), false, "08P01",
+         "impossible length"},
+        {"data before authentication", "disable", BYTES("D\0\0\0\6\0\0"), false, "08P01",
+         "unexpected message"},
+        {"ReadyForQuery before authentication", "disable", BYTES("Z\0\0\0\5I"), false, "08P01",
+         "unexpected"},
+        {"SASLContinue first", "disable",
+         BYTES("R\0\0\0\x0c\0\0\0\x0b"
+               "abcd"),
+         false, "08P01", "out of order"},
+        {"SASLFinal first", "disable",
+         BYTES("R\0\0\0\x0c\0\0\0\x0c"
+               "abcd"),
+         false, "08P01", "out of order"},
+        {"an unknown method", "disable", BYTES("R\0\0\0\x08\0\0\0\x63"), false, "28000",
+         "method 99"},
         {"GSSAPI", "disable", BYTES("R\0\0\0\x08\0\0\0\x07"), false, "28000", "method 7"},
-        {"no SASL mechanism of ours", "disable", BYTES("R\0\0\0\x0e\0\0\0\x0a" "FOO\0\0\0"), false, "28000",
-         "no SASL mechanism"},
-        {"mechanisms without an end", "disable", BYTES("R\0\0\0\x0b\0\0\0\x0a" "FOO"), false, "08P01", "mechanisms"},
-        {"an error without any field", "disable", BYTES("E\0\0\0\5\0"), false, "08001", "gave no reason"},
-        {"an error with a broken SQLSTATE", "disable", BYTES("E\0\0\0\x0f" "C1\0Mhello\0\0"), false, "08001", "hello"},
-        {"OK with a session in a transaction", "disable",
-         BYTES("R\0\0\0\x08\0\0\0\0Z\0\0\0\5T"), false, "08P01", "not idle"},
-        {"two OKs", "disable", BYTES("R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0"), false, "08P01", "out of order"},
-        {"a short cancel key", "disable", BYTES("R\0\0\0\x08\0\0\0\0K\0\0\0\6\0\0"), false, "08P01", "BackendKey"},
-        {"S with more behind it", "prefer", BYTES("SE\0\0\0\5\0"), false, "08P01", "something else"},
-        {"an error instead of S or N", "prefer", BYTES("E\0\0\0\x0b" "Mevil!\0\0"), false, "08P01", "something else"},
-        {"N, then -PLUS", "prefer", BYTES("R\0\0\0\x1d\0\0\0\x0a" "SCRAM-SHA-256-PLUS\0\0\0"), true, "08P01",
-         "channel binding without TLS"},
+        {"no SASL mechanism of ours", "disable",
+         BYTES("R\0\0\0\x0e\0\0\0\x0a"
+               "FOO\0\0\0"),
+         false, "28000", "no SASL mechanism"},
+        {"mechanisms without an end", "disable",
+         BYTES("R\0\0\0\x0b\0\0\0\x0a"
+               "FOO"),
+         false, "08P01", "mechanisms"},
+        {"an error without any field", "disable", BYTES("E\0\0\0\5\0"), false, "08001",
+         "gave no reason"},
+        {"an error with a broken SQLSTATE", "disable",
+         BYTES("E\0\0\0\x0f"
+               "C1\0Mhello\0\0"),
+         false, "08001", "hello"},
+        {"OK with a session in a transaction", "disable", BYTES("R\0\0\0\x08\0\0\0\0Z\0\0\0\5T"),
+         false, "08P01", "not idle"},
+        {"two OKs", "disable", BYTES("R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0"), false, "08P01",
+         "out of order"},
+        {"a short cancel key", "disable", BYTES("R\0\0\0\x08\0\0\0\0K\0\0\0\6\0\0"), false, "08P01",
+         "BackendKey"},
+        {"S with more behind it", "prefer", BYTES("SE\0\0\0\5\0"), false, "08P01",
+         "something else"},
+        {"an error instead of S or N", "prefer",
+         BYTES("E\0\0\0\x0b"
+               "Mevil!\0\0"),
+         false, "08P01", "something else"},
+        {"N, then -PLUS", "prefer",
+         BYTES("R\0\0\0\x1d\0\0\0\x0a"
+               "SCRAM-SHA-256-PLUS\0\0\0"),
+         true, "08P01", "channel binding without TLS"},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
         socklen_t bytes = sizeof(address);
-        struct script script = {.data = rows[i].data, .bytes = rows[i].bytes, .answers_ssl = rows[i].answers_ssl};
+        struct script script = {
+            .data = rows[i].data, .bytes = rows[i].bytes, .answers_ssl = rows[i].answers_ssl};
         pthread_t thread;
         script.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         assert_int_equal(bind(script.listener, (struct sockaddr *)&address, bytes), 0);
@@ -517,7 +575,8 @@ static int start(void **state)
         PGconn *conn = sy_cluster_connect(both[i], 0, "postgres");
         char sql[600];
         snprintf(sql, sizeof(sql), "%s", passwords_sql);
-        for (char *rest = NULL, *at = strtok_r(sql, ";", &rest); at != NULL; at = strtok_r(NULL, ";", &rest)) {
+        for (char *rest = NULL, *at = strtok_r(sql, ";", &rest); at != NULL;
+             at = strtok_r(NULL, ";", &rest)) {
             PGresult *result = PQexec(conn, at);
             if (PQresultStatus(result) != PGRES_COMMAND_OK)
                 print_message("%s\n", PQerrorMessage(conn));

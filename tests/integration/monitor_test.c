@@ -1,6 +1,6 @@
 /*
- * Promise: the router knows within moments which node is the primary, how far each replica has replayed, which one
- * lags or is gone, and that it came back; and it follows a promotion.
+ * Promise: the router knows within moments which node is the primary, how far each replica has
+ * replayed, which one lags or is gone, and that it came back; and it follows a promotion.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,16 +31,21 @@ static struct sy_topology *build(unsigned nodes)
     struct sy_err err = {0};
     char second[160] = "", third[160] = "";
     if (nodes > 1)
-        snprintf(second, sizeof(second), ", { conninfo = \"host=localhost port=%u dbname=postgres user=postgres\"; }",
+        snprintf(second, sizeof(second),
+                 ", { conninfo = \"host=localhost port=%u dbname=postgres user=postgres\"; }",
                  sy_cluster_port(cluster, 1));
     if (nodes > 2)
-        snprintf(third, sizeof(third), ", { conninfo = \"host=127.0.0.1 port=%u dbname=postgres\"; user = \"postgres\"; }",
-                 sy_fault_proxy_port(proxy));
-    snprintf(text, sizeof(text),
-             "databases = ( { name = \"app\"; engine = \"postgres\"; reads = { max_lag = \"500ms\"; };"
-             " shards = ( { name = \"s0\"; nodes = ("
-             " { conninfo = \"host=127.0.0.1 port=%u dbname=postgres user=postgres\"; }%s%s ); } ); } );",
-             sy_cluster_port(cluster, 0), second, third);
+        snprintf(
+            third, sizeof(third),
+            ", { conninfo = \"host=127.0.0.1 port=%u dbname=postgres\"; user = \"postgres\"; }",
+            sy_fault_proxy_port(proxy));
+    snprintf(
+        text, sizeof(text),
+        "databases = ( { name = \"app\"; engine = \"postgres\"; reads = { max_lag = \"500ms\"; };"
+        " shards = ( { name = \"s0\"; nodes = ("
+        " { conninfo = \"host=127.0.0.1 port=%u dbname=postgres user=postgres\"; }%s%s ); } ); } "
+        ");",
+        sy_cluster_port(cluster, 0), second, third);
     if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
         fail_msg("%.*s", (int)problems.bytes, problems.data);
     assert_int_equal(sy_topology_build(config, previous, &topology, &err), SY_OK);
@@ -80,8 +85,10 @@ static void knows_roles_and_positions(void **state)
     assert_true(becomes(&node_of(topology, 2)->role, SY_NODE_REPLICA));
     sy_cluster_sql(cluster, 0, "postgres", "create table if not exists t(a int)");
     sy_cluster_sql(cluster, 0, "postgres", "insert into t select generate_series(1, 1000)");
-    uint64_t lsn = strtoull(sy_cluster_value(cluster, 0, "postgres",
-                                             "select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')"), NULL, 10);
+    uint64_t lsn =
+        strtoull(sy_cluster_value(cluster, 0, "postgres",
+                                  "select pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0')"),
+                 NULL, 10);
     for (unsigned i = 0; i < 3; i++)
         assert_true(reaches(&node_of(topology, i)->replay_lsn, lsn));
     uint32_t rotation = 0;
@@ -98,7 +105,8 @@ static void leaves_out_a_replica_that_lags(void **state)
     const struct sy_topology_database *database = &topology->databases[0];
     uint32_t rotation = 0;
     sy_cluster_sql(cluster, 1, "postgres", "select pg_wal_replay_pause()");
-    assert_true(sy_cluster_wait(cluster, 1, "postgres", "select pg_get_wal_replay_pause_state() = 'paused'", 5000));
+    assert_true(sy_cluster_wait(cluster, 1, "postgres",
+                                "select pg_get_wal_replay_pause_state() = 'paused'", 5000));
     sy_cluster_sql(cluster, 0, "postgres", "insert into t select generate_series(1, 10)");
     assert_true(becomes(&node_of(topology, 1)->health, SY_HEALTH_LAGGING));
     assert_true(atomic_load(&node_of(topology, 1)->lag_us) > 500000);

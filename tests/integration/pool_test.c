@@ -1,6 +1,7 @@
 /*
- * Promise: two workers share one limit on real servers without exceeding it or starving; a restarted or killed server
- * costs each client at most one error; what a client left behind is gone for the next; a cancel never hits the next one.
+ * Promise: two workers share one limit on real servers without exceeding it or starving; a
+ * restarted or killed server costs each client at most one error; what a client left behind is gone
+ * for the next; a cancel never hits the next one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,11 +34,12 @@ struct client {
     struct sy_pool_wait wait;
     struct sy_server *server;
     struct sy_frame_walker walker;
-    const char *sql;            /* what it runs */
-    bool changes, cancels;      /* the statement leaves something behind; it is canceled */
-    unsigned done, errors, canceled, in_a_row; /* statements; in_a_row: errors without a success between */
+    const char *sql;       /* what it runs */
+    bool changes, cancels; /* the statement leaves something behind; it is canceled */
+    unsigned done, errors, canceled,
+        in_a_row; /* statements; in_a_row: errors without a success between */
     unsigned in_a_row_max;
-    char value[64];             /* first value of the last answer */
+    char value[64]; /* first value of the last answer */
     bool sqlstate_seen;
     struct sy_timer pause;
 };
@@ -93,8 +95,9 @@ static void finish_statement(struct client *client, char status)
 static void take_part(struct client *client, const struct sy_frame_part *part)
 {
     if (part->type == 'D' && part->body_run > 6) {
-        uint32_t bytes = part->body_run - 6 < sizeof(client->value) - 1 ? part->body_run - 6
-                                                                          : (uint32_t)sizeof(client->value) - 1;
+        uint32_t bytes = part->body_run - 6 < sizeof(client->value) - 1
+                             ? part->body_run - 6
+                             : (uint32_t)sizeof(client->value) - 1;
         memcpy(client->value, part->body + 6, bytes);
         client->value[bytes] = '\0';
     }
@@ -159,13 +162,16 @@ static void next_statement(struct client *client)
     struct sy_err err = {0};
     struct sy_server *server = NULL;
     const struct sy_topology_database *database = &topology->databases[0];
-    struct sy_pool_key key = {.node = database->shards[0].nodes[0], .user = SY_SLICE("bob"),
-                              .password = SY_SLICE("secret"), .client_database = SY_SLICE("app")};
+    struct sy_pool_key key = {.node = database->shards[0].nodes[0],
+                              .user = SY_SLICE("bob"),
+                              .password = SY_SLICE("secret"),
+                              .client_database = SY_SLICE("app")};
     if (client->worker->ending)
         return;
     client->wait.ready = on_ready;
     client->wait.failed = on_failed;
-    if (sy_pool_checkout(client->worker->set, &key, database->config, &client->wait, &server, &err) != SY_OK) {
+    if (sy_pool_checkout(client->worker->set, &key, database->config, &client->wait, &server,
+                         &err) != SY_OK) {
         note_error(client);
         again_soon(client);
     } else if (server != NULL) {
@@ -252,7 +258,8 @@ static void keeps_the_limit_and_starves_nobody(void **state)
     launch();
     PGconn *conn = sy_cluster_connect(cluster, 0, "postgres");
     for (int i = 0; i < 150; i++) {
-        PGresult *result = PQexec(conn, "select count(*) from pg_stat_activity where usename = 'bob'");
+        PGresult *result =
+            PQexec(conn, "select count(*) from pg_stat_activity where usename = 'bob'");
         unsigned now = (unsigned)atoi(PQgetvalue(result, 0, 0));
         most = now > most ? now : most;
         PQclear(result);
@@ -268,7 +275,8 @@ static void keeps_the_limit_and_starves_nobody(void **state)
             least = client->done < least ? client->done : least;
             sums[w] += client->done;
         }
-    print_message("%u and %u statements, the slowest client %u, at most %u connections\n", sums[0], sums[1], least, most);
+    print_message("%u and %u statements, the slowest client %u, at most %u connections\n", sums[0],
+                  sums[1], least, most);
     assert_true(most <= POOL_SIZE);
     assert_true(least > 50);
 }
@@ -301,12 +309,16 @@ static void nothing_is_left_for_the_next_client(void **state)
     (void)state;
     start_workers(1500000, NULL);
     for (unsigned w = 0; w < WORKERS; w++) {
-        workers[w].clients[0].sql = "set application_name = 'left behind'; create temp table left_behind(a int)";
+        workers[w].clients[0].sql =
+            "set application_name = 'left behind'; create temp table left_behind(a int)";
         workers[w].clients[0].changes = true;
-        workers[w].clients[1].sql = "begin; set local work_mem = '1MB'; select 1/0"; /* failed transaction */
-        workers[w].clients[2].sql = "begin; lock table pg_class in access share mode"; /* open transaction */
-        workers[w].clients[3].sql = "select case when current_setting('application_name') = 'switchyard' and"
-                                    " to_regclass('left_behind') is null then 'clean' else 'dirty' end";
+        workers[w].clients[1].sql =
+            "begin; set local work_mem = '1MB'; select 1/0"; /* failed transaction */
+        workers[w].clients[2].sql =
+            "begin; lock table pg_class in access share mode"; /* open transaction */
+        workers[w].clients[3].sql =
+            "select case when current_setting('application_name') = 'switchyard' and"
+            " to_regclass('left_behind') is null then 'clean' else 'dirty' end";
     }
     launch();
     join_workers();
@@ -351,16 +363,19 @@ static int start(void)
     struct sy_buf problems = {0};
     struct sy_err err = {0};
     char text[512];
-    cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "s0", .hba_method = "scram-sha-256"});
+    cluster =
+        sy_cluster_start(&(struct sy_cluster_options){.name = "s0", .hba_method = "scram-sha-256"});
     sy_cluster_sql(cluster, 0, "postgres", "create role bob login password 'secret'");
     sy_cluster_sql(cluster, 0, "postgres", "create database app");
     sy_cluster_sql(cluster, 0, "app", "grant all on schema public to bob");
     snprintf(text, sizeof(text),
-             "databases = ( { name = \"app\"; engine = \"postgres\"; pool = { size = %d; }; shards = ( { name = \"s0\";"
-             " nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app\"; } ); } ); } );", POOL_SIZE,
-             sy_cluster_port(cluster, 0));
+             "databases = ( { name = \"app\"; engine = \"postgres\"; pool = { size = %d; }; shards "
+             "= ( { name = \"s0\";"
+             " nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app\"; } ); } ); } );",
+             POOL_SIZE, sy_cluster_port(cluster, 0));
     if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK ||
-        sy_topology_build(config, NULL, &topology, &err) != SY_OK || sy_hash_pool_start(1, &err) != SY_OK) {
+        sy_topology_build(config, NULL, &topology, &err) != SY_OK ||
+        sy_hash_pool_start(1, &err) != SY_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;
     }

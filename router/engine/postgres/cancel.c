@@ -1,6 +1,7 @@
 /*
- * CancelRequest on a connection of its own, encrypted if the link's is. Its end is the server's close: only then
- * has the postmaster's child sent the signal, and only then may the link serve somebody else.
+ * CancelRequest on a connection of its own, encrypted if the link's is. Its end is the server's
+ * close: only then has the postmaster's child sent the signal, and only then may the link serve
+ * somebody else.
  */
 #include <stdlib.h>
 
@@ -30,7 +31,8 @@ static void on_up(struct pg_dial *dial)
 {
     struct cancel *cancel = sy_container_of(dial, struct cancel, dial);
     struct sy_buf out = {0};
-    sy_write_cancel(&out, cancel->pid, (struct sy_slice){(const char *)cancel->key, cancel->key_bytes});
+    sy_write_cancel(&out, cancel->pid,
+                    (struct sy_slice){(const char *)cancel->key, cancel->key_bytes});
     if (!out.failed)
         sy_stream_send_copy(&dial->stream, out.data, out.bytes);
     sy_buf_release(&out);

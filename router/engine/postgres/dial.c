@@ -48,7 +48,8 @@ static const struct sy_stream_events stream_events;
 /* Tries addresses from dial->address on until one starts. */
 static enum sy_status connect_next(struct pg_dial *dial, struct sy_err *err)
 {
-    enum sy_status status = sy_err_set(err, SY_E_CONNECT, "node %s has no address", dial->node->name);
+    enum sy_status status =
+        sy_err_set(err, SY_E_CONNECT, "node %s has no address", dial->node->name);
     for (; dial->address < dial->addresses.count; dial->address++) {
         dial->state = PG_DIAL_CONNECTING;
         status = sy_stream_connect(&dial->stream, dial->loop,
@@ -88,12 +89,13 @@ static void on_timeout(struct sy_timer *timer)
 {
     struct pg_dial *dial = sy_container_of(timer, struct pg_dial, timer);
     struct sy_err err = {0};
-    (void)!sy_err_set(&err, SY_E_CONNECT, "connecting to node %s took longer than %llu ms", dial->node->name,
-                      (unsigned long long)(dial->timeout_us / 1000));
+    (void)!sy_err_set(&err, SY_E_CONNECT, "connecting to node %s took longer than %llu ms",
+                      dial->node->name, (unsigned long long)(dial->timeout_us / 1000));
     pg_dial_close(dial, &err, 0);
 }
 
-/* Requests and answers are small and come in pairs: no delay for either; dead peers are noticed by keepalives. */
+/* Requests and answers are small and come in pairs: no delay for either; dead peers are noticed by
+ * keepalives. */
 static void tune_socket(const struct pg_dial *dial)
 {
     int on = 1, idle_s = 60, interval_s = 10, probes = 5;
@@ -126,7 +128,8 @@ static void start_handshake(struct pg_dial *dial)
 {
     struct sy_err err = {0};
     SSL_CTX *ctx = NULL;
-    /* The stream checks the name it is given where the context verifies; verify-ca wants no such check. */
+    /* The stream checks the name it is given where the context verifies; verify-ca wants no such
+     * check. */
     const char *name = dial->tls == PG_TLS_VERIFY_CA ? NULL : pg_tls_server_name(dial->node);
     dial->state = PG_DIAL_HANDSHAKE;
     enum sy_status status = pg_tls_context(dial->node, dial->tls, &ctx, &err);
@@ -137,8 +140,9 @@ static void start_handshake(struct pg_dial *dial)
         pg_dial_close(dial, &err, 0);
 }
 
-/* The one byte that answers SSLRequest. Anything beside it was not encrypted and must not be believed
- * (CVE-2021-23222); an error text at this point may come from anybody and is not shown (CVE-2024-10977). */
+/* The one byte that answers SSLRequest. Anything beside it was not encrypted and must not be
+ * believed (CVE-2021-23222); an error text at this point may come from anybody and is not shown
+ * (CVE-2024-10977). */
 static void take_ssl_reply(struct pg_dial *dial, const char *data, uint32_t bytes)
 {
     struct sy_err err = {0};
@@ -152,12 +156,15 @@ static void take_ssl_reply(struct pg_dial *dial, const char *data, uint32_t byte
         return;
     }
     if (bytes == 1 && data[0] == 'N') {
-        (void)!sy_err_set(&err, SY_E_CONNECT, "node %s does not support TLS, but sslmode is %s", dial->node->name,
-                          dial->node->sslmode);
-        sy_err_hint(&err, "Turn on ssl in the server, or write sslmode=prefer or sslmode=disable in the conninfo "
-                          "if the network is trusted.");
+        (void)!sy_err_set(&err, SY_E_CONNECT, "node %s does not support TLS, but sslmode is %s",
+                          dial->node->name, dial->node->sslmode);
+        sy_err_hint(
+            &err,
+            "Turn on ssl in the server, or write sslmode=prefer or sslmode=disable in the conninfo "
+            "if the network is trusted.");
     } else {
-        (void)!sy_err_set(&err, SY_E_PROTOCOL, "node %s answered the request for TLS with something else",
+        (void)!sy_err_set(&err, SY_E_PROTOCOL,
+                          "node %s answered the request for TLS with something else",
                           dial->node->name);
     }
     pg_dial_close(dial, &err, 0);
@@ -178,7 +185,8 @@ static void on_secured(struct sy_stream *stream)
     struct sy_err err = {0};
     if (dial->state != PG_DIAL_HANDSHAKE)
         return;
-    if (dial->tls == PG_TLS_VERIFY_FULL && pg_tls_check_name(dial->node, sy_stream_ssl(stream), &err) != SY_OK)
+    if (dial->tls == PG_TLS_VERIFY_FULL &&
+        pg_tls_check_name(dial->node, sy_stream_ssl(stream), &err) != SY_OK)
         pg_dial_close(dial, &err, 0);
     else
         set_up(dial);
@@ -200,7 +208,8 @@ static void on_closed(struct sy_stream *stream, const struct sy_err *why)
         connect_or_finish(dial);
         return;
     }
-    /* The next address, or the same without TLS, is worth a try only while nothing of the protocol was seen. */
+    /* The next address, or the same without TLS, is worth a try only while nothing of the protocol
+     * was seen. */
     if (dial->state == PG_DIAL_CONNECTING && dial->address + 1 < dial->addresses.count) {
         dial->address++;
         connect_or_finish(dial);
@@ -212,12 +221,13 @@ static void on_closed(struct sy_stream *stream, const struct sy_err *why)
         return;
     }
     if (why == NULL && dial->state < PG_DIAL_UP)
-        (void)!sy_err_set(&dial->why, SY_E_CONNECT, "node %s closed the connection", dial->node->name);
+        (void)!sy_err_set(&dial->why, SY_E_CONNECT, "node %s closed the connection",
+                          dial->node->name);
     if (why != NULL && !dial->was_up && dial->why.status == SY_OK) {
         const struct sy_node *node = dial->node;
-        (void)!sy_err_set_errno(&dial->why, SY_E_CONNECT, why->sys_errno,
-                                "cannot connect to node %s at %s port %s: %s", node->name,
-                                node->host[0] != '\0' ? node->host : node->hostaddr, node->port, why->text);
+        (void)!sy_err_set_errno(
+            &dial->why, SY_E_CONNECT, why->sys_errno, "cannot connect to node %s at %s port %s: %s",
+            node->name, node->host[0] != '\0' ? node->host : node->hostaddr, node->port, why->text);
     }
     note_why(dial, why);
     finish_soon(dial);
@@ -231,8 +241,8 @@ static const struct sy_stream_events stream_events = {
     .closed = on_closed,
 };
 
-static void init(struct pg_dial *dial, struct sy_loop *loop, struct sy_node *node, uint64_t timeout_us,
-                 const struct pg_dial_events *events)
+static void init(struct pg_dial *dial, struct sy_loop *loop, struct sy_node *node,
+                 uint64_t timeout_us, const struct pg_dial_events *events)
 {
     memset(dial, 0, sizeof(*dial));
     dial->events = events;
@@ -243,7 +253,8 @@ static void init(struct pg_dial *dial, struct sy_loop *loop, struct sy_node *nod
     sy_deferred_init(&dial->finish, report_closed);
 }
 
-/* Common end of both starts: the reference and the timer exist only for a dial that will report `closed`. */
+/* Common end of both starts: the reference and the timer exist only for a dial that will report
+ * `closed`. */
 static void begin(struct pg_dial *dial)
 {
     sy_node_ref(dial->node);
@@ -252,7 +263,8 @@ static void begin(struct pg_dial *dial)
 }
 
 enum sy_status pg_dial_start(struct pg_dial *dial, struct sy_loop *loop, struct sy_node *node,
-                             uint64_t timeout_us, const struct pg_dial_events *events, struct sy_err *err)
+                             uint64_t timeout_us, const struct pg_dial_events *events,
+                             struct sy_err *err)
 {
     init(dial, loop, node, timeout_us, events);
     dial->tls = pg_tls_mode_of(node);

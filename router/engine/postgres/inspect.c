@@ -42,7 +42,8 @@ static enum sy_relation_kind kind_of(char relkind)
     }
 }
 
-static void add_columns(struct sy_schema_builder *builder, uint32_t index, const struct inspect_shard *shard, int row)
+static void add_columns(struct sy_schema_builder *builder, uint32_t index,
+                        const struct inspect_shard *shard, int row)
 {
     for (int i = 0; i < shard->column_count[row]; i++) {
         int at = shard->first_column[row] + i;
@@ -82,7 +83,8 @@ static bool on_all(const struct inspect_shard *shards, uint32_t count, const cha
     return true;
 }
 
-/* Views over views that are not provable are not either; sequences and foreign tables answer differently. */
+/* Views over views that are not provable are not either; sequences and foreign tables answer
+ * differently. */
 static bool reads_only_provable(const struct inspect_shard *shard, int row, int depth)
 {
     enum { DEPTH_MAX = 64 };
@@ -93,7 +95,8 @@ static bool reads_only_provable(const struct inspect_shard *shard, int row, int 
     for (int i = 0; i < count; i++) {
         if (strcmp(inspect_text(shard, INSPECT_DEPENDS, i, 0), oid) != 0)
             continue;
-        int target = inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 1));
+        int target =
+            inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 1));
         if (target < 0)
             return false;
         char kind = inspect_text(shard, INSPECT_RELATIONS, target, 4)[0];
@@ -107,9 +110,10 @@ static bool reads_only_provable(const struct inspect_shard *shard, int row, int 
     return true;
 }
 
-/* Adds what earlier shards did not have. indexes[row]: of each of this shard's rows in the builder. */
-static bool add_relations(struct sy_schema_builder *builder, const struct inspect_shard *shards, uint32_t count,
-                          uint32_t which, struct sy_map *known)
+/* Adds what earlier shards did not have. indexes[row]: of each of this shard's rows in the builder.
+ */
+static bool add_relations(struct sy_schema_builder *builder, const struct inspect_shard *shards,
+                          uint32_t count, uint32_t which, struct sy_map *known)
 {
     const struct inspect_shard *shard = &shards[which];
     int rows = PQntuples(shard->results[INSPECT_RELATIONS]);
@@ -126,11 +130,12 @@ static bool add_relations(struct sy_schema_builder *builder, const struct inspec
             .has_triggers = on_any(shards, count, key, 6),
             .has_rls = on_any(shards, count, key, 7),
         };
-        relation.is_read_only_view = relation.kind == SY_RELATION_VIEW && on_all(shards, count, key, 8) &&
+        relation.is_read_only_view = relation.kind == SY_RELATION_VIEW &&
+                                     on_all(shards, count, key, 8) &&
                                      reads_only_provable(shard, row, 0);
         uint32_t index = sy_schema_builder_add_relation(builder, &relation);
-        if (index == UINT32_MAX ||
-            sy_map_put(known, sy_slice_of(key), (void *)((uintptr_t)index + 1), NULL, NULL) != SY_OK)
+        if (index == UINT32_MAX || sy_map_put(known, sy_slice_of(key),
+                                              (void *)((uintptr_t)index + 1), NULL, NULL) != SY_OK)
             return false;
         add_columns(builder, index, shard, row);
     }
@@ -142,12 +147,16 @@ static void add_dependencies(struct sy_schema_builder *builder, const struct ins
 {
     int count = PQntuples(shard->results[INSPECT_DEPENDS]);
     for (int i = 0; i < count; i++) {
-        int view = inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 0));
-        int target = inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 1));
+        int view =
+            inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 0));
+        int target =
+            inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_DEPENDS, i, 1));
         if (view < 0 || target < 0)
             continue;
-        uintptr_t from = (uintptr_t)sy_map_get(known, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, view, 0)));
-        uintptr_t to = (uintptr_t)sy_map_get(known, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, target, 0)));
+        uintptr_t from = (uintptr_t)sy_map_get(
+            known, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, view, 0)));
+        uintptr_t to = (uintptr_t)sy_map_get(
+            known, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, target, 0)));
         if (from != 0 && to != 0)
             sy_schema_builder_add_dependency(builder, (uint32_t)(from - 1), (uint32_t)(to - 1));
     }
@@ -158,7 +167,8 @@ static void add_functions(struct sy_schema_builder *builder, const struct inspec
     int count = PQntuples(shard->results[INSPECT_FUNCTIONS]);
     for (int i = 0; i < count; i++) {
         char letter = inspect_text(shard, INSPECT_FUNCTIONS, i, 2)[0];
-        sy_schema_builder_add_function(builder, sy_slice_of(inspect_text(shard, INSPECT_FUNCTIONS, i, 0)),
+        sy_schema_builder_add_function(builder,
+                                       sy_slice_of(inspect_text(shard, INSPECT_FUNCTIONS, i, 0)),
                                        sy_slice_of(inspect_text(shard, INSPECT_FUNCTIONS, i, 1)),
                                        letter == 'i'   ? SY_IMMUTABLE
                                        : letter == 's' ? SY_STABLE
@@ -166,7 +176,8 @@ static void add_functions(struct sy_schema_builder *builder, const struct inspec
     }
     count = PQntuples(shard->results[INSPECT_NAMESPACES]);
     for (int i = 0; i < count; i++)
-        sy_schema_builder_add_namespace(builder, sy_slice_of(inspect_text(shard, INSPECT_NAMESPACES, i, 0)));
+        sy_schema_builder_add_namespace(builder,
+                                        sy_slice_of(inspect_text(shard, INSPECT_NAMESPACES, i, 0)));
 }
 
 static enum sy_status build_schema(const struct inspect_shard *shards, uint32_t count,
@@ -208,9 +219,12 @@ static bool fill(struct inspection *inspection, const struct sy_topology_databas
     struct inspect_report report = {.arena = &inspection->arena};
     base->shard_count = database->shard_count;
     base->maps = sy_arena_calloc(&inspection->arena, database->shard_count, sizeof(*base->maps));
-    base->server_version = sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 0));
-    base->server_encoding = sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 2));
-    base->collation = sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 3));
+    base->server_version =
+        sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 0));
+    base->server_encoding =
+        sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 2));
+    base->collation =
+        sy_arena_strdup(&inspection->arena, inspect_text(&shards[0], INSPECT_SERVER, 0, 3));
     base->server_version_num = inspect_oid(&shards[0], INSPECT_SERVER, 0, 1);
     if (base->maps == NULL || base->server_version == NULL || base->server_encoding == NULL ||
         base->collation == NULL)
@@ -218,7 +232,8 @@ static bool fill(struct inspection *inspection, const struct sy_topology_databas
     for (uint32_t i = 0; i < database->shard_count; i++) {
         if (!shards[i].read) {
             base->maps[i].unread = true;
-            inspect_differs(&report, "shard %s could not be read: %s", shards[i].name, shards[i].why);
+            inspect_differs(&report, "shard %s could not be read: %s", shards[i].name,
+                            shards[i].why);
             continue;
         }
         inspect_compare(&report, database, &shards[0], &shards[i]);
@@ -230,7 +245,8 @@ static bool fill(struct inspection *inspection, const struct sy_topology_databas
     return !report.failed;
 }
 
-static enum sy_status put_together(const struct sy_topology_database *database, const struct inspect_shard *shards,
+static enum sy_status put_together(const struct sy_topology_database *database,
+                                   const struct inspect_shard *shards,
                                    struct sy_topology_schema **ret_schema, struct sy_err *err)
 {
     struct timespec now;
@@ -241,7 +257,8 @@ static enum sy_status put_together(const struct sy_topology_database *database, 
     atomic_store(&inspection->base.refs, 1);
     inspection->base.release = release;
     inspection->base.read_at_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    enum sy_status status = build_schema(shards, database->shard_count, &inspection->base.schema, err);
+    enum sy_status status =
+        build_schema(shards, database->shard_count, &inspection->base.schema, err);
     if (status == SY_OK && !fill(inspection, database, shards))
         status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     if (status != SY_OK) {
@@ -252,8 +269,9 @@ static enum sy_status put_together(const struct sy_topology_database *database, 
     return SY_OK;
 }
 
-enum sy_status pg_inspect(const struct sy_topology_database *database, struct sy_topology_schema **ret_schema,
-                          bool *ret_complete, struct sy_err *err)
+enum sy_status pg_inspect(const struct sy_topology_database *database,
+                          struct sy_topology_schema **ret_schema, bool *ret_complete,
+                          struct sy_err *err)
 {
     struct inspect_shard *shards = calloc(database->shard_count, sizeof(*shards));
     if (shards == NULL)
@@ -265,7 +283,8 @@ enum sy_status pg_inspect(const struct sy_topology_database *database, struct sy
         inspect_read(&shards[i], primary_of(database, i));
         complete = complete && shards[i].read;
         if (!shards[0].read)
-            status = sy_err_set(err, SY_E_CONNECT, "cannot read the schema of database %s from shard %s: %s",
+            status = sy_err_set(err, SY_E_CONNECT,
+                                "cannot read the schema of database %s from shard %s: %s",
                                 database->config->name, shards[0].name, shards[0].why);
     }
     if (status == SY_OK)

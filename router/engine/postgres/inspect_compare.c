@@ -1,4 +1,5 @@
-/* In what shards differ, and which of their OIDs are the same thing under another number. Pure over the answers. */
+/* In what shards differ, and which of their OIDs are the same thing under another number. Pure over
+ * the answers. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,12 +42,14 @@ void inspect_differs(struct inspect_report *report, const char *format, ...)
 static void compare_servers(struct inspect_report *report, const struct inspect_shard *first,
                             const struct inspect_shard *other)
 {
-    static const char *const what[] = {"server_version", NULL, "encoding", "collation", "character type",
-                                       "collation version"};
+    static const char *const what[] = {
+        "server_version", NULL, "encoding", "collation", "character type", "collation version"};
     for (int i = 0; i < 6; i++) {
-        const char *a = inspect_text(first, INSPECT_SERVER, 0, i), *b = inspect_text(other, INSPECT_SERVER, 0, i);
+        const char *a = inspect_text(first, INSPECT_SERVER, 0, i),
+                   *b = inspect_text(other, INSPECT_SERVER, 0, i);
         if (what[i] != NULL && strcmp(a, b) != 0)
-            inspect_differs(report, "%s of shard %s is %s, of shard %s %s", what[i], first->name, a, other->name, b);
+            inspect_differs(report, "%s of shard %s is %s, of shard %s %s", what[i], first->name, a,
+                            other->name, b);
     }
 }
 
@@ -57,26 +60,31 @@ static void compare_columns(struct inspect_report *report, const struct inspect_
 {
     const char *table = inspect_text(first, INSPECT_RELATIONS, a, 0);
     if (first->column_count[a] != other->column_count[b]) {
-        inspect_differs(report, "table %s has %d columns on shard %s and %d on shard %s", table, first->column_count[a],
-                        first->name, other->column_count[b], other->name);
+        inspect_differs(report, "table %s has %d columns on shard %s and %d on shard %s", table,
+                        first->column_count[a], first->name, other->column_count[b], other->name);
         return;
     }
     for (int i = 0; i < first->column_count[a]; i++) {
         int x = first->first_column[a] + i, y = other->first_column[b] + i;
-        const char *name = inspect_text(first, INSPECT_COLUMNS, x, 1), *type = inspect_text(first, INSPECT_COLUMNS, x, 9);
+        const char *name = inspect_text(first, INSPECT_COLUMNS, x, 1),
+                   *type = inspect_text(first, INSPECT_COLUMNS, x, 9);
         const char *name2 = inspect_text(other, INSPECT_COLUMNS, y, 1),
                    *type2 = inspect_text(other, INSPECT_COLUMNS, y, 9);
         if (strcmp(name, name2) != 0 || strcmp(type, type2) != 0)
-            inspect_differs(report, "column %d of table %s is %s %s on shard %s and %s %s on shard %s", i + 1, table,
-                            name, type, first->name, name2, type2, other->name);
-        else if (strcmp(inspect_text(first, INSPECT_COLUMNS, x, 7), inspect_text(other, INSPECT_COLUMNS, y, 7)) != 0)
-            inspect_differs(report, "column %s of table %s is generated on one of the shards %s and %s only", name, table,
-                            first->name, other->name);
+            inspect_differs(report,
+                            "column %d of table %s is %s %s on shard %s and %s %s on shard %s",
+                            i + 1, table, name, type, first->name, name2, type2, other->name);
+        else if (strcmp(inspect_text(first, INSPECT_COLUMNS, x, 7),
+                        inspect_text(other, INSPECT_COLUMNS, y, 7)) != 0)
+            inspect_differs(
+                report, "column %s of table %s is generated on one of the shards %s and %s only",
+                name, table, first->name, other->name);
     }
 }
 
 /* Tables that each shard must have: sharded and reference tables. */
-static void compare_declared(struct inspect_report *report, const struct sy_topology_database *database,
+static void compare_declared(struct inspect_report *report,
+                             const struct sy_topology_database *database,
                              const struct inspect_shard *shard)
 {
     uint32_t index = sy_shardmap_find_shard(database->map, sy_slice_of(shard->name));
@@ -85,18 +93,21 @@ static void compare_declared(struct inspect_report *report, const struct sy_topo
         bool here = table->placement == SY_TABLE_REFERENCE ||
                     (table->placement == SY_TABLE_LOCAL && table->shard == index);
         if (table->placement == SY_TABLE_SHARDED)
-            here = sy_shard_set_has(&sy_shardmap_keyspace(database->map, table->keyspace)->shards, index);
+            here = sy_shard_set_has(&sy_shardmap_keyspace(database->map, table->keyspace)->shards,
+                                    index);
         if (!here)
             continue;
         bool found = false;
         int count = PQntuples(shard->results[INSPECT_RELATIONS]);
         for (int row = 0; row < count && !found; row++)
-            found = sy_slice_eq(table->schema, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, row, 1))) &&
-                    sy_slice_eq(table->name, sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, row, 2)));
+            found = sy_slice_eq(table->schema,
+                                sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, row, 1))) &&
+                    sy_slice_eq(table->name,
+                                sy_slice_of(inspect_text(shard, INSPECT_RELATIONS, row, 2)));
         if (!found)
             inspect_differs(report, "table %.*s.%.*s is declared, but shard %s does not have it",
-                            (int)table->schema.bytes, table->schema.data, (int)table->name.bytes, table->name.data,
-                            shard->name);
+                            (int)table->schema.bytes, table->schema.data, (int)table->name.bytes,
+                            table->name.data, shard->name);
     }
 }
 
@@ -105,17 +116,19 @@ static bool is_table(const char *kind)
     return strchr("rpmvf", kind[0]) != NULL;
 }
 
-static void compare_tables(struct inspect_report *report, const struct sy_topology_database *database,
+static void compare_tables(struct inspect_report *report,
+                           const struct sy_topology_database *database,
                            const struct inspect_shard *first, const struct inspect_shard *other)
 {
     int count = PQntuples(first->results[INSPECT_RELATIONS]);
     for (int a = 0; a < count; a++) {
         const char *schema = inspect_text(first, INSPECT_RELATIONS, a, 1);
-        if (!is_table(inspect_text(first, INSPECT_RELATIONS, a, 4)) || strcmp(schema, "pg_catalog") == 0 ||
-            strcmp(schema, "information_schema") == 0)
+        if (!is_table(inspect_text(first, INSPECT_RELATIONS, a, 4)) ||
+            strcmp(schema, "pg_catalog") == 0 || strcmp(schema, "information_schema") == 0)
             continue;
-        const struct sy_map_table *table = sy_shardmap_find_table(
-            database->map, sy_slice_of(schema), sy_slice_of(inspect_text(first, INSPECT_RELATIONS, a, 2)));
+        const struct sy_map_table *table =
+            sy_shardmap_find_table(database->map, sy_slice_of(schema),
+                                   sy_slice_of(inspect_text(first, INSPECT_RELATIONS, a, 2)));
         int b = inspect_find(&other->relations, inspect_text(first, INSPECT_RELATIONS, a, 0));
         if (b >= 0 && (table == NULL || table->placement != SY_TABLE_LOCAL))
             compare_columns(report, first, a, other, b);
@@ -127,13 +140,16 @@ static void compare_types(struct inspect_report *report, const struct inspect_sh
 {
     int count = PQntuples(first->results[INSPECT_TYPES]);
     for (int a = 0; a < count; a++) {
-        const char *key = inspect_text(first, INSPECT_TYPES, a, 0), *what = inspect_text(first, INSPECT_TYPES, a, 3);
+        const char *key = inspect_text(first, INSPECT_TYPES, a, 0),
+                   *what = inspect_text(first, INSPECT_TYPES, a, 3);
         int b = inspect_find(&other->types, key);
         if (b >= 0 && strcmp(what, inspect_text(other, INSPECT_TYPES, b, 3)) != 0)
-            inspect_differs(report, "type %s is (%.100s) on shard %s and (%.100s) on shard %s", key, what, first->name,
-                            inspect_text(other, INSPECT_TYPES, b, 3), other->name);
+            inspect_differs(report, "type %s is (%.100s) on shard %s and (%.100s) on shard %s", key,
+                            what, first->name, inspect_text(other, INSPECT_TYPES, b, 3),
+                            other->name);
         else if (b < 0 && strncmp(what, "composite", 9) != 0)
-            inspect_differs(report, "type %s exists on shard %s, but not on shard %s", key, first->name, other->name);
+            inspect_differs(report, "type %s exists on shard %s, but not on shard %s", key,
+                            first->name, other->name);
     }
 }
 
@@ -156,8 +172,8 @@ static int by_from(const void *a, const void *b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-static void add_type(struct sy_oid_pair *forth, uint32_t *forth_count, struct sy_oid_pair *back, uint32_t *back_count,
-                     struct sy_oid_pair pair)
+static void add_type(struct sy_oid_pair *forth, uint32_t *forth_count, struct sy_oid_pair *back,
+                     uint32_t *back_count, struct sy_oid_pair pair)
 {
     if (pair.from == pair.to || pair.from == 0)
         return;
@@ -166,9 +182,10 @@ static void add_type(struct sy_oid_pair *forth, uint32_t *forth_count, struct sy
         back[(*back_count)++] = (struct sy_oid_pair){pair.to, pair.from};
 }
 
-/* A type of shard 0 that the other lacks must not be sent there under its number, which may be another type's. */
-static void add_missing(const struct inspect_shard *first, const struct inspect_shard *other, struct sy_oid_pair *back,
-                        uint32_t *back_count)
+/* A type of shard 0 that the other lacks must not be sent there under its number, which may be
+ * another type's. */
+static void add_missing(const struct inspect_shard *first, const struct inspect_shard *other,
+                        struct sy_oid_pair *back, uint32_t *back_count)
 {
     int count = PQntuples(first->results[INSPECT_TYPES]);
     for (int a = 0; a < count; a++) {
@@ -182,12 +199,14 @@ static void add_missing(const struct inspect_shard *first, const struct inspect_
     }
 }
 
-static bool map_types(struct sy_arena *arena, const struct inspect_shard *first, const struct inspect_shard *other,
-                      struct sy_type_map *ret_map)
+static bool map_types(struct sy_arena *arena, const struct inspect_shard *first,
+                      const struct inspect_shard *other, struct sy_type_map *ret_map)
 {
-    int count = PQntuples(other->results[INSPECT_TYPES]), mine = PQntuples(first->results[INSPECT_TYPES]);
+    int count = PQntuples(other->results[INSPECT_TYPES]),
+        mine = PQntuples(first->results[INSPECT_TYPES]);
     struct sy_oid_pair *forth = sy_arena_calloc(arena, 2 * (size_t)count + 1, sizeof(*forth));
-    struct sy_oid_pair *back = sy_arena_calloc(arena, 2 * ((size_t)count + (size_t)mine) + 1, sizeof(*back));
+    struct sy_oid_pair *back =
+        sy_arena_calloc(arena, 2 * ((size_t)count + (size_t)mine) + 1, sizeof(*back));
     uint32_t forth_count = 0, back_count = 0;
     if (forth == NULL || back == NULL)
         return false;
@@ -209,8 +228,8 @@ static bool map_types(struct sy_arena *arena, const struct inspect_shard *first,
     return true;
 }
 
-bool inspect_map_oids(struct sy_arena *arena, const struct inspect_shard *first, const struct inspect_shard *other,
-                      struct sy_type_map *ret_map)
+bool inspect_map_oids(struct sy_arena *arena, const struct inspect_shard *first,
+                      const struct inspect_shard *other, struct sy_type_map *ret_map)
 {
     int count = PQntuples(other->results[INSPECT_RELATIONS]);
     struct sy_oid_pair *tables = sy_arena_calloc(arena, (size_t)count + 1, sizeof(*tables));

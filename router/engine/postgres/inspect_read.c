@@ -1,6 +1,6 @@
 /*
- * One server's catalog in seven answers, read in one snapshot. Everything is schema-qualified, because the search
- * path of a role is its owner's to change.
+ * One server's catalog in seven answers, read in one snapshot. Everything is schema-qualified,
+ * because the search path of a role is its owner's to change.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +8,13 @@
 
 #include "router/engine/postgres/inspect_internal.h"
 
-/* Functions whose answer on a standby, or through another session, may be another: conservative, by name. */
-#define VARIES                                                                                                       \
-    "(p.pronamespace = 'pg_catalog'::regnamespace and (p.proname like 'pg\\_%' or p.proname like 'txid%' "            \
-    "or p.proname like 'inet\\_%' or p.proname in ('version', 'current_setting', 'set_config', 'nextval', "          \
+/* Functions whose answer on a standby, or through another session, may be another: conservative, by
+ * name. */
+#define VARIES                                                                                     \
+    "(p.pronamespace = 'pg_catalog'::regnamespace and (p.proname like 'pg\\_%' or p.proname like " \
+    "'txid%' "                                                                                     \
+    "or p.proname like 'inet\\_%' or p.proname in ('version', 'current_setting', 'set_config', "   \
+    "'nextval', "                                                                                  \
     "'currval', 'lastval', 'setval', 'query_to_xml', 'table_to_xml', 'cursor_to_xml')))"
 
 static const char *const queries[INSPECT_QUERIES] = {
@@ -19,14 +22,17 @@ static const char *const queries[INSPECT_QUERIES] = {
         "select current_setting('server_version'), current_setting('server_version_num'), "
         "pg_encoding_to_char(encoding), datcollate, datctype, coalesce(datcollversion, '') "
         "from pg_catalog.pg_database where datname = current_database()",
-    [INSPECT_NAMESPACES] = "select nspname from pg_catalog.pg_namespace "
-                           "where nspname not like 'pg\\_toast%' and nspname not like 'pg\\_temp%' order by 1",
-    /* A view is provable when nothing in its rule calls what is volatile or varies: the rule's tree names every
-     * function by OID (dependencies on built-in functions are not recorded, so pg_depend would not do). */
+    [INSPECT_NAMESPACES] =
+        "select nspname from pg_catalog.pg_namespace "
+        "where nspname not like 'pg\\_toast%' and nspname not like 'pg\\_temp%' order by 1",
+    /* A view is provable when nothing in its rule calls what is volatile or varies: the rule's tree
+     * names every function by OID (dependencies on built-in functions are not recorded, so
+     * pg_depend would not do). */
     [INSPECT_RELATIONS] =
         "select format('%I.%I', n.nspname, c.relname), n.nspname, c.relname, c.oid, c.relkind, "
         "c.relpersistence = 'u', "
-        "exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal), "
+        "exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not "
+        "t.tgisinternal), "
         "c.relrowsecurity, "
         "c.relkind = 'v' and n.nspname <> 'pg_catalog' and not exists ("
         "select from pg_catalog.pg_rewrite r, "
@@ -41,40 +47,46 @@ static const char *const queries[INSPECT_QUERIES] = {
         "select a.attrelid, a.attname, t.typname, a.atttypid, a.atttypmod, "
         "a.atthasdef or a.attidentity <> '', "
         "a.attidentity <> '' or coalesce(pg_get_expr(d.adbin, d.adrelid) like 'nextval(%', false), "
-        "a.attgenerated <> '', coalesce(not l.collisdeterministic, false), format_type(a.atttypid, a.atttypmod) "
+        "a.attgenerated <> '', coalesce(not l.collisdeterministic, false), format_type(a.atttypid, "
+        "a.atttypmod) "
         "from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid "
         "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
         "join pg_catalog.pg_type t on t.oid = a.atttypid "
         "left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum "
         "left join pg_catalog.pg_collation l on l.oid = a.attcollation "
         "where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') "
-        "and c.relpersistence <> 't' and n.nspname not like 'pg\\_toast%' order by a.attrelid, a.attnum",
+        "and c.relpersistence <> 't' and n.nspname not like 'pg\\_toast%' order by a.attrelid, "
+        "a.attnum",
     [INSPECT_DEPENDS] =
         "select distinct r.ev_class, m[1]::oid from pg_catalog.pg_rewrite r, "
         "regexp_matches(r.ev_action::text, ':relid (\\d+)', 'g') m where r.rulename = '_RETURN' "
         "and m[1]::oid <> r.ev_class and m[1] <> '0' order by 1, 2",
-    [INSPECT_FUNCTIONS] =
-        "select n.nspname, p.proname, (array_agg(p.provolatile order by position(p.provolatile::text in 'vsi')))[1] "
-        "from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = p.pronamespace group by 1, 2",
+    [INSPECT_FUNCTIONS] = "select n.nspname, p.proname, (array_agg(p.provolatile order by "
+                          "position(p.provolatile::text in 'vsi')))[1] "
+                          "from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = "
+                          "p.pronamespace group by 1, 2",
     [INSPECT_TYPES] =
         "select format('%I.%I', n.nspname, t.typname), t.oid, t.typarray, "
         "case t.typtype "
         "when 'e' then 'enum ' || coalesce((select string_agg(quote_literal(e.enumlabel), ',' "
         "order by e.enumsortorder) from pg_catalog.pg_enum e where e.enumtypid = t.oid), '') "
         "when 'd' then 'domain over ' || format_type(t.typbasetype, t.typtypmod) "
-        "when 'c' then 'composite ' || coalesce((select string_agg(quote_ident(a.attname) || ' ' || "
-        "format_type(a.atttypid, a.atttypmod), ', ' order by a.attnum) from pg_catalog.pg_attribute a "
+        "when 'c' then 'composite ' || coalesce((select string_agg(quote_ident(a.attname) || ' ' "
+        "|| "
+        "format_type(a.atttypid, a.atttypmod), ', ' order by a.attnum) from "
+        "pg_catalog.pg_attribute a "
         "where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and "
         "(select relkind from pg_catalog.pg_class where oid = t.typrelid) = 'c'), '') "
         "else 'type ' || t.typtype::text end "
         "from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace "
-        "where t.oid >= 16384 and n.nspname not like 'pg\\_toast%' and n.nspname not like 'pg\\_temp%' "
+        "where t.oid >= 16384 and n.nspname not like 'pg\\_toast%' and n.nspname not like "
+        "'pg\\_temp%' "
         "and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid) order by t.oid",
 };
 
-static const char prologue[] =
-    "set search_path = pg_catalog; set statement_timeout = '60s'; set lock_timeout = '10s'; set datestyle = 'ISO'; "
-    "begin transaction isolation level repeatable read read only";
+static const char prologue[] = "set search_path = pg_catalog; set statement_timeout = '60s'; set "
+                               "lock_timeout = '10s'; set datestyle = 'ISO'; "
+                               "begin transaction isolation level repeatable read read only";
 
 static void ignore_notice(void *argument, const PGresult *result)
 {
@@ -119,7 +131,8 @@ static void index_columns(struct inspect_shard *shard)
 {
     int count = PQntuples(shard->results[INSPECT_COLUMNS]);
     for (int i = 0; i < count; i++) {
-        int row = inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_COLUMNS, i, 0));
+        int row =
+            inspect_find(&shard->relations_by_oid, inspect_text(shard, INSPECT_COLUMNS, i, 0));
         if (row < 0)
             continue;
         if (shard->column_count[row]++ == 0)
@@ -129,7 +142,8 @@ static void index_columns(struct inspect_shard *shard)
 
 static bool index_all(struct inspect_shard *shard)
 {
-    int relations = PQntuples(shard->results[INSPECT_RELATIONS]), types = PQntuples(shard->results[INSPECT_TYPES]);
+    int relations = PQntuples(shard->results[INSPECT_RELATIONS]),
+        types = PQntuples(shard->results[INSPECT_TYPES]);
     bool good = true;
     shard->first_column = calloc((size_t)relations + 1, sizeof(int));
     shard->column_count = calloc((size_t)relations + 1, sizeof(int));

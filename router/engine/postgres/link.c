@@ -1,6 +1,6 @@
 /*
- * The engine `postgres`: server sessions over a socket. After login it is a pipe: received chunks go up, chunks go
- * down, nothing is copied and no frame is looked at.
+ * The engine `postgres`: server sessions over a socket. After login it is a pipe: received chunks
+ * go up, chunks go down, nothing is copied and no frame is looked at.
  */
 #include "router/engine/postgres/link.h"
 
@@ -84,7 +84,8 @@ void pg_link_finish(struct pg_link *link, const struct sy_err *why)
     free_link(link);
 }
 
-/* The hash pool answers to this loop and holds memory of the login: only after that is the link over. */
+/* The hash pool answers to this loop and holds memory of the login: only after that is the link
+ * over. */
 static void on_closed(struct pg_dial *dial, const struct sy_err *why)
 {
     struct pg_link *link = of_dial(dial);
@@ -107,7 +108,8 @@ static const struct pg_dial_events dial_events = {
 
 static bool copy_text(char *target, size_t capacity, struct sy_slice text)
 {
-    if (text.bytes >= capacity || memchr(text.data != NULL ? text.data : "", '\0', text.bytes) != NULL)
+    if (text.bytes >= capacity ||
+        memchr(text.data != NULL ? text.data : "", '\0', text.bytes) != NULL)
         return false;
     if (text.bytes != 0)
         memcpy(target, text.data, text.bytes);
@@ -121,14 +123,16 @@ static struct sy_slice choose_password(const struct sy_link_target *target)
     const struct sy_node *node = target->node;
     if (target->password.bytes != 0)
         return target->password;
-    if (node->password != NULL && node->user != NULL && sy_slice_eq(sy_slice_of(node->user), target->user))
+    if (node->password != NULL && node->user != NULL &&
+        sy_slice_eq(sy_slice_of(node->user), target->user))
         return sy_slice_of(node->password);
     if (sy_slice_eq(sy_slice_of(node->conninfo_user), target->user))
         return sy_slice_of(node->conninfo_password);
     return (struct sy_slice){NULL, 0};
 }
 
-static enum sy_status fill_login(struct pg_login *login, const struct sy_link_target *target, struct sy_err *err)
+static enum sy_status fill_login(struct pg_login *login, const struct sy_link_target *target,
+                                 struct sy_err *err)
 {
     struct sy_slice password = choose_password(target);
     struct sy_slice database =
@@ -138,7 +142,8 @@ static enum sy_status fill_login(struct pg_login *login, const struct sy_link_ta
     if (!copy_text(login->database, sizeof(login->database), database))
         return sy_err_set(err, SY_E_NO_DATABASE, "the server database's name is too long");
     if (!copy_text(login->password, sizeof(login->password), password))
-        return sy_err_set(err, SY_E_AUTH, "the password of server user \"%s\" is too long", login->user);
+        return sy_err_set(err, SY_E_AUTH, "the password of server user \"%s\" is too long",
+                          login->user);
     login->password_bytes = password.bytes;
     login->in.bytes_max = (size_t)2 * SY_LIMIT_CHUNK_BYTES + SY_LIMIT_PREAUTH_MESSAGE_BYTES;
     login->have_keys = target->scram_client_key != NULL && target->scram_server_key != NULL;
@@ -150,8 +155,8 @@ static enum sy_status fill_login(struct pg_login *login, const struct sy_link_ta
 }
 
 static enum sy_status open_link(struct sy_loop *loop, const struct sy_link_target *target,
-                                const struct sy_link_events *events, void *owner, struct sy_link **ret_link,
-                                struct sy_err *err)
+                                const struct sy_link_events *events, void *owner,
+                                struct sy_link **ret_link, struct sy_err *err)
 {
     struct pg_link *link = calloc(1, sizeof(*link));
     if (link == NULL)
@@ -175,7 +180,8 @@ static enum sy_status open_link(struct sy_loop *loop, const struct sy_link_targe
         status = fill_login(link->login, target, err);
     }
     if (status == SY_OK)
-        status = pg_dial_start(&link->dial, loop, target->node, target->connect_timeout_us, &dial_events, err);
+        status = pg_dial_start(&link->dial, loop, target->node, target->connect_timeout_us,
+                               &dial_events, err);
     if (status != SY_OK) {
         free_link(link);
         return status;

@@ -23,8 +23,14 @@
 #include "router/engine/postgres/dial.h"
 
 enum pg_link_state {
-    PG_LINK_DIALLING, PG_LINK_AUTH, PG_LINK_SASL_FIRST, PG_LINK_HASHING, PG_LINK_SASL_FINAL, PG_LINK_STARTING,
-    PG_LINK_READY, PG_LINK_CLOSING
+    PG_LINK_DIALLING,
+    PG_LINK_AUTH,
+    PG_LINK_SASL_FIRST,
+    PG_LINK_HASHING,
+    PG_LINK_SASL_FINAL,
+    PG_LINK_STARTING,
+    PG_LINK_READY,
+    PG_LINK_CLOSING
 };
 
 enum { PG_USER_BYTES_MAX = 255, PG_PASSWORD_BYTES_MAX = 1023, PG_CANCEL_KEY_BYTES_MAX = 256 };
@@ -37,11 +43,11 @@ struct pg_login {
     size_t password_bytes;
     bool have_keys;
     uint8_t client_key[SY_SCRAM_KEY_BYTES], server_key[SY_SCRAM_KEY_BYTES];
-    struct sy_buf in;                  /* received, not yet a whole message */
-    bool verified;                     /* SCRAM: the server proved that it knows the secret */
-    bool proved;                       /* we sent a proof that asks for that */
-    bool answered;                     /* any authentication request was answered */
-    bool hashing;                      /* the job is with the hash pool: this memory must stay */
+    struct sy_buf in; /* received, not yet a whole message */
+    bool verified;    /* SCRAM: the server proved that it knows the secret */
+    bool proved;      /* we sent a proof that asks for that */
+    bool answered;    /* any authentication request was answered */
+    bool hashing;     /* the job is with the hash pool: this memory must stay */
     uint32_t messages;
     struct sy_scram_client scram;
     struct sy_hash_job job;
@@ -52,11 +58,11 @@ struct pg_link {
     struct sy_link base;
     struct pg_dial dial;
     enum pg_link_state state;
-    struct pg_login *login;            /* NULL once ready */
+    struct pg_login *login; /* NULL once ready */
     uint8_t cancel_key[PG_CANCEL_KEY_BYTES_MAX];
     uint32_t cancel_key_bytes;
-    bool gone;                         /* the dial has closed; `closed` waits for the hash pool */
-    struct sy_err why;                 /* of that */
+    bool gone;         /* the dial has closed; `closed` waits for the hash pool */
+    struct sy_err why; /* of that */
 };
 
 /* login.c: sends the startup packet. */

@@ -1,7 +1,8 @@
 /*
- * From the startup packet to the first ReadyForQuery. The server is a peer that may be hostile: every message is
- * checked against the state, none may be longer than SY_LIMIT_PREAUTH_MESSAGE_BYTES, the number of messages is
- * bounded, every field may be missing, and what a server may make us compute is limited by the SCRAM client.
+ * From the startup packet to the first ReadyForQuery. The server is a peer that may be hostile:
+ * every message is checked against the state, none may be longer than
+ * SY_LIMIT_PREAUTH_MESSAGE_BYTES, the number of messages is bounded, every field may be missing,
+ * and what a server may make us compute is limited by the SCRAM client.
  *
  * Source: PostgreSQL 15 manual 55.2.1, 55.3, 55.7.
  */
@@ -17,13 +18,18 @@ enum { LOGIN_MESSAGES_MAX = 1000, NONCE_RANDOM_BYTES = 18, NONCE_TEXT_BYTES = 25
 
 /* Codes of AuthenticationRequest. */
 enum auth_code {
-    AUTH_OK = 0, AUTH_CLEARTEXT = 3, AUTH_MD5 = 5, AUTH_SASL = 10, AUTH_SASL_CONTINUE = 11, AUTH_SASL_FINAL = 12
+    AUTH_OK = 0,
+    AUTH_CLEARTEXT = 3,
+    AUTH_MD5 = 5,
+    AUTH_SASL = 10,
+    AUTH_SASL_CONTINUE = 11,
+    AUTH_SASL_FINAL = 12
 };
 
 static enum sy_status protocol_error(struct pg_link *link, struct sy_err *err, const char *what)
 {
-    return sy_err_set(err, SY_E_PROTOCOL, "node %s broke the protocol while logging in: %s", link->base.node->name,
-                      what);
+    return sy_err_set(err, SY_E_PROTOCOL, "node %s broke the protocol while logging in: %s",
+                      link->base.node->name, what);
 }
 
 static void send_and_release(struct pg_link *link, struct sy_buf *out)
@@ -47,14 +53,17 @@ void pg_login_begin(struct pg_link *link)
     struct sy_startup_parameter parameters[5];
     uint32_t count = 0;
     parameters[count++] = (struct sy_startup_parameter){SY_SLICE("user"), sy_slice_of(login->user)};
-    parameters[count++] = (struct sy_startup_parameter){SY_SLICE("database"), sy_slice_of(login->database)};
+    parameters[count++] =
+        (struct sy_startup_parameter){SY_SLICE("database"), sy_slice_of(login->database)};
     const char *name = node->application_name[0] != '\0' ? node->application_name : "switchyard";
-    parameters[count++] = (struct sy_startup_parameter){SY_SLICE("application_name"), sy_slice_of(name)};
+    parameters[count++] =
+        (struct sy_startup_parameter){SY_SLICE("application_name"), sy_slice_of(name)};
     if (node->client_encoding[0] != '\0' && strcmp(node->client_encoding, "auto") != 0)
-        parameters[count++] =
-            (struct sy_startup_parameter){SY_SLICE("client_encoding"), sy_slice_of(node->client_encoding)};
+        parameters[count++] = (struct sy_startup_parameter){SY_SLICE("client_encoding"),
+                                                            sy_slice_of(node->client_encoding)};
     if (node->options[0] != '\0')
-        parameters[count++] = (struct sy_startup_parameter){SY_SLICE("options"), sy_slice_of(node->options)};
+        parameters[count++] =
+            (struct sy_startup_parameter){SY_SLICE("options"), sy_slice_of(node->options)};
     struct sy_buf out = {0};
     sy_write_startup(&out, parameters, count);
     send_and_release(link, &out);
@@ -80,8 +89,9 @@ static enum sy_status need_password(struct pg_link *link, struct sy_err *err)
 {
     if (link->login->password_bytes != 0)
         return SY_OK;
-    enum sy_status status = sy_err_set(err, SY_E_AUTH, "node %s asks for a password, but none is known for user \"%s\"",
-                                       link->base.node->name, link->login->user);
+    enum sy_status status =
+        sy_err_set(err, SY_E_AUTH, "node %s asks for a password, but none is known for user \"%s\"",
+                   link->base.node->name, link->login->user);
     sy_err_hint(err, "Give the node a user and a password, or a server_password to the user.");
     return status;
 }
@@ -92,13 +102,15 @@ static enum sy_status answer_cleartext(struct pg_link *link, struct sy_err *err)
     if (status != SY_OK)
         return status;
     if (!pg_dial_is_encrypted(&link->dial) && !link->base.node->is_local) {
-        status = sy_err_set(err, SY_E_AUTH_SPEC, "node %s asks for a clear-text password over an unencrypted connection",
+        status = sy_err_set(err, SY_E_AUTH_SPEC,
+                            "node %s asks for a clear-text password over an unencrypted connection",
                             link->base.node->name);
         sy_err_hint(err, "Use scram-sha-256 in the server's pg_hba.conf, or TLS.");
         return status;
     }
     struct sy_buf out = {0};
-    sy_write_password(&out, (struct sy_slice){link->login->password, link->login->password_bytes}, true);
+    sy_write_password(&out, (struct sy_slice){link->login->password, link->login->password_bytes},
+                      true);
     send_and_release(link, &out);
     return SY_OK;
 }
@@ -115,7 +127,8 @@ static enum sy_status answer_md5(struct pg_link *link, struct sy_reader *body, s
     uint8_t salt_bytes[4];
     memcpy(salt_bytes, salt.data, sizeof(salt_bytes));
     sy_md5_response(sy_slice_of(link->login->user),
-                    (struct sy_slice){link->login->password, link->login->password_bytes}, salt_bytes, response);
+                    (struct sy_slice){link->login->password, link->login->password_bytes},
+                    salt_bytes, response);
     struct sy_buf out = {0};
     sy_write_password(&out, sy_slice_of(response), true);
     send_and_release(link, &out);
@@ -157,9 +170,11 @@ static enum sy_status choose_mechanism(struct pg_link *link, struct sy_reader *b
         return protocol_error(link, err, "it offers channel binding without TLS");
     bool plus = offered_plus && strcmp(node->channel_binding, "disable") != 0;
     if (!plus && strcmp(node->channel_binding, "require") == 0)
-        return sy_err_set(err, SY_E_AUTH_SPEC, "channel binding is required, but node %s does not offer it", node->name);
+        return sy_err_set(err, SY_E_AUTH_SPEC,
+                          "channel binding is required, but node %s does not offer it", node->name);
     if (!plus && !offered_plain)
-        return sy_err_set(err, SY_E_AUTH_SPEC, "node %s offers no SASL mechanism that is supported", node->name);
+        return sy_err_set(err, SY_E_AUTH_SPEC, "node %s offers no SASL mechanism that is supported",
+                          node->name);
     *ret_plus = plus;
     return SY_OK;
 }
@@ -175,13 +190,16 @@ static enum sy_status begin_scram(struct pg_link *link, struct sy_reader *body, 
         return status;
     uint8_t binding[64];
     uint32_t binding_bytes = 0;
-    /* With data but without -PLUS the client says "I could have": a server that could too notices a downgrade. */
-    if (pg_dial_is_encrypted(&link->dial) && strcmp(link->base.node->channel_binding, "disable") != 0) {
+    /* With data but without -PLUS the client says "I could have": a server that could too notices a
+     * downgrade. */
+    if (pg_dial_is_encrypted(&link->dial) &&
+        strcmp(link->base.node->channel_binding, "disable") != 0) {
         X509 *certificate = SSL_get1_peer_certificate(sy_stream_ssl(&link->dial.stream));
         binding_bytes = certificate != NULL ? sy_tls_server_end_point(certificate, binding) : 0;
         X509_free(certificate);
         if (plus && binding_bytes == 0)
-            return sy_err_set(err, SY_E_AUTH_SPEC, "the certificate of node %s cannot be used for channel binding",
+            return sy_err_set(err, SY_E_AUTH_SPEC,
+                              "the certificate of node %s cannot be used for channel binding",
                               link->base.node->name);
     }
     char nonce[NONCE_TEXT_BYTES];
@@ -191,7 +209,8 @@ static enum sy_status begin_scram(struct pg_link *link, struct sy_reader *body, 
     if (status == SY_OK)
         status = sy_scram_client_first(&login->scram, nonce, &first, err);
     if (status == SY_OK) {
-        sy_write_sasl_initial(&out, plus ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
+        sy_write_sasl_initial(&out,
+                              plus ? SY_SLICE("SCRAM-SHA-256-PLUS") : SY_SLICE("SCRAM-SHA-256"),
                               (struct sy_slice){first.data, first.bytes});
         send_and_release(link, &out);
         if (link->state == PG_LINK_AUTH)
@@ -232,7 +251,8 @@ static void on_hashed(struct sy_hash_job *job)
     if (link->state != PG_LINK_HASHING)
         return;
     if (status != SY_OK)
-        (void)!sy_err_set(&err, status, "cannot compute the SCRAM proof for user \"%s\"", login->user);
+        (void)!sy_err_set(&err, status, "cannot compute the SCRAM proof for user \"%s\"",
+                          login->user);
     else
         status = send_proof(link, job->client_key, job->server_key, &err);
     explicit_bzero(job->client_key, sizeof(job->client_key));
@@ -243,7 +263,8 @@ static void on_hashed(struct sy_hash_job *job)
         pg_login_take(link, NULL, 0, 0);
 }
 
-static enum sy_status continue_scram(struct pg_link *link, struct sy_reader *body, struct sy_err *err)
+static enum sy_status continue_scram(struct pg_link *link, struct sy_reader *body,
+                                     struct sy_err *err)
 {
     struct pg_login *login = link->login;
     struct sy_slice message = sy_read_bytes(body, sy_reader_left(body));
@@ -253,8 +274,10 @@ static enum sy_status continue_scram(struct pg_link *link, struct sy_reader *bod
     if (login->have_keys)
         return send_proof(link, login->client_key, login->server_key, err);
     struct sy_hash_job *job = &login->job;
-    if (login->password_bytes > sizeof(job->password) || login->scram.salt_bytes > sizeof(job->salt))
-        return sy_err_set(err, SY_E_AUTH, "the password of server user \"%s\" is too long", login->user);
+    if (login->password_bytes > sizeof(job->password) ||
+        login->scram.salt_bytes > sizeof(job->salt))
+        return sy_err_set(err, SY_E_AUTH, "the password of server user \"%s\" is too long",
+                          login->user);
     *job = (struct sy_hash_job){
         .loop = link->base.loop,
         .password_bytes = (uint32_t)login->password_bytes,
@@ -281,7 +304,8 @@ static enum sy_status finish_scram(struct pg_link *link, struct sy_reader *body,
     return status;
 }
 
-static enum sy_status authenticated(struct pg_link *link, struct sy_reader *body, struct sy_err *err)
+static enum sy_status authenticated(struct pg_link *link, struct sy_reader *body,
+                                    struct sy_err *err)
 {
     const struct pg_login *login = link->login;
     if (!sy_reader_done(body))
@@ -289,8 +313,10 @@ static enum sy_status authenticated(struct pg_link *link, struct sy_reader *body
     /* A server that skips the end of the exchange has not shown that it knows the secret. */
     if (login->proved != login->verified || link->state == PG_LINK_SASL_FIRST)
         return protocol_error(link, err, "it accepted without proving itself");
-    if (strcmp(link->base.node->channel_binding, "require") == 0 && !(login->verified && login->scram.plus))
-        return sy_err_set(err, SY_E_AUTH_SPEC, "channel binding is required, but node %s did not use it",
+    if (strcmp(link->base.node->channel_binding, "require") == 0 &&
+        !(login->verified && login->scram.plus))
+        return sy_err_set(err, SY_E_AUTH_SPEC,
+                          "channel binding is required, but node %s did not use it",
                           link->base.node->name);
     pg_link_set_state(link, PG_LINK_STARTING);
     explicit_bzero(link->login->password, sizeof(link->login->password));
@@ -326,7 +352,8 @@ static enum sy_status take_auth(struct pg_link *link, struct sy_reader *body, st
             break;
         return finish_scram(link, body, err);
     default:
-        return sy_err_set(err, SY_E_AUTH_SPEC, "node %s asks for authentication method %u, which is not supported",
+        return sy_err_set(err, SY_E_AUTH_SPEC,
+                          "node %s asks for authentication method %u, which is not supported",
                           link->base.node->name, code);
     }
     return protocol_error(link, err, "an authentication request out of order");
@@ -354,17 +381,20 @@ static bool is_sqlstate(struct sy_slice text)
     if (text.bytes != 5)
         return false;
     for (size_t i = 0; i < 5; i++)
-        if (!((text.data[i] >= '0' && text.data[i] <= '9') || (text.data[i] >= 'A' && text.data[i] <= 'Z')))
+        if (!((text.data[i] >= '0' && text.data[i] <= '9') ||
+              (text.data[i] >= 'A' && text.data[i] <= 'Z')))
             return false;
     return true;
 }
 
-static enum sy_status take_error(struct pg_link *link, const char *body, size_t bytes, struct sy_err *err)
+static enum sy_status take_error(struct pg_link *link, const char *body, size_t bytes,
+                                 struct sy_err *err)
 {
     struct sy_notice_fields fields = {0};
     if (sy_notice_read(body, bytes, &fields, err) != SY_OK)
         return protocol_error(link, err, "a broken error message");
-    struct sy_slice text = fields.message.bytes != 0 ? fields.message : SY_SLICE("the server gave no reason");
+    struct sy_slice text =
+        fields.message.bytes != 0 ? fields.message : SY_SLICE("the server gave no reason");
     enum sy_status status = sy_err_set(err, status_of_sqlstate(fields.sqlstate), "%.*s",
                                        (int)(text.bytes < 400 ? text.bytes : 400), text.data);
     if (is_sqlstate(fields.sqlstate))
@@ -376,7 +406,8 @@ static enum sy_status take_error(struct pg_link *link, const char *body, size_t 
     return status;
 }
 
-static enum sy_status take_parameter(struct pg_link *link, struct sy_reader *body, struct sy_err *err)
+static enum sy_status take_parameter(struct pg_link *link, struct sy_reader *body,
+                                     struct sy_err *err)
 {
     struct sy_slice name = sy_read_cstring(body), value = sy_read_cstring(body);
     if (!sy_reader_done(body))
@@ -395,8 +426,8 @@ static enum sy_status take_key(struct pg_link *link, struct sy_reader *body, str
     return SY_OK;
 }
 
-static enum sy_status take_message(struct pg_link *link, char type, const char *data, uint32_t bytes,
-                                   struct sy_err *err)
+static enum sy_status take_message(struct pg_link *link, char type, const char *data,
+                                   uint32_t bytes, struct sy_err *err)
 {
     struct sy_reader body = sy_reader_of(data, bytes);
     bool starting = link->state == PG_LINK_STARTING;
@@ -453,7 +484,8 @@ void pg_login_take(struct pg_link *link, struct sy_chunk *chunk, uint32_t from, 
     if (status == SY_OK)
         status = take_messages(link, &err);
     if (status != SY_OK) {
-        /* libpq's rule for sslmode=prefer: what the server refuses with TLS it may accept without. */
+        /* libpq's rule for sslmode=prefer: what the server refuses with TLS it may accept without.
+         */
         if (link->state == PG_LINK_AUTH && !login->answered && status != SY_E_PROTOCOL &&
             pg_dial_retry_plain(&link->dial)) {
             sy_buf_clear(&login->in);

@@ -1,7 +1,7 @@
 /*
- * Two resolver threads for the process, started with the first name that needs one. The queue is bounded by the
- * number of links that are opening. Names are not cached: server connections are pooled, so look-ups are rare, and
- * an address that moved is found by the next dial.
+ * Two resolver threads for the process, started with the first name that needs one. The queue is
+ * bounded by the number of links that are opening. Names are not cached: server connections are
+ * pooled, so look-ups are rare, and an address that moved is found by the next dial.
  */
 #include "router/engine/postgres/resolve.h"
 
@@ -33,8 +33,8 @@ static pthread_cond_t wanted = PTHREAD_COND_INITIALIZER;
 static struct pg_resolve_job *first, *last; /* under lock */
 static unsigned threads;                    /* under lock */
 
-static enum sy_status look_up(const char *host, const char *port, int flags, struct pg_addresses *ret,
-                              struct sy_err *err)
+static enum sy_status look_up(const char *host, const char *port, int flags,
+                              struct pg_addresses *ret, struct sy_err *err)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
     struct addrinfo *list = NULL;
@@ -43,7 +43,8 @@ static enum sy_status look_up(const char *host, const char *port, int flags, str
         return sy_err_set(err, SY_E_CONNECT, "cannot find the address of host \"%s\": %s", host,
                           gai_strerror(code));
     ret->count = 0;
-    for (const struct addrinfo *at = list; at != NULL && ret->count < PG_ADDRESSES_MAX; at = at->ai_next) {
+    for (const struct addrinfo *at = list; at != NULL && ret->count < PG_ADDRESSES_MAX;
+         at = at->ai_next) {
         memcpy(&ret->at[ret->count], at->ai_addr, at->ai_addrlen);
         ret->bytes[ret->count++] = at->ai_addrlen;
     }
@@ -56,7 +57,8 @@ static void deliver(struct sy_message *message, struct sy_loop *loop)
 {
     (void)loop;
     struct pg_resolve_job *job = sy_container_of(message, struct pg_resolve_job, message);
-    /* The poster is out of sy_loop_post() when it has let go of the lock; the owner may free the loop after this. */
+    /* The poster is out of sy_loop_post() when it has let go of the lock; the owner may free the
+     * loop after this. */
     pthread_mutex_lock(&lock);
     pthread_mutex_unlock(&lock);
     job->done(job->owner, &job->addresses, job->err.status == SY_OK ? NULL : &job->err);
@@ -80,7 +82,8 @@ static void *resolver_main(void *unused)
         if (job->abandoned) {
             free(job);
         } else {
-            job->posted = true; /* under the lock: after an abandon nothing is posted to a loop that may be gone */
+            job->posted = true; /* under the lock: after an abandon nothing is posted to a loop that
+                                   may be gone */
             sy_loop_post(job->loop, &job->message);
         }
     }
@@ -118,11 +121,12 @@ static enum sy_status submit(struct pg_resolve_job *job, struct sy_err *err)
     return status;
 }
 
-static enum sy_status unix_address(const char *directory, const char *port, struct pg_addresses *ret,
-                                   struct sy_err *err)
+static enum sy_status unix_address(const char *directory, const char *port,
+                                   struct pg_addresses *ret, struct sy_err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int bytes = snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.%s", directory, port);
+    int bytes =
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.%s", directory, port);
     if (bytes < 0 || (size_t)bytes >= sizeof(address.sun_path))
         return sy_err_set(err, SY_E_CONNECT, "the Unix socket path \"%s\" is too long", directory);
     socklen_t length = (socklen_t)sizeof(address);

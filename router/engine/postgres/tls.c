@@ -1,6 +1,7 @@
 /*
- * Contexts are cached for the process by (mode, files), because reading a bundle of root certificates takes
- * milliseconds; a changed modification time replaces the entry, so certificates can be renewed in place.
+ * Contexts are cached for the process by (mode, files), because reading a bundle of root
+ * certificates takes milliseconds; a changed modification time replaces the entry, so certificates
+ * can be renewed in place.
  */
 #include "router/engine/postgres/tls.h"
 
@@ -24,7 +25,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct entry cache[CACHE_ENTRIES]; /* under lock; replaced in turn */
 static unsigned next_entry;
 
-/* The root certificates: as given, else libpq's default file where it exists; "" means the system's. */
+/* The root certificates: as given, else libpq's default file where it exists; "" means the
+ * system's. */
 static void root_file(const struct sy_node *node, char ret_path[static PATH_BYTES])
 {
     ret_path[0] = '\0';
@@ -48,8 +50,9 @@ enum pg_tls_mode pg_tls_mode_of(const struct sy_node *node)
         const char *name;
         enum pg_tls_mode mode;
     } modes[] = {
-        {"disable", PG_TLS_OFF},       {"allow", PG_TLS_TRY},           {"prefer", PG_TLS_TRY},
-        {"require", PG_TLS_ENCRYPT},   {"verify-ca", PG_TLS_VERIFY_CA}, {"verify-full", PG_TLS_VERIFY_FULL},
+        {"disable", PG_TLS_OFF},         {"allow", PG_TLS_TRY},
+        {"prefer", PG_TLS_TRY},          {"require", PG_TLS_ENCRYPT},
+        {"verify-ca", PG_TLS_VERIFY_CA}, {"verify-full", PG_TLS_VERIFY_FULL},
     };
     const char *host = node->hostaddr[0] != '\0' ? node->hostaddr : node->host;
     if (host[0] == '/' || host[0] == '@')
@@ -96,13 +99,14 @@ static enum sy_status load_files(SSL_CTX *ctx, const struct sy_node *node, enum 
     if (SSL_CTX_use_certificate_chain_file(ctx, node->sslcert) != 1)
         return tls_error(err, "the client certificate", node->sslcert);
     const char *key = node->sslkey[0] != '\0' ? node->sslkey : node->sslcert;
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(ctx) != 1)
         return tls_error(err, "the client key", key);
     return SY_OK;
 }
 
-static enum sy_status make_context(const struct sy_node *node, enum pg_tls_mode mode, const char *root,
-                                   SSL_CTX **ret_ctx, struct sy_err *err)
+static enum sy_status make_context(const struct sy_node *node, enum pg_tls_mode mode,
+                                   const char *root, SSL_CTX **ret_ctx, struct sy_err *err)
 {
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -136,7 +140,8 @@ enum sy_status pg_tls_context(const struct sy_node *node, enum pg_tls_mode mode,
                          changed_at(root), node->sslcert, changed_at(node->sslcert), node->sslkey,
                          changed_at(node->sslkey), node->sslcrl, changed_at(node->sslcrl));
     if (bytes < 0 || (size_t)bytes >= sizeof(key))
-        return sy_err_set(err, SY_E_CONNECT, "the certificate paths of node %s are too long", node->name);
+        return sy_err_set(err, SY_E_CONNECT, "the certificate paths of node %s are too long",
+                          node->name);
     enum sy_status status = SY_OK;
     SSL_CTX *ctx = NULL;
     pthread_mutex_lock(&lock);
@@ -177,14 +182,15 @@ enum sy_status pg_tls_check_name(const struct sy_node *node, SSL *ssl, struct sy
     X509 *certificate = SSL_get1_peer_certificate(ssl);
     if (certificate == NULL)
         return sy_err_set(err, SY_E_CONNECT, "node %s showed no certificate", node->name);
-    int match = is_numeric(host)
-                    ? X509_check_ip_asc(certificate, host, 0)
-                    : X509_check_host(certificate, host, 0, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
+    int match = is_numeric(host) ? X509_check_ip_asc(certificate, host, 0)
+                                 : X509_check_host(certificate, host, 0,
+                                                   X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, NULL);
     X509_free(certificate);
     if (match == 1)
         return SY_OK;
-    enum sy_status status = sy_err_set(err, SY_E_CONNECT, "the certificate of node %s is not for host \"%s\"",
-                                       node->name, host);
-    sy_err_hint(err, "sslmode=verify-ca in the conninfo accepts any host name of the trusted authority.");
+    enum sy_status status = sy_err_set(
+        err, SY_E_CONNECT, "the certificate of node %s is not for host \"%s\"", node->name, host);
+    sy_err_hint(
+        err, "sslmode=verify-ca in the conninfo accepts any host name of the trusted authority.");
     return status;
 }

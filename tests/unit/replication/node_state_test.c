@@ -17,19 +17,26 @@ static void follows_the_facts(void **state)
         bool answered, late;
         enum sy_node_health to;
     } rows[] = {
-        {SY_HEALTH_UNKNOWN, true, false, SY_HEALTH_UP},      {SY_HEALTH_UNKNOWN, true, true, SY_HEALTH_LAGGING},
-        {SY_HEALTH_UNKNOWN, false, false, SY_HEALTH_DOWN},   {SY_HEALTH_UP, true, false, SY_HEALTH_UP},
-        {SY_HEALTH_UP, true, true, SY_HEALTH_LAGGING},       {SY_HEALTH_UP, false, true, SY_HEALTH_DOWN},
-        {SY_HEALTH_LAGGING, true, true, SY_HEALTH_LAGGING},  {SY_HEALTH_LAGGING, true, false, SY_HEALTH_UP},
-        {SY_HEALTH_LAGGING, false, false, SY_HEALTH_DOWN},   {SY_HEALTH_DOWN, false, false, SY_HEALTH_DOWN},
-        {SY_HEALTH_DOWN, true, false, SY_HEALTH_UP},         {SY_HEALTH_DOWN, true, true, SY_HEALTH_LAGGING},
+        {SY_HEALTH_UNKNOWN, true, false, SY_HEALTH_UP},
+        {SY_HEALTH_UNKNOWN, true, true, SY_HEALTH_LAGGING},
+        {SY_HEALTH_UNKNOWN, false, false, SY_HEALTH_DOWN},
+        {SY_HEALTH_UP, true, false, SY_HEALTH_UP},
+        {SY_HEALTH_UP, true, true, SY_HEALTH_LAGGING},
+        {SY_HEALTH_UP, false, true, SY_HEALTH_DOWN},
+        {SY_HEALTH_LAGGING, true, true, SY_HEALTH_LAGGING},
+        {SY_HEALTH_LAGGING, true, false, SY_HEALTH_UP},
+        {SY_HEALTH_LAGGING, false, false, SY_HEALTH_DOWN},
+        {SY_HEALTH_DOWN, false, false, SY_HEALTH_DOWN},
+        {SY_HEALTH_DOWN, true, false, SY_HEALTH_UP},
+        {SY_HEALTH_DOWN, true, true, SY_HEALTH_LAGGING},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sy_probe_facts facts = {.answered = rows[i].answered, .beyond_lag = rows[i].late};
         const struct sy_health_edge *edge = sy_health_next(rows[i].from, &facts);
         assert_int_equal(edge == NULL ? rows[i].from : edge->to, rows[i].to);
         if (edge != NULL)
-            assert_int_equal(edge->action, rows[i].to == SY_HEALTH_DOWN ? SY_HEALTH_EXCLUDE : SY_HEALTH_ADMIT);
+            assert_int_equal(edge->action,
+                             rows[i].to == SY_HEALTH_DOWN ? SY_HEALTH_EXCLUDE : SY_HEALTH_ADMIT);
     }
 }
 

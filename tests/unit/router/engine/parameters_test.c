@@ -13,10 +13,12 @@
 static void set(struct sy_parameters *parameters, const char *name, const char *value)
 {
     struct sy_err err = {0};
-    assert_int_equal(sy_parameters_set(parameters, sy_slice_of(name), sy_slice_of(value), &err), SY_OK);
+    assert_int_equal(sy_parameters_set(parameters, sy_slice_of(name), sy_slice_of(value), &err),
+                     SY_OK);
 }
 
-static void assert_value(const struct sy_parameters *parameters, const char *name, const char *value)
+static void assert_value(const struct sy_parameters *parameters, const char *name,
+                         const char *value)
 {
     struct sy_slice got = sy_parameters_get(parameters, sy_slice_of(name));
     assert_true(sy_slice_eq(got, sy_slice_of(value)));
@@ -54,7 +56,8 @@ static void refuses_too_many_and_too_long(void **state)
         snprintf(name, sizeof(name), "p%d", i);
         set(parameters, name, "v");
     }
-    assert_int_equal(sy_parameters_set(parameters, SY_SLICE("one_more"), SY_SLICE("v"), &err), SY_E_LIMIT);
+    assert_int_equal(sy_parameters_set(parameters, SY_SLICE("one_more"), SY_SLICE("v"), &err),
+                     SY_E_LIMIT);
     set(parameters, "p7", "still changes");
     assert_value(parameters, "p7", "still changes");
     struct sy_slice value = {long_value, 1025};

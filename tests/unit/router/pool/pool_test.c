@@ -1,6 +1,6 @@
 /*
- * Pools against a scripted engine on a virtual clock: who gets a server when, what is reset, what waits, what the
- * limits do, and that two workers share one limit fairly.
+ * Pools against a scripted engine on a virtual clock: who gets a server when, what is reset, what
+ * waits, what the limits do, and that two workers share one limit fairly.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,19 +22,19 @@ enum { FAKES_MAX = 64 };
 
 struct fake {
     struct sy_link base;
-    struct sy_deferred step;      /* opens or closes at the end of a turn */
+    struct sy_deferred step; /* opens or closes at the end of a turn */
     bool live, ready, close_asked, hold_cancel;
-    char queries[256];            /* what was sent, joined by | */
+    char queries[256]; /* what was sent, joined by | */
     void (*cancel_done)(void *ctx);
     void *cancel_ctx;
     struct sy_err why;
 };
 
 static struct fake fakes[FAKES_MAX];
-static unsigned opens;            /* since the start of a test */
-static struct sy_err refuse;      /* what every opening ends with, unless SY_OK */
-static bool hold_opens;           /* openings wait for let_open() */
-static const char *answer_error;  /* SQLSTATE that resets answer with, or NULL */
+static unsigned opens;           /* since the start of a test */
+static struct sy_err refuse;     /* what every opening ends with, unless SY_OK */
+static bool hold_opens;          /* openings wait for let_open() */
+static const char *answer_error; /* SQLSTATE that resets answer with, or NULL */
 
 static struct fake *of_link(const struct sy_link *link)
 {
@@ -60,8 +60,8 @@ static void fake_step(struct sy_deferred *deferred)
 static const struct sy_engine fake_engine;
 
 static enum sy_status fake_open(struct sy_loop *loop, const struct sy_link_target *target,
-                                const struct sy_link_events *events, void *owner, struct sy_link **ret_link,
-                                struct sy_err *err)
+                                const struct sy_link_events *events, void *owner,
+                                struct sy_link **ret_link, struct sy_err *err)
 {
     (void)err;
     unsigned i = 0;
@@ -70,8 +70,12 @@ static enum sy_status fake_open(struct sy_loop *loop, const struct sy_link_targe
     assert_true(i < FAKES_MAX);
     struct fake *fake = &fakes[i];
     memset(fake, 0, sizeof(*fake));
-    fake->base = (struct sy_link){.engine = &fake_engine, .events = events, .owner = owner, .loop = loop,
-                                  .node = sy_node_ref(target->node), .id = sy_link_next_id(),
+    fake->base = (struct sy_link){.engine = &fake_engine,
+                                  .events = events,
+                                  .owner = owner,
+                                  .loop = loop,
+                                  .node = sy_node_ref(target->node),
+                                  .id = sy_link_next_id(),
                                   .parameters = sy_parameters_new()};
     fake->live = true;
     opens++;
@@ -162,15 +166,23 @@ static void fake_pause(struct sy_link *link)
 }
 
 static const struct sy_engine fake_engine = {
-    .name = "fake", .open = fake_open, .send = fake_send, .send_copy = fake_send_copy, .congested = fake_congested,
-    .pause = fake_pause, .resume = fake_pause, .cancel = fake_cancel, .close = fake_close,
+    .name = "fake",
+    .open = fake_open,
+    .send = fake_send,
+    .send_copy = fake_send_copy,
+    .congested = fake_congested,
+    .pause = fake_pause,
+    .resume = fake_pause,
+    .cancel = fake_cancel,
+    .close = fake_close,
 };
 
 static void lose(struct sy_server *server, const char *sqlstate)
 {
     struct fake *fake = of_link(server->link);
     fake->close_asked = true;
-    (void)!sy_err_set(&fake->why, SY_E_SHUTDOWN, "terminating connection due to administrator command");
+    (void)!sy_err_set(&fake->why, SY_E_SHUTDOWN,
+                      "terminating connection due to administrator command");
     sy_err_state(&fake->why, sqlstate);
     sy_loop_defer(fake->base.loop, &fake->step);
 }
@@ -203,7 +215,8 @@ static void on_failed(struct sy_pool_wait *wait, const struct sy_err *why)
     sy_container_of(wait, struct client, wait)->why = *why;
 }
 
-static void on_server_data(struct sy_server *server, struct sy_chunk *chunk, uint32_t from, uint32_t to)
+static void on_server_data(struct sy_server *server, struct sy_chunk *chunk, uint32_t from,
+                           uint32_t to)
 {
     (void)server, (void)chunk, (void)from, (void)to;
 }
@@ -231,8 +244,10 @@ static struct sy_topology *build(const char *pool, unsigned port)
     struct sy_buf problems = {0};
     struct sy_err err = {0};
     snprintf(text, sizeof(text),
-             "databases = ( { name = \"app\"; engine = \"postgres\"; pool = { %s }; shards = ( { name = \"s0\";"
-             " nodes = ( { conninfo = \"host=127.0.0.1 port=%u\"; } ); } ); } );", pool, port);
+             "databases = ( { name = \"app\"; engine = \"postgres\"; pool = { %s }; shards = ( { "
+             "name = \"s0\";"
+             " nodes = ( { conninfo = \"host=127.0.0.1 port=%u\"; } ); } ); } );",
+             pool, port);
     if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
         fail_msg("%.*s", (int)problems.bytes, problems.data);
     assert_int_equal(sy_topology_build(config, NULL, &topology, &err), SY_OK);
@@ -259,7 +274,8 @@ static void world_init(struct world *world, const char *pool)
         sy_pool_set_topology(world->set[i], world->topology);
     }
     world->key = (struct sy_pool_key){.node = world->topology->databases[0].shards[0].nodes[0],
-                                      .user = SY_SLICE("bob"), .password = SY_SLICE("x"),
+                                      .user = SY_SLICE("bob"),
+                                      .password = SY_SLICE("x"),
                                       .client_database = SY_SLICE("app")};
 }
 
@@ -299,8 +315,9 @@ static enum sy_status ask_of(struct world *world, unsigned worker, struct client
     memset(client, 0, sizeof(*client));
     client->wait.ready = on_ready;
     client->wait.failed = on_failed;
-    enum sy_status status = sy_pool_checkout(world->set[worker], &world->key, world->topology->databases[0].config,
-                                             &client->wait, &client->server, &client->why);
+    enum sy_status status =
+        sy_pool_checkout(world->set[worker], &world->key, world->topology->databases[0].config,
+                         &client->wait, &client->server, &client->why);
     if (client->server != NULL) {
         client->server->events = &server_events;
         client->server->user = client;
@@ -534,7 +551,8 @@ static void idle_servers_may_speak_only_of_themselves(void **state)
     deliver(fake, &out);
     take(&world, &a);
     assert_int_equal(opens, 1);
-    assert_true(sy_slice_eq(sy_parameters_get(a.server->link->parameters, SY_SLICE("datestyle")), SY_SLICE("German")));
+    assert_true(sy_slice_eq(sy_parameters_get(a.server->link->parameters, SY_SLICE("datestyle")),
+                            SY_SLICE("German")));
     give(&a);
     sy_buf_clear(&out);
     sy_write_command_complete(&out, "SELECT 1");

@@ -34,7 +34,8 @@ static const char *one_node(const char *conninfo)
     static char text[1024];
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; shards = ( { name = \"s0\";"
-             " nodes = ( { conninfo = \"%s\"; } ); } ); } );", conninfo);
+             " nodes = ( { conninfo = \"%s\"; } ); } ); } );",
+             conninfo);
     return text;
 }
 
@@ -46,7 +47,8 @@ static const char *three_nodes(const char *reads)
              " shards = ( { name = \"s0\"; nodes = ("
              " { conninfo = \"host=127.0.0.1 port=1 dbname=a\"; },"
              " { conninfo = \"host=127.0.0.1 port=2 dbname=a\"; zone = \"eu\"; weight = 3; },"
-             " { conninfo = \"host=127.0.0.1 port=3 dbname=a\"; zone = \"us\"; } ); } ); } );", reads);
+             " { conninfo = \"host=127.0.0.1 port=3 dbname=a\"; zone = \"us\"; } ); } ); } );",
+             reads);
     return text;
 }
 
@@ -65,9 +67,11 @@ static void resolves_what_conninfo_says(void **state)
         bool local;
     } rows[] = {
         {"host=127.0.0.1 dbname=blog", "127.0.0.1", "5432", "blog", NULL, "prefer", true},
-        {"host=10.0.0.1 port=5433 user=bob", "10.0.0.1", "5433", "app", "bob", "verify-full", false},
+        {"host=10.0.0.1 port=5433 user=bob", "10.0.0.1", "5433", "app", "bob", "verify-full",
+         false},
         {"host=10.0.0.1 sslmode=disable", "10.0.0.1", "5432", "app", NULL, "disable", false},
-        {"postgresql://bob@db.example:6000/x?sslmode=require", "db.example", "6000", "x", "bob", "require", false},
+        {"postgresql://bob@db.example:6000/x?sslmode=require", "db.example", "6000", "x", "bob",
+         "require", false},
         {"host=/run/postgresql dbname=x", "/run/postgresql", "5432", "x", NULL, "prefer", true},
         {"host=db.example hostaddr=127.0.0.2", "db.example", "5432", "app", NULL, "prefer", true},
         {"", "/var/run/postgresql", "5432", "app", NULL, "prefer", true},
@@ -96,7 +100,8 @@ static void reads_service_and_pass_files(void **state)
     char service[] = "/tmp/sy-service-XXXXXX", pass[] = "/tmp/sy-pass-XXXXXX";
     int fd = mkstemp(service), fd2 = mkstemp(pass);
     assert_true(fd >= 0 && fd2 >= 0);
-    static const char service_text[] = "[blog]\nhost=db.example\nuser=bob\nport=99\ndbname=b\nsslmode=require\n";
+    static const char service_text[] =
+        "[blog]\nhost=db.example\nuser=bob\nport=99\ndbname=b\nsslmode=require\n";
     static const char pass_text[] = "db.example:99:b:bob:it's \\\\ secret\n";
     assert_int_equal(write(fd, service_text, sizeof(service_text) - 1), sizeof(service_text) - 1);
     assert_int_equal(write(fd2, pass_text, sizeof(pass_text) - 1), sizeof(pass_text) - 1);
@@ -138,7 +143,8 @@ static void refuses_what_the_data_path_cannot_do(void **state)
         struct sy_topology *topology = NULL;
         struct sy_buf problems = {0};
         struct sy_err err = {0};
-        assert_int_equal(sy_config_parse(one_node(rows[i][0]), "test", &config, &problems, &err), SY_OK);
+        assert_int_equal(sy_config_parse(one_node(rows[i][0]), "test", &config, &problems, &err),
+                         SY_OK);
         assert_int_equal(sy_topology_build(config, NULL, &topology, &err), SY_E_CONFIG);
         print_message("%s -> %s\n", rows[i][0], err.text);
         assert_non_null(strstr(err.text, rows[i][1]));
@@ -217,7 +223,8 @@ static void count_picks(const struct sy_topology *topology, uint64_t min_lsn, un
     uint32_t rotation = 0;
     memset(picks, 0, 3 * sizeof(*picks));
     for (int i = 0; i < 100; i++) {
-        const struct sy_node *node = sy_topology_pick(&topology->databases[0], 0, true, min_lsn, &rotation);
+        const struct sy_node *node =
+            sy_topology_pick(&topology->databases[0], 0, true, min_lsn, &rotation);
         assert_non_null(node);
         picks[node->node_index]++;
     }
@@ -246,8 +253,8 @@ static void spreads_reads_by_the_rule(void **state)
         struct sy_topology *topology = with_roles(rows[i].reads);
         unsigned picks[3];
         count_picks(topology, rows[i].min_lsn, picks);
-        print_message("%s min %u: %u %u %u\n", rows[i].reads, (unsigned)rows[i].min_lsn, picks[0], picks[1],
-                      picks[2]);
+        print_message("%s min %u: %u %u %u\n", rows[i].reads, (unsigned)rows[i].min_lsn, picks[0],
+                      picks[1], picks[2]);
         assert_memory_equal(picks, rows[i].picks, sizeof(picks));
         sy_topology_unref(&topology);
     }
@@ -256,7 +263,8 @@ static void spreads_reads_by_the_rule(void **state)
 static void fewest_connections_count_by_weight(void **state)
 {
     (void)state;
-    struct sy_topology *topology = with_roles("balance = \"least_connections\"; max_lag = \"10s\";");
+    struct sy_topology *topology =
+        with_roles("balance = \"least_connections\"; max_lag = \"10s\";");
     unsigned picks[3];
     atomic_store(&node_of(topology, 1)->active, 5); /* weight 3: 1.7 each */
     atomic_store(&node_of(topology, 2)->active, 2);
@@ -321,7 +329,8 @@ static void publishes_under_readers(void **state)
         assert_int_equal(pthread_create(&threads[i], NULL, reader, NULL), 0);
     for (int i = 0; i < 200; i++) {
         struct sy_topology *current = sy_topology_acquire();
-        struct sy_topology *next = build_from(one_node(i % 2 != 0 ? "host=127.0.0.1" : "host=127.0.0.2"), current);
+        struct sy_topology *next =
+            build_from(one_node(i % 2 != 0 ? "host=127.0.0.1" : "host=127.0.0.2"), current);
         if (i % 3 == 0) {
             assert_true(sy_topology_publish_over(current, next));
         } else {
@@ -368,9 +377,14 @@ static void maps_oids_both_ways(void **state)
 {
     (void)state;
     static const struct sy_oid_pair types[] = {{17010, 17100}, {17020, 17200}, {17030, 0}};
-    static const struct sy_oid_pair back[] = {{17100, 17010}, {17200, 17020}}, tables[] = {{17005, 17050}};
-    struct sy_type_map map = {.types = types, .type_count = 3, .types_back = back, .back_count = 2,
-                              .tables = tables, .table_count = 1};
+    static const struct sy_oid_pair back[] = {{17100, 17010}, {17200, 17020}},
+                                    tables[] = {{17005, 17050}};
+    struct sy_type_map map = {.types = types,
+                              .type_count = 3,
+                              .types_back = back,
+                              .back_count = 2,
+                              .tables = tables,
+                              .table_count = 1};
     assert_int_equal(sy_type_map_type(&map, 17020), 17200);
     assert_int_equal(sy_type_map_type(&map, 17021), 17021);
     assert_int_equal(sy_type_map_type(&map, 17030), 0); /* shard 0 has no such type */
