@@ -13,17 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/loop_internal.h"
 
+#define NO_TIMEOUT UINT64_MAX
+
 enum { EVENTS_MAX = 512, RECEIVE_BYTES_MIN = 8 * 1024 };
 
 struct epoll_backend {
-    int fd;
-    uint32_t held_max; /* chunks in use above which receptions are copied */
+    int fd, timer_fd;
+    uint64_t timeout_at_us; /* what timer_fd is set to, NO_TIMEOUT: nothing */
+    uint32_t held_max;      /* chunks in use above which receptions are copied */
     uint32_t buffers;
     struct sy_chunk *chunk;       /* being received into */
     struct sy_chunk_pool *chunks; /* for it */
@@ -31,7 +35,7 @@ struct epoll_backend {
 };
 
 /* What an event is about: the low bits of a pointer to a stream are free. */
-enum { TAG_STREAM = 0, TAG_SLOT = 1, TAG_WAKE = 2, TAG_MASK = 3 };
+enum { TAG_STREAM = 0, TAG_SLOT = 1, TAG_WAKE = 2, TAG_TIMEOUT = 3, TAG_MASK = 3 };
 
 static struct epoll_backend *state_of(const struct sy_loop *loop)
 {
@@ -61,11 +65,15 @@ static enum sy_status start(struct sy_loop *loop, const struct sy_loop_options *
                                                   : (uint32_t)SY_LIMIT_RECEIVE_BUFFERS;
     self->held_max = self->buffers / 2;
     self->chunks = sy_chunk_pool_new(SY_LIMIT_CHUNK_BYTES, self->buffers);
+    self->timeout_at_us = NO_TIMEOUT;
     self->fd = epoll_create1(EPOLL_CLOEXEC);
+    self->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     enum sy_status status = SY_OK;
     if (self->chunks == NULL)
         status = sy_err_set(err, SY_E_NO_MEMORY, "no memory for an event loop");
-    else if (self->fd < 0 || control(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN, TAG_WAKE) != 0)
+    else if (self->fd < 0 || self->timer_fd < 0 ||
+             control(loop, EPOLL_CTL_ADD, loop->wake_fd, EPOLLIN, TAG_WAKE) != 0 ||
+             control(loop, EPOLL_CTL_ADD, self->timer_fd, EPOLLIN, TAG_TIMEOUT) != 0)
         status = sy_err_set_errno(err, SY_E_IO, errno, "cannot set up epoll");
     if (status != SY_OK)
         sy_backend_epoll.stop(loop);
@@ -77,6 +85,8 @@ static void stop(struct sy_loop *loop)
     struct epoll_backend *self = state_of(loop);
     if (self->fd >= 0)
         close(self->fd);
+    if (self->timer_fd >= 0)
+        close(self->timer_fd);
     if (self->chunk != NULL)
         sy_chunk_unref(self->chunk);
     sy_chunk_pool_free(&self->chunks);
@@ -307,25 +317,48 @@ static void stream_event(struct sy_stream *stream, uint32_t events)
     }
 }
 
-static int wait_for_events(struct epoll_backend *self, int64_t timeout_us)
+/*
+ * One timerfd stands for the earliest timer. It stays when that moves to a later time (then it
+ * wakes the loop once for nothing) and is set again when it moves to an earlier one, which is rare.
+ * A time limit of each wait would start and stop a kernel timer each turn, which on a virtual
+ * machine costs more than the rest of a small turn.
+ */
+static void arm_timeout(struct sy_loop *loop, uint64_t at_us)
 {
-    if (timeout_us <= 0)
-        return epoll_wait(self->fd, self->events, EVENTS_MAX, timeout_us < 0 ? -1 : 0);
-    struct timespec timeout = {.tv_sec = timeout_us / 1000000,
-                               .tv_nsec = timeout_us % 1000000 * 1000};
-    int count = epoll_pwait2(self->fd, self->events, EVENTS_MAX, &timeout, NULL);
-    if (count < 0 && errno == ENOSYS) { /* before Linux 5.11 */
-        int64_t timeout_ms = (timeout_us + 999) / 1000;
-        count = epoll_wait(self->fd, self->events, EVENTS_MAX,
-                           timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+    struct epoll_backend *self = state_of(loop);
+    struct itimerspec at = {.it_value = {.tv_sec = (time_t)(at_us / 1000000),
+                                         .tv_nsec = (long)(at_us % 1000000 * 1000)}};
+    if (at_us >= self->timeout_at_us)
+        return;
+    loop->stats.system_calls++;
+    if (timerfd_settime(self->timer_fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
+        self->timeout_at_us = at_us;
+}
+
+static int wait_for_events(struct sy_loop *loop, int64_t timeout_us)
+{
+    struct epoll_backend *self = state_of(loop);
+    if (timeout_us > 0 && loop->clock == sy_clock_real()) {
+        arm_timeout(loop, loop->now_us + (uint64_t)timeout_us);
+        timeout_us = -1;
     }
-    return count;
+    int64_t timeout_ms = timeout_us < 0 ? -1 : (timeout_us + 999) / 1000;
+    return epoll_wait(self->fd, self->events, EVENTS_MAX,
+                      timeout_ms < INT32_MAX ? (int)timeout_ms : INT32_MAX);
+}
+
+static void empty(struct sy_loop *loop, int fd)
+{
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof(count));
+    (void)ignored;
+    loop->stats.system_calls++;
 }
 
 static enum sy_status wait(struct sy_loop *loop, int64_t timeout_us, struct sy_err *err)
 {
     struct epoll_backend *self = state_of(loop);
-    int count = wait_for_events(self, timeout_us);
+    int count = wait_for_events(loop, timeout_us);
     int error = errno;
     loop->stats.system_calls++;
     sy_loop_woke(loop);
@@ -339,11 +372,11 @@ static enum sy_status wait(struct sy_loop *loop, int64_t timeout_us, struct sy_e
             stream_event((struct sy_stream *)(uintptr_t)data, events);
         } else if ((data & TAG_MASK) == TAG_SLOT) {
             slot_event(loop, data, events);
+        } else if ((data & TAG_MASK) == TAG_WAKE) {
+            empty(loop, loop->wake_fd);
         } else {
-            uint64_t wakes;
-            ssize_t ignored = read(loop->wake_fd, &wakes, sizeof(wakes));
-            (void)ignored;
-            loop->stats.system_calls++;
+            empty(loop, self->timer_fd);
+            self->timeout_at_us = NO_TIMEOUT;
         }
     }
     return SY_OK;
