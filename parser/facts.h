@@ -162,6 +162,15 @@ struct sy_insert {
     int32_t first_column, column_count; /* into sy_stmt.columns */
     int32_t row_first_value, row_count, row_width; /* into values, as in sy_stmt */
     bool from_select, default_values, has_on_conflict;
+    int32_t first_output, output_count; /* INSERT ... SELECT a, 5, ...: into sy_stmt.outputs; 0: not a plain list */
+};
+
+/* A column that a query puts out: a plain column, else a plain value (kind OPAQUE: neither). */
+struct sy_output {
+    int32_t table;              /* as in sy_cond; SY_NO_INDEX: unqualified, looked up in `scope` */
+    int32_t scope;
+    struct sy_slice column;     /* empty: not a plain column */
+    struct sy_value value;
 };
 
 /* A call of set_config(), which acts like SET. A value is OPAQUE when it is not a literal or parameter. */
@@ -229,6 +238,7 @@ struct sy_stmt {
     bool override_identity;
 
     struct sy_insert *inserts;      int32_t insert_count;
+    struct sy_output *outputs;      int32_t output_count;
 
     struct sy_assignment *assignments; int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */
 

@@ -27,6 +27,7 @@ static void *scrap(size_t bytes)
         struct sy_equality equality;
         struct sy_range range;
         struct sy_insert insert;
+        struct sy_output output;
         struct sy_set_config set_config;
         char bytes[256];
     } area;
@@ -84,6 +85,7 @@ void sy_build_init(struct sy_facts_builder *b, struct sy_facts_context *context,
         .set_configs.item_bytes = sizeof(struct sy_set_config),
         .columns.item_bytes = sizeof(struct sy_slice),
         .inserts.item_bytes = sizeof(struct sy_insert),
+        .outputs.item_bytes = sizeof(struct sy_output),
         .assignments.item_bytes = sizeof(struct sy_assignment),
         .arguments.item_bytes = sizeof(struct sy_value),
         .words.item_bytes = sizeof(struct sy_slice),
@@ -125,6 +127,7 @@ void sy_build_finish(struct sy_facts_builder *b)
     s->set_configs = settle(b, &b->set_configs, &s->set_config_count);
     s->columns = settle(b, &b->columns, &s->column_count);
     s->inserts = settle(b, &b->inserts, &s->insert_count);
+    s->outputs = settle(b, &b->outputs, &s->output_count);
     s->assignments = settle(b, &b->assignments, &s->assignment_count);
     s->arguments = settle(b, &b->arguments, &s->argument_count);
     s->argument_words = settle(b, &b->words, &ignored);

@@ -92,6 +92,43 @@ static void on_conflict(struct sy_facts_builder *b, const OnConflictClause *clau
     sy_build_walk(b, clause->whereClause, scope);
 }
 
+static bool is_star(const Node *node)
+{
+    if (node == NULL || !IsA(node, ColumnRef))
+        return false;
+    const List *fields = ((const ColumnRef *)node)->fields;
+    const Node *last = fields->elements[fields->length - 1].ptr_value;
+    return last != NULL && IsA(last, A_Star);
+}
+
+/* What an INSERT's query puts out, when it is a plain list: rows come from the query's own tables then. */
+static void query_outputs(struct sy_facts_builder *b, const Node *source, int32_t scope,
+                          struct sy_insert *insert)
+{
+    const SelectStmt *select = (const SelectStmt *)source;
+    if (!IsA(source, SelectStmt) || select->op != SETOP_NONE || select->targetList == NULL ||
+        sy_build_scope(b, scope)->has_grouping_sets)
+        return;
+    for (int i = 0; i < select->targetList->length; i++)
+        if (is_star(((const ResTarget *)select->targetList->elements[i].ptr_value)->val))
+            return;
+    insert->first_output = b->outputs.count;
+    insert->output_count = select->targetList->length;
+    for (int i = 0; i < select->targetList->length; i++) {
+        const Node *node = ((const ResTarget *)select->targetList->elements[i].ptr_value)->val;
+        struct sy_column column = sy_build_column(b, node, scope);
+        struct sy_output output = {.table = SY_NO_INDEX, .scope = scope};
+        if (column.found && column.scope == scope) {
+            output.table = column.table;
+            output.column = sy_build_name(b, column.name);
+            output.value.kind = SY_VALUE_OPAQUE;
+        } else {
+            output.value = sy_build_value(b, node);
+        }
+        *(struct sy_output *)sy_build_push(b, &b->outputs) = output;
+    }
+}
+
 static void insert_source(struct sy_facts_builder *b, const Node *source, struct sy_insert *insert)
 {
     if (source == NULL) {
@@ -100,7 +137,8 @@ static void insert_source(struct sy_facts_builder *b, const Node *source, struct
     }
     if (!IsA(source, SelectStmt) || !is_plain_values((const SelectStmt *)source)) {
         insert->from_select = true;
-        sy_build_query(b, source, insert->scope);
+        int32_t inner = sy_build_query(b, source, insert->scope);
+        query_outputs(b, source, inner, insert);
         return;
     }
     const List *rows = ((const SelectStmt *)source)->valuesLists;

@@ -103,7 +103,7 @@ struct sy_facts_builder {
     struct sy_facts_context *context;
     struct sy_stmt *stmt;
     struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs;
-    struct sy_vec columns, inserts, assignments, arguments, words;
+    struct sy_vec columns, inserts, outputs, assignments, arguments, words;
     struct sy_vec ranges;
     struct sy_vec stack; /* ids of conditions that wait for their parent */
     const struct sy_cte_frame *ctes;

@@ -228,16 +228,24 @@ static bool stored_key(struct eval *e, int32_t use, const struct sy_value *value
     return false;
 }
 
+/* What a row, or the query that makes the rows, has at a position. */
+static const struct sy_value *inserted(const struct eval *e, const struct insert_rows *rows, int32_t row,
+                                       int32_t column)
+{
+    const struct sy_stmt *stmt = e->route->stmt;
+    if (rows->insert->from_select)
+        return &stmt->outputs[rows->insert->first_output + column].value;
+    return &stmt->values[rows->insert->row_first_value + row * rows->insert->row_width + column];
+}
+
 static bool row_shards(struct eval *e, const struct insert_rows *rows, int32_t row, struct sy_shard_set *ret_set)
 {
     const struct use *use = &e->route->uses[rows->use];
-    const struct sy_value *values =
-        &e->route->stmt->values[rows->insert->row_first_value + row * rows->insert->row_width];
     struct sy_key key, hash_key;
-    if (!stored_key(e, rows->use, &values[rows->key_column], &rows->key_target, use->table->key, &key))
+    if (!stored_key(e, rows->use, inserted(e, rows, row, rows->key_column), &rows->key_target, use->table->key, &key))
         return false;
-    if (rows->hash_column >= 0 && !stored_key(e, rows->use, &values[rows->hash_column], &rows->hash_target,
-                                              use->table->hash_key, &hash_key))
+    if (rows->hash_column >= 0 && !stored_key(e, rows->use, inserted(e, rows, row, rows->hash_column),
+                                              &rows->hash_target, use->table->hash_key, &hash_key))
         return false;
     *ret_set = sy_shardmap_shards_of(e->route->map, use->table->keyspace, &key,
                                      rows->hash_column >= 0 ? &hash_key : NULL);
@@ -250,24 +258,21 @@ static bool row_shards(struct eval *e, const struct insert_rows *rows, int32_t r
     return false;
 }
 
-static bool has_edge_to(const struct sy_route *route, int32_t use)
-{
-    for (uint32_t i = 0; i < route->edge_count; i++)
-        if (route->edges[i].to == use)
-            return true;
-    return false;
-}
-
 static bool insert_shards(struct eval *e, const struct insert_rows *rows)
 {
     struct sy_shard_set set = nowhere;
     if (rows->insert->from_select) {
-        if (has_edge_to(e->route, rows->use))
+        if (rows->follows)
             return true;
+        const struct sy_insert *insert = rows->insert;
+        bool constant = insert->output_count > 0 && inserted(e, rows, 0, rows->key_column)->kind != SY_VALUE_OPAQUE &&
+                        (rows->hash_column < 0 || inserted(e, rows, 0, rows->hash_column)->kind != SY_VALUE_OPAQUE);
+        if (constant)
+            return row_shards(e, rows, 0, &e->sets[rows->use]);
         struct sy_slice name = e->route->stmt->tables[rows->use].name.name;
         sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
-                       "INSERT ... SELECT into sharded table \"%.*s\" is not supported unless its key comes from "
-                       "the key of a table beside it",
+                       "INSERT ... SELECT into sharded table \"%.*s\" is not supported unless the key is a constant "
+                       "or the key of a table of the same keyspace",
                        (int)name.bytes, name.data);
         sy_err_hint(&e->plan->refusal, "Read the rows first, then INSERT or COPY them.");
         return false;

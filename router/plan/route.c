@@ -129,9 +129,10 @@ static enum sy_status resolve_all(struct prepare *p)
     struct sy_route *route = p->route;
     const struct sy_stmt *stmt = route->stmt;
     size_t count = (size_t)stmt->table_count;
-    size_t pairs = (size_t)stmt->equality_count * count * count;
+    size_t pairs = stmt->equality_count == 0 ? 0 : count * count;
+    route->edge_max = (uint32_t)(pairs < 4096 ? pairs : 4096) + (uint32_t)stmt->insert_count;
     route->uses = sy_arena_calloc(&route->arena, count + 1, sizeof(*route->uses));
-    route->edges = sy_arena_calloc(&route->arena, (pairs < 4096 ? pairs : 4096) + 1, sizeof(*route->edges));
+    route->edges = sy_arena_calloc(&route->arena, (size_t)route->edge_max + 1, sizeof(*route->edges));
     route->inserts = sy_arena_calloc(&route->arena, (size_t)stmt->insert_count + 1, sizeof(*route->inserts));
     route->key_assignments = sy_arena_calloc(&route->arena, (size_t)stmt->assignment_count + 1,
                                              sizeof(*route->key_assignments));
@@ -174,16 +175,49 @@ static bool equates(const struct sy_route *route, int32_t from, int32_t to, bool
     return false;
 }
 
+static bool output_is(const struct sy_route *route, const struct insert_rows *rows, int32_t column, int32_t use,
+                      bool hash)
+{
+    const struct sy_output *output = &route->stmt->outputs[rows->insert->first_output + column];
+    /* The key must be the source row's own, and stored as it is. */
+    const struct sy_value_target *target = hash ? &rows->hash_target : &rows->key_target;
+    return output->column.bytes > 0 && !route->stmt->tables[use].nullable_side && !target->may_trim &&
+           target->time_precision < 0 &&
+           side_is(route, output->table, output->scope, output->column, use, hash);
+}
+
+/* INSERT INTO t (key) SELECT s.key FROM s: the rows of t go where those of s are. */
+static void follow_sources(struct sy_route *route)
+{
+    for (uint32_t i = 0; i < route->insert_count; i++) {
+        struct insert_rows *rows = &route->inserts[i];
+        const struct use *target = &route->uses[rows->use];
+        if (!rows->insert->from_select || rows->insert->output_count == 0)
+            continue;
+        for (int32_t use = 0; use < route->stmt->table_count && !rows->follows; use++) {
+            const struct use *source = &route->uses[use];
+            if (use == rows->use || source->kind != USE_SHARDED || source->table == NULL ||
+                source->table->keyspace != target->table->keyspace)
+                continue;
+            rows->follows = output_is(route, rows, rows->key_column, use, false) &&
+                            (rows->hash_column < 0 || output_is(route, rows, rows->hash_column, use, true));
+            if (rows->follows)
+                route->edges[route->edge_count++] = (struct edge){use, rows->use};
+        }
+    }
+}
+
 static void find_edges(struct sy_route *route)
 {
     const struct sy_stmt *stmt = route->stmt;
+    follow_sources(route);
     if (stmt->equality_count == 0)
         return;
     for (int32_t from = 0; from < stmt->table_count; from++)
         for (int32_t to = 0; to < stmt->table_count; to++) {
             const struct use *a = &route->uses[from], *b = &route->uses[to];
             if (from == to || a->kind != USE_SHARDED || b->kind != USE_SHARDED || a->table == NULL ||
-                b->table == NULL || a->table->keyspace != b->table->keyspace || route->edge_count >= 4096)
+                b->table == NULL || a->table->keyspace != b->table->keyspace || route->edge_count >= route->edge_max)
                 continue;
             bool hashed = sy_shardmap_keyspace(route->map, a->table->keyspace)->has_hash_key;
             if (equates(route, from, to, false) && (!hashed || equates(route, from, to, true)))

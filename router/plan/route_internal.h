@@ -37,7 +37,8 @@ struct edge {
 struct insert_rows {
     const struct sy_insert *insert;
     int32_t use;
-    int32_t key_column, hash_column; /* position in a row; -1: none */
+    int32_t key_column, hash_column; /* position in a row (of VALUES, or of the query's outputs); -1: none */
+    bool follows;                    /* INSERT ... SELECT: an edge from the source's key says where the rows go */
     struct sy_value_target key_target, hash_target;
 };
 
@@ -59,7 +60,7 @@ struct sy_route {
 
     struct use *uses;             /* stmt->table_count */
     struct edge *edges;
-    uint32_t edge_count;
+    uint32_t edge_count, edge_max;
     struct insert_rows *inserts;
     uint32_t insert_count;
     struct key_assignment *key_assignments;

@@ -77,7 +77,8 @@ static bool insert_key(struct prepare *p, struct insert_rows *rows, struct sy_sl
     if (!sure && !insert->default_values)
         return refuse_write(p, rows->use, "INSERT without a column list into sharded table",
                             "The table's columns are not known here: list them in the INSERT.");
-    if (position < 0 || insert->default_values || (!insert->from_select && position >= insert->row_width))
+    if (position < 0 || insert->default_values || (!insert->from_select && position >= insert->row_width) ||
+        (insert->output_count > 0 && position >= insert->output_count))
         return refuse_missing_key(p, rows->use, column);
     const struct sy_schema_column *known = sy_schema_column(use->relation, column);
     if (known != NULL && known->is_generated)
