@@ -58,6 +58,17 @@ enum {
     SY_LIMIT_HASH_QUEUE = 1024,
     /* Results of password checks remembered by the process; beyond it the least recently used is forgotten. */
     SY_LIMIT_HASH_CACHE = 4096,
+    /* Settings that one server reports (ParameterStatus), and bytes of a value. More: the server is not used. */
+    SY_LIMIT_SERVER_PARAMETERS = 64,
+    SY_LIMIT_SERVER_PARAMETER_BYTES = 1024,
+    /* Messages of a server between the startup packet and ReadyForQuery. More: 08P01, the server is not used. */
+    SY_LIMIT_LOGIN_MESSAGES = 1000,
+    /* Name of a server user or database. Longer: 54000. */
+    SY_LIMIT_SERVER_NAME_BYTES = 255,
+    /* Addresses of one host name that are tried. More: left out. */
+    SY_LIMIT_ADDRESSES = 8,
+    /* Differences between shards that are told. More: left out. */
+    SY_LIMIT_SCHEMA_DIFFERENCES = 1000,
 };
 
 #endif

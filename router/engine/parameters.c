@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { PARAMETERS_MAX = 64, NAME_BYTES_MAX = 64, VALUE_BYTES_MAX = 1024 };
+#include "base/limits.h"
+
+enum {
+    PARAMETERS_MAX = SY_LIMIT_SERVER_PARAMETERS,
+    NAME_BYTES_MAX = 64,
+    VALUE_BYTES_MAX = SY_LIMIT_SERVER_PARAMETER_BYTES
+};
 
 struct parameter {
     char *text; /* name, then value, one allocation */

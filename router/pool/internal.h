@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "router/pool/pool.h"
 #include "router/wire/frame.h"
@@ -36,7 +37,7 @@ enum {
         10 * 1000 * 1000,               /* a reset query that takes longer costs the connection */
     POOL_UNUSED_US = 300 * 1000 * 1000, /* an empty pool is forgotten after this */
     POOL_PATIENCE_US = 10 * 1000, /* how long a worker without any connection waits for another's */
-    POOL_NAME_BYTES_MAX = 255,
+    POOL_NAME_BYTES_MAX = SY_LIMIT_SERVER_NAME_BYTES,
 };
 
 /* What a pool was told by the configuration; copied, because snapshots come and go. */

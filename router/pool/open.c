@@ -2,6 +2,7 @@
  */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "router/engine/engine.h"
 #include "router/pool/internal.h"
 
@@ -146,7 +147,7 @@ static void on_reset_timeout(struct sy_timer *timer)
 /* The reservation is the caller's, and is given back on failure. */
 static enum sy_status open_one(struct sy_pool *pool, struct sy_err *err)
 {
-    struct pool_server *server = calloc(1, sizeof(*server));
+    struct pool_server *server = SY_FAULT("pool.server") ? NULL : calloc(1, sizeof(*server));
     if (server == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     server->base.pool = pool;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "router/engine/engine.h"
 #include "router/pool/internal.h"
 
@@ -111,7 +112,7 @@ static enum sy_status make_pool(struct sy_pool_set *set, const struct sy_pool_ke
                                 const struct sy_config_database *database,
                                 struct sy_pool **ret_pool, struct sy_err *err)
 {
-    struct sy_pool *pool = calloc(1, sizeof(*pool));
+    struct sy_pool *pool = SY_FAULT("pool.memory") ? NULL : calloc(1, sizeof(*pool));
     if (pool == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     pool->set = set;

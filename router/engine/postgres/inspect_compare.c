@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "router/engine/postgres/inspect_internal.h"
 #include "router/plan/shardmap.h"
 
-enum { DIFFERENCES_MAX = 1000 }; /* more say nothing new */
 
 void inspect_differs(struct inspect_report *report, const char *format, ...)
 {
@@ -17,7 +17,7 @@ void inspect_differs(struct inspect_report *report, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    if (report->count == DIFFERENCES_MAX)
+    if (report->count == SY_LIMIT_SCHEMA_DIFFERENCES)
         return;
     if (report->count == report->room) {
         uint32_t room = report->room != 0 ? report->room * 2 : 16;

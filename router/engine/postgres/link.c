@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 static const struct sy_engine engine;
 
 static struct pg_link *of_link(const struct sy_link *link)
@@ -158,7 +159,7 @@ static enum sy_status open_link(struct sy_loop *loop, const struct sy_link_targe
                                 const struct sy_link_events *events, void *owner,
                                 struct sy_link **ret_link, struct sy_err *err)
 {
-    struct pg_link *link = calloc(1, sizeof(*link));
+    struct pg_link *link = SY_FAULT("link.memory") ? NULL : calloc(1, sizeof(*link));
     if (link == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     link->base = (struct sy_link){

@@ -16,6 +16,7 @@
 #define SY_ROUTER_ENGINE_POSTGRES_LINK_H
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "router/auth/hash_pool.h"
 #include "router/auth/scram.h"
 #include "router/engine/engine.h"
@@ -33,7 +34,7 @@ enum pg_link_state {
     PG_LINK_CLOSING
 };
 
-enum { PG_USER_BYTES_MAX = 255, PG_PASSWORD_BYTES_MAX = 1023, PG_CANCEL_KEY_BYTES_MAX = 256 };
+enum { PG_USER_BYTES_MAX = SY_LIMIT_SERVER_NAME_BYTES, PG_PASSWORD_BYTES_MAX = 1023, PG_CANCEL_KEY_BYTES_MAX = 256 };
 
 /* What exists only until the session is ready. */
 struct pg_login {

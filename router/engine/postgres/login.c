@@ -14,7 +14,7 @@
 #include "router/engine/postgres/link.h"
 #include "router/wire/message.h"
 
-enum { LOGIN_MESSAGES_MAX = 1000, NONCE_RANDOM_BYTES = 18, NONCE_TEXT_BYTES = 25 };
+enum { NONCE_RANDOM_BYTES = 18, NONCE_TEXT_BYTES = 25 };
 
 /* Codes of AuthenticationRequest. */
 enum auth_code {
@@ -431,7 +431,7 @@ static enum sy_status take_message(struct pg_link *link, char type, const char *
 {
     struct sy_reader body = sy_reader_of(data, bytes);
     bool starting = link->state == PG_LINK_STARTING;
-    if (++link->login->messages > LOGIN_MESSAGES_MAX)
+    if (++link->login->messages > SY_LIMIT_LOGIN_MESSAGES)
         return protocol_error(link, err, "too many messages");
     if (type == 'N')
         return SY_OK;

@@ -10,11 +10,12 @@
 #include <sys/socket.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/loop.h"
 
 struct sy_node;
 
-enum { PG_ADDRESSES_MAX = 8 };
+enum { PG_ADDRESSES_MAX = SY_LIMIT_ADDRESSES };
 
 struct pg_addresses {
     struct sockaddr_storage at[PG_ADDRESSES_MAX];

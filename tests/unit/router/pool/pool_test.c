@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "router/engine/parameters.h"
 #include "router/pool/pool.h"
 #include "router/wire/message.h"
@@ -858,6 +859,26 @@ static void one_connection_goes_round_between_workers(void **state)
     world_release(&world);
 }
 
+static void says_when_memory_is_exhausted(void **state)
+{
+    (void)state;
+    struct world world;
+    struct client a;
+    world_init(&world, "size = 1;");
+    sy_fault_configure("pool.memory=1");
+    assert_int_equal(ask_of(&world, 0, &a), SY_E_NO_MEMORY);
+    sy_fault_configure("pool.server=1");
+    ask(&world, &a);
+    turns(&world, 4);
+    assert_int_equal(a.why.status, SY_E_NO_MEMORY);
+    sy_fault_configure(NULL);
+    ask(&world, &a);
+    advance(&world, 2000000);
+    assert_non_null(a.server); /* and works again */
+    give(&a);
+    world_release(&world);
+}
+
 struct rows {
     unsigned pools, servers;
     struct sy_pool_stats last;
@@ -924,6 +945,7 @@ int main(void)
         cmocka_unit_test(an_idle_connection_elsewhere_is_handed_over),
         cmocka_unit_test(a_busy_worker_does_not_starve_another),
         cmocka_unit_test(one_connection_goes_round_between_workers),
+        cmocka_unit_test(says_when_memory_is_exhausted),
         cmocka_unit_test(shows_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
