@@ -43,6 +43,8 @@ enum {
     /* Connections accepted, or chunks received from one peer, before others have their turn. */
     SY_LIMIT_ACCEPTS_PER_TURN = 64,
     SY_LIMIT_RECEIVES_PER_TURN = 4,
+    /* Bytes thrown away of a peer that still sends while its connection is being closed. More: reset. */
+    SY_LIMIT_DISCARD_BYTES = 1024 * 1024,
     /* Slices, and bytes, of one send. More waits for the next. */
     SY_LIMIT_SEND_SLICES = 64,
     SY_LIMIT_SEND_BYTES = 128 * 1024,

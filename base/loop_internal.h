@@ -163,6 +163,8 @@ struct sy_stream_send {
 /* From a backend. Callbacks run inside: look at the flags again afterwards. */
 void sy_stream_received(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from,
                         uint32_t to);
+void sy_stream_discarded(struct sy_stream *stream,
+                         uint32_t bytes); /* received, but nobody wants it */
 void sy_stream_receive_ended(struct sy_stream *stream, int error); /* 0: end of file */
 void sy_stream_sent(struct sy_stream *stream, uint32_t bytes);
 void sy_stream_send_failed(struct sy_stream *stream, int error);

@@ -427,6 +427,7 @@ static void take_received(struct sy_stream *stream, const struct io_uring_cqe *c
     struct sy_loop *loop = stream->loop;
     uint32_t index = cqe->flags >> IORING_CQE_BUFFER_SHIFT, bytes = (uint32_t)cqe->res;
     if ((stream->flags & STREAM_OPEN) == 0) {
+        sy_stream_discarded(stream, bytes);
         put_back(state_of(loop)->buffers, &state_of(loop)->buffers->chunks[index]);
         return;
     }

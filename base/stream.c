@@ -34,6 +34,7 @@ enum {
 struct sy_stream_linger {
     struct sy_timer timer;
     struct sy_stream *stream;
+    uint32_t discarded_bytes;
 };
 
 /* ---- lists of the loop ---- */
@@ -156,7 +157,7 @@ bool sy_stream_wants_receive(const struct sy_stream *stream)
     if (stream->flags & (STREAM_TORN | STREAM_CONNECTING | STREAM_AT_END))
         return false;
     if (stream->flags & STREAM_CLOSING)
-        return true; /* and throws it away */
+        return stream->linger == NULL || stream->linger->discarded_bytes < SY_LIMIT_DISCARD_BYTES;
     return (stream->flags & STREAM_PAUSED) == 0 && !holds_input(stream);
 }
 
@@ -182,12 +183,29 @@ static void deliver(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t f
         stream->events->data(stream, chunk, from, to);
 }
 
+/* A peer that goes on sending has no ears for our last words: after a while it is read no more, or
+ * cut off. */
+void sy_stream_discarded(struct sy_stream *stream, uint32_t bytes)
+{
+    if (stream->linger == NULL)
+        return;
+    stream->linger->discarded_bytes += bytes;
+    if (stream->linger->discarded_bytes < SY_LIMIT_DISCARD_BYTES)
+        return;
+    if (stream->flags & STREAM_LINGERING)
+        tear_down(stream);
+    else
+        sy_stream_mark_dirty(stream);
+}
+
 void sy_stream_received(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from,
                         uint32_t to)
 {
     stream->loop->stats.received_bytes += to - from;
-    if ((stream->flags & STREAM_OPEN) == 0)
+    if ((stream->flags & STREAM_OPEN) == 0) {
+        sy_stream_discarded(stream, to - from);
         return;
+    }
     if ((stream->flags & STREAM_PAUSED) || holds_input(stream))
         hold_back(stream, chunk, from, to);
     else
@@ -393,7 +411,8 @@ static void close_when_sent(struct sy_stream *stream)
 {
     if (is_unsent(stream) && (stream->flags & STREAM_SEND_FAILED) == 0)
         return;
-    if (stream->linger == NULL || (stream->flags & (STREAM_AT_END | STREAM_SEND_FAILED)) != 0) {
+    if (stream->linger == NULL || (stream->flags & (STREAM_AT_END | STREAM_SEND_FAILED)) != 0 ||
+        stream->linger->discarded_bytes >= SY_LIMIT_DISCARD_BYTES) {
         tear_down(stream);
         return;
     }
@@ -548,6 +567,7 @@ void sy_stream_close(struct sy_stream *stream, uint64_t linger_us)
         return;
     }
     stream->linger->stream = stream;
+    stream->linger->discarded_bytes = 0;
     sy_timer_init(&stream->linger->timer, linger_over);
     sy_timer_start(stream->loop, &stream->linger->timer, linger_us);
     sy_stream_mark_dirty(stream);

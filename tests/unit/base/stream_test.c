@@ -632,6 +632,30 @@ static void sends_what_is_queued_before_it_closes(void **state)
     assert_false(end.why_given);
 }
 
+/* A peer that floods a stream that is being closed: it is cut off before the linger time is over.
+ */
+static void cuts_off_a_peer_that_goes_on_sending(void **state)
+{
+    (void)state;
+    struct end end = {0};
+    int pair[2];
+    static char block[65536];
+    make_tcp_pair(pair);
+    open_end(&end, pair[1]);
+    fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    sy_stream_close(&end.stream, UINT64_C(1000000) * 3600);
+    uint64_t written = 0;
+    while (!end.closed && written < 64 * 1024 * 1024) {
+        ssize_t bytes = send(pair[0], block, sizeof(block), MSG_NOSIGNAL);
+        written += bytes > 0 ? (uint64_t)bytes : 0;
+        turn_some(1);
+    }
+    assert_int_equal(end.closed, 1);
+    assert_false(end.why_given);
+    assert_true(written >= SY_LIMIT_DISCARD_BYTES);
+    close(pair[0]);
+}
+
 static void lingers_no_longer_than_told(void **state)
 {
     (void)state;
@@ -698,6 +722,7 @@ static const struct CMUnitTest all_tests[] = {
     TEST(survives_a_burst_larger_than_the_buffers),
     TEST(holds_no_buffer_for_idle_streams),
     TEST(sends_what_is_queued_before_it_closes),
+    TEST(cuts_off_a_peer_that_goes_on_sending),
     TEST(lingers_no_longer_than_told),
     TEST(says_last_words_without_lingering),
     TEST(may_be_closed_inside_its_callbacks),
