@@ -49,6 +49,8 @@ target_compile_options(sy_flags INTERFACE
     -Wundef -Wvla -Wformat=2 -Wswitch-enum -fno-common -fstack-protector-strong)
 target_compile_definitions(sy_flags INTERFACE _GNU_SOURCE)
 target_include_directories(sy_flags INTERFACE ${CMAKE_SOURCE_DIR})
+# Places in messages are relative to the source tree, whoever built it.
+target_compile_options(sy_flags INTERFACE -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_link_options(sy_flags INTERFACE -Wl,-z,relro,-z,now)
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
     target_compile_options(sy_flags INTERFACE -Wduplicated-cond -Wlogical-op)

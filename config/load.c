@@ -153,7 +153,7 @@ static bool store_text(struct sy_config_reading *reading, const struct sy_key_ro
 static void read_text(struct sy_config_reading *reading, const struct sy_key_row *row,
                       const config_setting_t *setting, void *base)
 {
-    char why[512];
+    char why[1024];
     if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
         wrong_type(reading, row, setting);
         return;
@@ -291,7 +291,7 @@ static void read_setting(struct sy_config_reading *reading, const struct sy_key_
 static void store_default(struct sy_config_reading *reading, const struct sy_key_row *row,
                           void *base)
 {
-    char why[512];
+    char why[1024];
     if (row->kind == SY_KEY_IS_GROUP) {
         sy_config_set_defaults(reading, row->children, base);
         return;

@@ -118,7 +118,7 @@ static enum sy_status take_bare(struct sy_slice bare, struct sy_slice *ret_nonce
 static enum sy_status server_first(struct sy_scram_server *server, struct sy_slice message,
                                    bool plus, const char *server_nonce, struct sy_err *err)
 {
-    struct sy_slice rest = message, nonce;
+    struct sy_slice rest = message, nonce = {0};
     enum sy_status status = take_header(server, &rest, plus, &server->gs2_flag, err);
     if (status == SY_OK)
         status = take_bare(rest, &nonce, err);
