@@ -135,7 +135,7 @@ static bool store_text(struct sy_config_reading *reading, const struct sy_key_ro
                                 : sy_number_parse_duration(sy_slice_of(text), &number, &err);
     uint64_t type_most = row->kind == SY_KEY_IS_SIZE ? UINT32_MAX : UINT64_C(1) << 53;
     if (status != SY_OK) {
-        snprintf(ret_why, why_bytes, "\"%s\" must be %s: %s", row->name, kind_text(row->kind),
+        snprintf(ret_why, why_bytes, "\"%s\" must be %s: %.300s", row->name, kind_text(row->kind),
                  err.text);
         return false;
     }
