@@ -175,11 +175,22 @@ static void tell_settled(uint64_t epoch)
     pthread_mutex_unlock(&lock);
 }
 
+/* A migration of a thousand statements asks a thousand times: at most half of the time goes to
+ * reading. */
+static void rest(uint64_t worked_us)
+{
+    enum { REST_MAX_US = 500 * 1000 };
+    uint64_t us = worked_us < REST_MAX_US ? worked_us : REST_MAX_US;
+    us = us > LOOK_MS * 1000 ? us : LOOK_MS * 1000;
+    nanosleep(&(struct timespec){0, (long)us * 1000}, NULL);
+}
+
 static void *inspector_main(void *unused)
 {
     struct state state = {0};
     (void)unused;
     while (!must_stop()) {
+        uint64_t begin_us = now_us();
         struct sy_topology *topology = sy_topology_acquire();
         if (topology != NULL) {
             follow_config(&state, topology);
@@ -188,7 +199,7 @@ static void *inspector_main(void *unused)
             tell_settled(topology->epoch);
         }
         sy_topology_unref(&topology);
-        nanosleep(&(struct timespec){0, LOOK_MS * 1000000L}, NULL);
+        rest(now_us() - begin_us);
     }
     forget(&state);
     return NULL;

@@ -25,20 +25,20 @@ static const char *const queries[INSPECT_QUERIES] = {
     [INSPECT_NAMESPACES] =
         "select nspname from pg_catalog.pg_namespace "
         "where nspname not like 'pg\\_toast%' and nspname not like 'pg\\_temp%' order by 1",
-    /* A view is provable when nothing in its rule calls what is volatile or varies: the rule's tree
-     * names every function by OID (dependencies on built-in functions are not recorded, so
-     * pg_depend would not do). */
+    /* A user's view is provable when nothing in its rule calls what is volatile or varies: the
+     * rule's tree names every function by OID (dependencies on built-in functions are not recorded,
+     * so pg_depend would not do). */
     [INSPECT_RELATIONS] =
         "select format('%I.%I', n.nspname, c.relname), n.nspname, c.relname, c.oid, c.relkind, "
         "c.relpersistence = 'u', "
         "exists (select from pg_catalog.pg_trigger t where t.tgrelid = c.oid and not "
         "t.tgisinternal), "
         "c.relrowsecurity, "
-        "c.relkind = 'v' and n.nspname <> 'pg_catalog' and not exists ("
+        "case when c.relkind = 'v' and c.oid >= 16384 then not exists ("
         "select from pg_catalog.pg_rewrite r, "
         "regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') f "
         "join pg_catalog.pg_proc p on p.oid = f[1]::oid "
-        "where r.ev_class = c.oid and (p.provolatile = 'v' or " VARIES ")) "
+        "where r.ev_class = c.oid and (p.provolatile = 'v' or " VARIES ")) else false end "
         "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
         "where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I') and c.relpersistence <> 't' "
         "and n.nspname not like 'pg\\_toast%' "
@@ -57,10 +57,10 @@ static const char *const queries[INSPECT_QUERIES] = {
         "where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f') "
         "and c.relpersistence <> 't' and n.nspname not like 'pg\\_toast%' order by a.attrelid, "
         "a.attnum",
-    [INSPECT_DEPENDS] =
-        "select distinct r.ev_class, m[1]::oid from pg_catalog.pg_rewrite r, "
-        "regexp_matches(r.ev_action::text, ':relid (\\d+)', 'g') m where r.rulename = '_RETURN' "
-        "and m[1]::oid <> r.ev_class and m[1] <> '0' order by 1, 2",
+    [INSPECT_DEPENDS] = "select distinct r.ev_class, m[1]::oid from pg_catalog.pg_rewrite r, "
+                        "regexp_matches(r.ev_action::text, ':relid (\\d+)', 'g') m where "
+                        "r.rulename = '_RETURN' and r.ev_class >= 16384 "
+                        "and m[1]::oid <> r.ev_class and m[1] <> '0' order by 1, 2",
     [INSPECT_FUNCTIONS] = "select n.nspname, p.proname, (array_agg(p.provolatile order by "
                           "position(p.provolatile::text in 'vsi')))[1] "
                           "from pg_catalog.pg_proc p join pg_catalog.pg_namespace n on n.oid = "
