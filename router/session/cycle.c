@@ -76,6 +76,8 @@ static void close_cycle(struct sy_session *session)
     if (!session->ready_sent)
         put_ready(session);
     record(session);
+    if (session->schema_changed && session->txn == 'I')
+        sy_session_schema_changed(session);
     sy_effect_drop(session);
     if (session->replay.chunk != NULL) {
         sy_chunk_unref(session->replay.chunk);

@@ -369,8 +369,7 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         pin(session, part, effect->pin);
         break;
     case EFFECT_SCHEMA:
-        if (session->gather == NULL || !session->gather->active || part->gather_index == 0)
-            sy_schema_refresh_request(session->database->name);
+        session->schema_changed = true; /* read anew when the transaction has ended */
         break;
     case EFFECT_NONE:
     default:

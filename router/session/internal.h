@@ -294,6 +294,9 @@ struct sy_session {
     struct sy_effects *effects_list; /* what: effects.c */
     struct sy_slice time_zone, date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
+    bool schema_changed;            /* by DDL of this transaction */
+    int64_t schema_wanted_wall_us;  /* the next statement waits for a schema read after this; 0: none */
+    struct sy_timer schema_timer;
     struct sy_piece replay;         /* an autocommit read sent to a replica, to be rerun */
     char peer[64];
     uint16_t peer_port;
@@ -353,6 +356,9 @@ void sy_session_put_complete(struct sy_session *session, const char *tag);
 /* The session's settings changed: derives what planning depends on. */
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
+/* True: the session's DDL is not known to the router yet, and the next statement should wait for that. */
+bool sy_session_awaits_schema(struct sy_session *session);
+void sy_session_schema_changed(struct sy_session *session);
 void sy_session_start_timer(struct sy_session *session);
 
 void sy_session_free_closed(struct sy_session *session); /* what kept a closed session alive is over */

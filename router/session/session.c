@@ -190,6 +190,41 @@ bool sy_encoding_same(struct sy_slice a, struct sy_slice b)
     return strcmp(folded[0], folded[1]) == 0;
 }
 
+/* ---- schema ---- */
+
+enum { SCHEMA_WAIT_US = 3000 * 1000, SCHEMA_POLL_US = 5000 };
+
+static void on_schema_timer(struct sy_timer *timer)
+{
+    sy_session_drive(sy_container_of(timer, struct sy_session, schema_timer));
+}
+
+void sy_session_schema_changed(struct sy_session *session)
+{
+    session->schema_changed = false;
+    sy_schema_refresh_request(session->database->name);
+    if (session->database->sharded && session->database->topology->inspected != NULL)
+        session->schema_wanted_wall_us = sy_loop_wall_us(session->worker->loop);
+}
+
+/* Only the session that changed the schema waits: it knows that it did, and its next statement may need it. */
+bool sy_session_awaits_schema(struct sy_session *session)
+{
+    if (session->schema_wanted_wall_us == 0)
+        return false;
+    sy_worker_refresh(session->worker);
+    const struct sy_topology_database *database = session->database->topology;
+    int64_t now = sy_loop_wall_us(session->worker->loop);
+    if (database == NULL || database->inspected == NULL
+        || database->inspected->read_at_us > session->schema_wanted_wall_us
+        || now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
+        session->schema_wanted_wall_us = 0;
+        return false;
+    }
+    sy_timer_start(session->worker->loop, &session->schema_timer, SCHEMA_POLL_US);
+    return true;
+}
+
 /* ---- positions in the WAL ---- */
 
 bool sy_session_wants_position(const struct sy_session *session, const struct sy_part *part)
@@ -249,6 +284,7 @@ void sy_session_end(struct sy_session *session)
         return;
     sy_session_set_state(session, SY_SESSION_CLOSING);
     sy_timer_cancel(session->worker->loop, &session->timer);
+    sy_timer_cancel(session->worker->loop, &session->schema_timer);
     unwait(session);
     session->run.chunk = NULL;
     sy_loop_defer(session->worker->loop, &session->ending);
@@ -293,6 +329,7 @@ static void free_session(struct sy_session *session)
     sy_parts_discard_or_release(session);
     leave_counts(session);
     sy_timer_cancel(worker->loop, &session->timer);
+    sy_timer_cancel(worker->loop, &session->schema_timer);
     sy_startup_free(session);
     sy_extended_free(session);
     sy_effect_drop(session);
@@ -442,6 +479,8 @@ static bool one_frame(struct sy_session *session)
             sy_session_fatal(session, &err);
         return false;
     }
+    if (session->state == SY_SESSION_IDLE && frame.type != 'X' && sy_session_awaits_schema(session))
+        return false;
     if (session->state == SY_SESSION_IDLE)
         sy_worker_refresh(session->worker);
     if (session->database->topology == NULL && !session->database_is_console) {
@@ -666,6 +705,7 @@ enum sy_status sy_session_open(struct sy_worker *worker, int fd, const struct so
     session->scs = true;
     sy_list_init(&session->link);
     sy_timer_init(&session->timer, on_timer);
+    sy_timer_init(&session->schema_timer, on_schema_timer);
     sy_deferred_init(&session->ending, on_ending);
     describe_peer(session, peer);
     session->connected_us = sy_loop_now_us(worker->loop);

@@ -367,6 +367,7 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
 /* One server holds the whole block: its answer is the client's. */
 static enum sy_step end_on_one(struct sy_session *session, bool commit)
 {
+    session->txn_failed = false; /* a failed block is only ever rolled back here */
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (!part->in_txn)
             continue;
