@@ -287,11 +287,12 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     part->copying_in = false;
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
-    bool ready = (head->flags & SY_X_READY) != 0;
+    bool ready = (head->flags & SY_X_READY) != 0, clients = head->why == SY_WHY_CLIENT;
     pop(part);
+    if (clients)
+        sy_txn_note_status(session);
     if (!ready)
         return SWALLOW;
-    sy_txn_note_status(session);
     if (session->replica_retry || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
         || (session->gather != NULL && session->gather->active) || session->txn != part->status
         || session->ready_sent || session->stmt_cursor != 0)

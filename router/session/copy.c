@@ -1,6 +1,6 @@
 /*
- * COPY FROM STDIN: bytes passed on to one server, or rows split by shard (router/plan/copy_split) to all of them
- * inside one transaction. The worker's thread.
+ * COPY FROM STDIN: bytes passed on to one server, rows split by shard (router/plan/copy_split), or all rows to all
+ * shards (reference tables), inside one transaction. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,7 +131,7 @@ enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exe
     }
     copy->shard_count = count;
     session->copy_in = copy;
-    if (!make_split(session, exec->stmt, copy, err)) {
+    if (target->split && !make_split(session, exec->stmt, copy, err)) {
         sy_copy_free(session);
         return SY_STEP_ERROR;
     }
@@ -242,7 +242,7 @@ static enum sy_step split_done(struct sy_session *session)
 {
     struct sy_err err = {0};
     struct sy_copy_in *copy = session->copy_in;
-    if (sy_copy_split_end(copy->split, take_row, session, &err) != SY_OK)
+    if (copy->split != NULL && sy_copy_split_end(copy->split, take_row, session, &err) != SY_OK)
         return fail_split(session, &err);
     static const char done[] = {'c', 0, 0, 0, 4};
     for (uint32_t i = 0; i < copy->shard_count; i++)
@@ -260,6 +260,12 @@ static enum sy_step split_message(struct sy_session *session, const struct sy_fr
     struct sy_slice reason;
     switch (frame->type) {
     case 'd':
+        if (session->copy_in->split == NULL) { /* a reference table: every shard gets every row */
+            for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+                if (part->copying_in)
+                    sy_part_send(part, frame->chunk, frame->from, frame->to);
+            return SY_STEP_DONE;
+        }
         if (sy_copy_split_feed(session->copy_in->split, frame->body.data, frame->body.bytes, take_row, session,
                                &err)
             != SY_OK)

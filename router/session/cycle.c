@@ -137,6 +137,8 @@ void sy_cycle_check(struct sy_session *session)
         return;
     switch ((enum sy_session_state)session->state) {
     case SY_SESSION_BARRIER:
+        if (sy_txn_finish_phase(session))
+            return;
         sy_session_set_state(session, session->startup != NULL ? SY_SESSION_WELCOME
                                       : session->in_batch      ? SY_SESSION_BATCH
                                                                : SY_SESSION_IDLE);

@@ -158,7 +158,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (step != SY_STEP_DONE)
         return step;
     sy_effect_note(session, exec);
-    if (target.split)
+    if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
         return sy_copy_begin(session, exec, &target, sql, err);
     if (target.several) {
         sy_gather_begin(session, &target, true);

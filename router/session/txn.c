@@ -383,9 +383,11 @@ static enum sy_step end_on_one(struct sy_session *session, bool commit)
     return SY_STEP_DONE;
 }
 
-static enum sy_step end(struct sy_session *session, const struct sy_exec *exec)
+static enum sy_step end(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
 {
     bool commit = exec->stmt->kind == SY_STMT_COMMIT;
+    if (session->txn == 'I' && exec->stmt->chain)
+        return no_block(commit ? "COMMIT AND CHAIN" : "ROLLBACK AND CHAIN", err);
     const char *tag = commit && !session->txn_failed ? "COMMIT" : "ROLLBACK";
     if (session->txn == 'I' && !session->implicit_txn) {
         warn(session, "25P01", "there is no transaction in progress");
@@ -493,7 +495,7 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
         return session->txn == 'E' ? aborted(err) : begin(session, exec, err);
     case SY_STMT_COMMIT:
     case SY_STMT_ROLLBACK:
-        return end(session, exec);
+        return end(session, exec, err);
     case SY_STMT_SAVEPOINT:
     case SY_STMT_RELEASE:
     case SY_STMT_ROLLBACK_TO:

@@ -1,0 +1,205 @@
+/* A router in a child process. */
+#include "tests/harness/router.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/serve.h"
+#include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
+
+struct sy_router {
+    uint16_t port;
+    pid_t pid;
+    char dir[64], config[96], log[96], loop[16];
+};
+
+static void write_config(const struct sy_router *router, const char *databases, const char *extra)
+{
+    char *text = NULL;
+    int bytes = asprintf(&text,
+                         "listen = { address = \"127.0.0.1\"; port = %u; };\n"
+                         "data_dir = \"%s\";\nworkers = 2;\n%s\ndatabases = (%s\n",
+                         (unsigned)router->port, router->dir, extra == NULL ? "" : extra, databases);
+    if (bytes < 0)
+        sy_harness_die("out of memory");
+    sy_write_file(router->config, text, false);
+    free(text);
+}
+
+static void run_child(const struct sy_router *router)
+{
+    int fd = open(router->log, O_CREAT | O_WRONLY | O_APPEND, 0644);
+    if (fd >= 0) {
+        dup2(fd, STDOUT_FILENO);
+        dup2(fd, STDERR_FILENO);
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const struct sy_serve_options options = {.config_path = router->config,
+                                             .loop = router->loop[0] != 0 ? router->loop : NULL,
+                                             .workers = -1};
+    _exit(sy_serve(&options));
+}
+
+static void wait_until_ready(const struct sy_router *router)
+{
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u", (unsigned)router->port);
+    for (int i = 0; i < 3000; i++) {
+        int status;
+        if (waitpid(router->pid, &status, WNOHANG) == router->pid)
+            sy_harness_die("the router ended at once, see %s", router->log);
+        PGPing ping = PQping(conninfo);
+        if (ping == PQPING_OK || ping == PQPING_REJECT)
+            return;
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    sy_harness_die("the router does not answer, see %s", router->log);
+}
+
+struct sy_router *sy_router_start(const char *databases, const char *extra, const char *loop)
+{
+    struct sy_router *router = calloc(1, sizeof(*router));
+    if (router == NULL)
+        sy_harness_die("out of memory");
+    router->port = sy_free_port();
+    const char *tmp = getenv("TMPDIR");
+    snprintf(router->dir, sizeof(router->dir), "%.30s/sy-router-%d-%u", tmp == NULL ? "/tmp" : tmp, (int)getpid(),
+             (unsigned)router->port);
+    snprintf(router->config, sizeof(router->config), "%s/test.conf", router->dir);
+    snprintf(router->log, sizeof(router->log), "%s/log", router->dir);
+    snprintf(router->loop, sizeof(router->loop), "%s", loop == NULL ? "" : loop);
+    sy_make_dir(router->dir);
+    write_config(router, databases, extra);
+    fflush(NULL);
+    router->pid = fork();
+    if (router->pid == 0)
+        run_child(router);
+    wait_until_ready(router);
+    return router;
+}
+
+uint16_t sy_router_port(const struct sy_router *router)
+{
+    return router->port;
+}
+
+pid_t sy_router_pid(const struct sy_router *router)
+{
+    return router->pid;
+}
+
+PGconn *sy_router_connect(const struct sy_router *router, const char *database, const char *more)
+{
+    char conninfo[512];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=postgres dbname=%s %s",
+             (unsigned)router->port, database, more == NULL ? "" : more);
+    PGconn *connection = PQconnectdb(conninfo);
+    if (PQstatus(connection) != CONNECTION_OK)
+        sy_harness_die("cannot connect through the router: %s (log: %s)", PQerrorMessage(connection), router->log);
+    return connection;
+}
+
+void sy_router_reload(struct sy_router *router, const char *databases, const char *extra)
+{
+    write_config(router, databases, extra);
+    kill(router->pid, SIGHUP);
+}
+
+int sy_router_stop(struct sy_router **router, int signal_number)
+{
+    struct sy_router *gone = *router;
+    *router = NULL;
+    if (gone == NULL)
+        return 0;
+    int status = 0;
+    kill(gone->pid, signal_number);
+    for (int i = 0; i < 3000; i++) {
+        if (waitpid(gone->pid, &status, WNOHANG) == gone->pid) {
+            bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+            if (good && getenv("SY_TEST_KEEP") == NULL)
+                sy_remove_tree(gone->dir);
+            else
+                fprintf(stderr, "router: kept %s\n", gone->dir);
+            free(gone);
+            return status;
+        }
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    kill(gone->pid, SIGABRT);
+    sy_harness_die("the router does not end, see %s", gone->log);
+}
+
+/* ---- statements ---- */
+
+static char *slot(void)
+{
+    static char ring[8][4096];
+    static unsigned at;
+    return ring[at++ % 8];
+}
+
+static const char *failure(const PGresult *result, PGconn *connection, char *text)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    snprintf(text, 4096, "ERROR %s", state != NULL ? state : PQerrorMessage(connection));
+    return text;
+}
+
+static bool is_good(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
+}
+
+const char *sy_ask_all(PGconn *connection, const char *sql)
+{
+    char *text = slot();
+    PGresult *result = PQexec(connection, sql);
+    if (!is_good(result)) {
+        (void)failure(result, connection, text);
+        PQclear(result);
+        return text;
+    }
+    size_t at = 0;
+    text[0] = 0;
+    for (int row = 0; row < PQntuples(result); row++)
+        for (int column = 0; column < PQnfields(result) && at < 4000; column++)
+            at += (size_t)snprintf(text + at, 4096 - at, "%s%s", column > 0 ? "|" : row > 0 ? "\n" : "",
+                                   PQgetvalue(result, row, column));
+    PQclear(result);
+    return text;
+}
+
+const char *sy_ask(PGconn *connection, const char *sql)
+{
+    char *text = slot();
+    PGresult *result = PQexec(connection, sql);
+    if (!is_good(result))
+        (void)failure(result, connection, text);
+    else
+        snprintf(text, 4096, "%s",
+                 PQntuples(result) > 0 && PQnfields(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+    PQclear(result);
+    return text;
+}
+
+const char *sy_run(PGconn *connection, const char *sql)
+{
+    char *text = slot();
+    PGresult *result = PQexec(connection, sql);
+    if (!is_good(result))
+        (void)failure(result, connection, text);
+    else
+        snprintf(text, 4096, "%s", PQcmdStatus(result));
+    PQclear(result);
+    return text;
+}
