@@ -262,14 +262,6 @@ static bool check_key_column(struct sy_route *route, const struct use *use, stru
 
 static bool check_sharded_use(struct sy_route *route, const struct use *use)
 {
-    if (use->relation != NULL && use->relation->has_rls &&
-        !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "table \"%.*s\" has row-level security policies",
-                       (int)use->relation->name.bytes, use->relation->name.data);
-        sy_err_hint(&route->plan.refusal, "If they read rows of the same shard only, add the table to "
-                                          "safe_objects.");
-        return false;
-    }
     if (use->table == NULL)
         return true;
     const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
@@ -302,6 +294,15 @@ static bool check_use(struct sy_route *route, int32_t index)
         sy_err_hint(&route->plan.refusal,
                     "If it combines rows of one shard only, add it to safe_objects (and declare it in the "
                     "keyspace with its key), or name a shard: /* switchyard: shard=... */.");
+        return false;
+    }
+    /* Policies may read any table. */
+    if (use->kind != USE_TEMPORARY && use->relation != NULL && use->relation->has_rls &&
+        !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "table \"%.*s\" has row-level security policies",
+                       (int)use->relation->name.bytes, use->relation->name.data);
+        sy_err_hint(&route->plan.refusal, "If they read rows of the same shard only, add the table to "
+                                          "safe_objects.");
         return false;
     }
     return use->kind != USE_SHARDED || check_sharded_use(route, use);

@@ -59,7 +59,8 @@ static struct sy_config_keyspace world_keyspaces[] = {
     {.name = "days", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_DATE, WORLD_TABLES(world_days)},
     {.name = "codes", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_VARCHAR, WORLD_TABLES(world_codes)},
 };
-static struct sy_config_reference_table world_references[] = {{"public", "sections"}, {"public", "countries"}};
+static struct sy_config_reference_table world_references[] = {{"public", "sections"}, {"public", "countries"},
+                                                             {"public", "secrets"}};
 static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2"}, {"public", "logbook", "s1"}};
 static const char *world_safe[] = {"safe_posts", "safe_fn"};
 
@@ -74,7 +75,7 @@ static struct sy_config_database world_database = {
     .keyspaces = world_keyspaces,
     .keyspace_count = sizeof(world_keyspaces) / sizeof(world_keyspaces[0]),
     .reference_tables = world_references,
-    .reference_table_count = 2,
+    .reference_table_count = 3,
     .local_tables = world_locals,
     .local_table_count = 2,
 };
@@ -110,6 +111,7 @@ static const struct world_relation world_relations[] = {
     {.schema = "public", .name = "codes", .kind = SY_RELATION_TABLE, .columns = {"code varchar", "note text"}},
     {.schema = "public", .name = "sections", .kind = SY_RELATION_TABLE, .columns = {"id int4", "name text"}},
     {.schema = "public", .name = "countries", .kind = SY_RELATION_TABLE, .columns = {"code text", "name text", "added timestamptz d"}},
+    {.schema = "public", .name = "secrets", .kind = SY_RELATION_TABLE, .columns = {"id int8"}, .rls = true},
     {.schema = "public", .name = "audit", .kind = SY_RELATION_TABLE, .columns = {"id int8 s", "what text"}},
     {.schema = "public", .name = "logbook", .kind = SY_RELATION_TABLE, .columns = {"id int8", "what text"}},
     {.schema = "public", .name = "stray", .kind = SY_RELATION_TABLE, .columns = {"id int8"}},
