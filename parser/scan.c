@@ -11,6 +11,9 @@
 
 #include "base/limits.h"
 
+/* Longer runs of plus and minus are refused; an operator has 63 characters at most. */
+enum { OPERATOR_RUN_MAX = 256 };
+
 enum byte_class {
     CLASS_OTHER, /* operators, punctuation */
     CLASS_BLANK,
@@ -60,8 +63,8 @@ static uint32_t line_comment_end(struct sy_slice text, uint32_t at)
     return at;
 }
 
-/* Block comments nest. An open one goes to the end. */
-static uint32_t block_comment_end(struct sy_slice text, uint32_t at)
+/* Block comments nest. An open one goes to the end and gives false. */
+static bool block_comment_end(struct sy_slice text, uint32_t at, uint32_t *ret_end)
 {
     uint32_t depth = 1;
     at += 2;
@@ -76,7 +79,8 @@ static uint32_t block_comment_end(struct sy_slice text, uint32_t at)
             at++;
         }
     }
-    return at;
+    *ret_end = at < text.bytes ? at : (uint32_t)text.bytes;
+    return depth == 0;
 }
 
 uint32_t sy_scan_skip_blank(struct sy_slice text, uint32_t at)
@@ -87,7 +91,7 @@ uint32_t sy_scan_skip_blank(struct sy_slice text, uint32_t at)
         else if (text.data[at] == '-' && is_at(text, (size_t)at + 1, '-'))
             at = line_comment_end(text, at);
         else if (text.data[at] == '/' && is_at(text, (size_t)at + 1, '*'))
-            at = block_comment_end(text, at);
+            (void)block_comment_end(text, at, &at);
         else
             break;
     }
@@ -348,25 +352,63 @@ static void blank_comments(char *text, uint32_t at, uint32_t end, enum string_ru
     }
 }
 
-void sy_scan_blank_continuations(char *text, uint32_t bytes, bool standard_conforming_strings)
+static void tame_string(char *text, uint32_t at, const struct token *token)
+{
+    if (text[token->end - 1] != '\'')
+        return;
+    const char *quote = memchr(text + at, '\'', token->end - at);
+    enum string_rules rules = RULE_DOUBLED;
+    if (token->kind == SY_LITERAL_BIT)
+        rules = RULE_PLAIN;
+    else if (token->kind == SY_LITERAL_ESCAPE_STRING && (text[at] | 0x20) != 'u')
+        rules = RULE_ESCAPES;
+    blank_comments(text, (uint32_t)(quote - text) + 1, token->end, rules);
+}
+
+/* The comments and blanks at `at`; gives the place behind them. */
+static uint32_t tame_comments(char *text, uint32_t at, uint32_t bytes,
+                              struct sy_scan_taming *taming)
 {
     struct sy_slice slice = {text, bytes};
-    if (bytes == 0 || memmem(text, bytes, "--", 2) == NULL)
-        return;
-    uint32_t at = sy_scan_skip_blank(slice, 0);
     while (at < bytes) {
-        struct token token = token_at(slice, at, standard_conforming_strings);
-        if (token.is_literal && text[token.end - 1] == '\'') {
-            const char *quote = memchr(text + at, '\'', token.end - at);
-            enum string_rules rules = RULE_DOUBLED;
-            if (token.kind == SY_LITERAL_BIT)
-                rules = RULE_PLAIN;
-            else if (token.kind == SY_LITERAL_ESCAPE_STRING && (text[at] | 0x20) != 'u')
-                rules = RULE_ESCAPES;
-            blank_comments(text, (uint32_t)(quote - text) + 1, token.end, rules);
+        if (class_of(slice, at) == CLASS_BLANK) {
+            at++;
+        } else if (text[at] == '-' && is_at(slice, (size_t)at + 1, '-')) {
+            at = line_comment_end(slice, at);
+        } else if (text[at] == '/' && is_at(slice, (size_t)at + 1, '*')) {
+            uint32_t end = 0;
+            bool closed = block_comment_end(slice, at, &end);
+            if (!closed)
+                taming->open_comment = at;
+            for (uint32_t i = at + 2; i < end - (closed ? 2 : 0); i++)
+                if (text[i] == '/' || text[i] == '*')
+                    text[i] = ' ';
+            at = end;
+        } else {
+            break;
         }
-        at = sy_scan_skip_blank(slice, token.end);
     }
+    return at;
+}
+
+struct sy_scan_taming sy_scan_tame(char *text, uint32_t bytes, bool standard_conforming_strings)
+{
+    struct sy_scan_taming taming = {UINT32_MAX, UINT32_MAX};
+    struct sy_slice slice = {text, bytes};
+    uint32_t run = 0;
+    uint32_t at = 0;
+    while ((at = tame_comments(text, at, bytes, &taming)) < bytes) {
+        struct token token = token_at(slice, at, standard_conforming_strings);
+        bool sign = text[at] == '+' || text[at] == '-';
+        bool joined = at > 0 && (text[at - 1] == '+' || text[at - 1] == '-');
+        run = sign && joined ? run + 1 : 0;
+        if (run > OPERATOR_RUN_MAX && taming.long_operator == UINT32_MAX)
+            taming.long_operator = at - run;
+        if (token.is_literal)
+            tame_string(text, at, &token);
+        at = token.end;
+    }
+    return taming;
 }
 
 /* ---- the template ---- */
@@ -533,8 +575,8 @@ void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints)
         }
         if (text.data[at] != '/' || !is_at(text, (size_t)at + 1, '*'))
             return;
-        uint32_t end = block_comment_end(text, at);
-        if (end - at < 4)
+        uint32_t end = 0;
+        if (!block_comment_end(text, at, &end))
             return;
         comment_hints((struct sy_slice){text.data + at + 2, end - at - 4}, ret_hints);
         at = end;

@@ -41,11 +41,21 @@ void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints);
  * the end. */
 uint32_t sy_scan_skip_blank(struct sy_slice text, uint32_t at);
 
+/* What a text had to be spared from; see below. */
+struct sy_scan_taming {
+    uint32_t open_comment;  /* start of a block comment that is not closed, UINT32_MAX: none */
+    uint32_t long_operator; /* start of a run of operator characters that is no operator,
+                               UINT32_MAX: none */
+};
+
 /*
- * Blanks the comments between the parts of one continued string ('a' -- c, line break, 'b') in
- * place. PostgreSQL allows them there, libpg_query's lexer does not.
+ * Makes a copy of a text fit for libpg_query, in place and without moving a byte:
+ * - comments between the parts of one continued string ('a' -- c, line break, 'b') are blanked:
+ * PostgreSQL allows them there, the library's lexer does not;
+ * - slashes and asterisks inside block comments are blanked, on which its lexer spends quadratic
+ * time (40 s for 200 kB), as it does on long runs of plus and minus, which are reported.
  */
-void sy_scan_blank_continuations(char *text, uint32_t bytes, bool standard_conforming_strings);
+struct sy_scan_taming sy_scan_tame(char *text, uint32_t bytes, bool standard_conforming_strings);
 
 /* The end of the token that starts at `at` (not a blank); at least at + 1. */
 uint32_t sy_scan_token_end(struct sy_slice text, uint32_t at, bool standard_conforming_strings);

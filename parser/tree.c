@@ -46,6 +46,9 @@ static const struct {
     {"stack depth limit exceeded", "54001"},
 };
 
+/* The rest of this message quotes the text, which was tamed. */
+static const char open_comment[] = "unterminated /* comment";
+
 static enum sy_status map_error(const PgQueryError *error, struct sy_err *err)
 {
     const char *message = error->message != NULL ? error->message : "syntax error";
@@ -61,9 +64,9 @@ static enum sy_status map_error(const PgQueryError *error, struct sy_err *err)
     return status;
 }
 
-/* A copy as the library wants it: zero-terminated, without comments inside strings. NULL: no
- * memory. */
-static char *input_of(struct sy_slice text, bool conforming_strings)
+/* A copy as the library wants it, zero-terminated and tamed. NULL: no memory. */
+static char *input_of(struct sy_slice text, bool conforming_strings,
+                      struct sy_scan_taming *ret_taming)
 {
     char *copy = malloc(text.bytes + 1);
     if (copy == NULL)
@@ -71,7 +74,7 @@ static char *input_of(struct sy_slice text, bool conforming_strings)
     if (text.bytes > 0)
         memcpy(copy, text.data, text.bytes);
     copy[text.bytes] = '\0';
-    sy_scan_blank_continuations(copy, (uint32_t)text.bytes, conforming_strings);
+    *ret_taming = sy_scan_tame(copy, (uint32_t)text.bytes, conforming_strings);
     return copy;
 }
 
@@ -85,10 +88,14 @@ enum sy_status sy_tree_parse(struct sy_slice text, bool conforming_strings,
     }
     if (text.bytes > SY_LIMIT_MESSAGE_BYTES)
         return sy_err_set(err, SY_E_LIMIT, "the statement is too long");
-    char *input = input_of(text, conforming_strings);
+    struct sy_scan_taming taming = {0};
+    char *input = input_of(text, conforming_strings, &taming);
     if (input == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory while parsing");
-    enum sy_status status = SY_OK;
+    if (taming.long_operator != UINT32_MAX) {
+        free(input);
+        return sy_err_set(err, SY_E_SYNTAX, "operator too long");
+    }
     MemoryContext context = pg_query_enter_memory_context();
     standard_conforming_strings = conforming_strings;
     PgQueryInternalParsetreeAndError parsed = pg_query_raw_parse(input);
@@ -96,7 +103,11 @@ enum sy_status sy_tree_parse(struct sy_slice text, bool conforming_strings,
     free(input);
     free(parsed.stderr_buffer);
     if (parsed.error != NULL) {
-        status = map_error(parsed.error, err);
+        enum sy_status status = map_error(parsed.error, err);
+        if (err != NULL && taming.open_comment != UINT32_MAX &&
+            strncmp(err->text, open_comment, strlen(open_comment)) == 0)
+            snprintf(err->text, sizeof(err->text), "%s at or near \"%.*s\"", open_comment,
+                     (int)(text.bytes - taming.open_comment), text.data + taming.open_comment);
         pg_query_free_error(parsed.error);
         pg_query_exit_memory_context(context);
         return status;

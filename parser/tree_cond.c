@@ -142,9 +142,10 @@ static bool names_range(const struct sy_range *range, const char *schema, const 
            (range->schema.bytes == 0 || strcmp(range->schema.data, schema) == 0);
 }
 
+/* Ranges lie in the order of nesting: those of `scope` behind those of the scopes around it. */
 static bool scope_renames(const struct sy_facts_builder *b, int32_t scope)
 {
-    for (int32_t i = 0; i < b->ranges.count; i++)
+    for (int32_t i = b->ranges.count - 1; i >= 0 && range_at(b, i)->scope >= scope; i--)
         if (range_at(b, i)->scope == scope && range_at(b, i)->renamed)
             return true;
     return false;
@@ -159,18 +160,16 @@ static const char *field(const ColumnRef *ref, int32_t index)
 static void find_qualified(struct sy_facts_builder *b, const char *schema, const char *name,
                            struct sy_column *column)
 {
-    for (int32_t scope = column->scope; scope != SY_NO_INDEX;
-         scope = sy_build_scope(b, scope)->parent) {
-        for (int32_t i = 0; i < b->ranges.count; i++) {
-            const struct sy_range *range = range_at(b, i);
-            if (range->scope != scope || !names_range(range, schema, name))
-                continue;
-            column->found = range->table != SY_NO_INDEX;
-            column->table = range->table;
-            column->range = i;
-            column->scope = scope;
-            return;
-        }
+    for (int32_t i = b->ranges.count - 1; i >= 0; i--) {
+        const struct sy_range *range = range_at(b, i);
+        /* scopes inside have higher numbers than those around them */
+        if (range->scope > column->scope || !names_range(range, schema, name))
+            continue;
+        column->found = range->table != SY_NO_INDEX;
+        column->table = range->table;
+        column->range = i;
+        column->scope = range->scope;
+        return;
     }
 }
 
@@ -531,9 +530,11 @@ static int32_t sublink(struct sy_facts_builder *b, const SubLink *link,
                        const struct sy_cond_place *place)
 {
     sy_build_walk(b, link->testexpr, place->scope);
-    int32_t inner = sy_build_query(b, link->subselect, place->scope);
+    int32_t mark = b->ranges.count;
+    int32_t inner = sy_build_query_open(b, link->subselect, place->scope);
     sy_build_scope(b, inner)->is_sublink = true;
     in_subquery(b, link, inner, place);
+    b->ranges.count = mark;
     return new_cond(b, SY_COND_OTHER, place->scope);
 }
 

@@ -137,8 +137,10 @@ static void insert_source(struct sy_facts_builder *b, const Node *source, struct
     }
     if (!IsA(source, SelectStmt) || !is_plain_values((const SelectStmt *)source)) {
         insert->from_select = true;
-        int32_t inner = sy_build_query(b, source, insert->scope);
+        int32_t mark = b->ranges.count;
+        int32_t inner = sy_build_query_open(b, source, insert->scope);
         query_outputs(b, source, inner, insert);
+        b->ranges.count = mark;
         return;
     }
     const List *rows = ((const SelectStmt *)source)->valuesLists;

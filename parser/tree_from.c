@@ -15,6 +15,10 @@ static struct sy_range *range_at(struct sy_facts_builder *b, int32_t index)
 static void add_range(struct sy_facts_builder *b, int32_t scope, int32_t table, const char *name,
                       const Alias *alias, const void *node)
 {
+    if (b->ranges.count >= SY_RANGES_MAX) {
+        b->stmt->too_deep = true;
+        return;
+    }
     struct sy_range range = {.scope = scope, .table = table, .node = node};
     range.has_alias = alias != NULL;
     range.name = sy_build_name(b, alias != NULL ? alias->aliasname : name);

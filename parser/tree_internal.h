@@ -80,6 +80,10 @@ struct sy_facts_context {
  * something. */
 enum sy_literal_state { SY_LITERAL_UNSEEN, SY_LITERAL_LIFTED, SY_LITERAL_READ };
 
+/* FROM items in sight at once. Each qualified name looks through them; more make the statement
+ * too_deep. */
+enum { SY_RANGES_MAX = 1024 };
+
 /* What a name in front of a dot may mean: one FROM item, or the target of DML. */
 struct sy_range {
     int32_t scope;
@@ -104,8 +108,8 @@ struct sy_facts_builder {
     struct sy_stmt *stmt;
     struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs;
     struct sy_vec columns, inserts, outputs, assignments, arguments, words;
-    struct sy_vec ranges;
-    struct sy_vec stack; /* ids of conditions that wait for their parent */
+    struct sy_vec ranges; /* of the scope at work and those around it, outermost first */
+    struct sy_vec stack;  /* ids of conditions that wait for their parent */
     const struct sy_cte_frame *ctes;
     const void *noted; /* a RangeVar that the walk must not note again */
 };
@@ -180,6 +184,8 @@ int32_t sy_build_target(struct sy_facts_builder *b, const RangeVar *var, int32_t
 void sy_build_walk(struct sy_facts_builder *b, const Node *node, int32_t scope);
 /* SELECT, INSERT, UPDATE, DELETE or MERGE as a scope of its own; returns its index. */
 int32_t sy_build_query(struct sy_facts_builder *b, const Node *query, int32_t parent);
+/* The same, but its names stay in b->ranges until the caller cuts them off. */
+int32_t sy_build_query_open(struct sy_facts_builder *b, const Node *query, int32_t parent);
 /* FROM is done: WHERE, RETURNING and so on of a DML statement share this. */
 void sy_build_where(struct sy_facts_builder *b, const Node *where, int32_t scope);
 /* WITH: makes its names visible in *frame (kept by the caller until it restores b->ctes). */

@@ -323,6 +323,14 @@ static enum sy_stmt_kind query_kind(const Node *query)
 
 int32_t sy_build_query(struct sy_facts_builder *b, const Node *query, int32_t parent)
 {
+    int32_t mark = b->ranges.count;
+    int32_t scope = sy_build_query_open(b, query, parent);
+    b->ranges.count = mark;
+    return scope;
+}
+
+int32_t sy_build_query_open(struct sy_facts_builder *b, const Node *query, int32_t parent)
+{
     int32_t scope = sy_build_new_scope(b, parent, query_kind(query));
     if (!sy_build_enter(b))
         return scope;

@@ -43,7 +43,7 @@ static bool agrees(const char *text)
     static struct sy_scanner scanner;
     char plain[1024];
     snprintf(plain, sizeof(plain), "%s", text);
-    sy_scan_blank_continuations(plain, (uint32_t)strlen(plain), true);
+    (void)sy_scan_tame(plain, (uint32_t)strlen(plain), true);
     PgQueryScanResult lexed = pg_query_scan(plain);
     if (lexed.error != NULL) {
         pg_query_free_scan_result(lexed);
