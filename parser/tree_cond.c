@@ -201,6 +201,8 @@ static bool may_restrict(const struct sy_column *column, const struct sy_cond_pl
 {
     if (!column->found || column->scope != place->scope)
         return false;
+    if (column->table == SY_NO_INDEX && place->no_unqualified)
+        return false;
     if (!place->only_ranges)
         return true;
     return column->table != SY_NO_INDEX && column->range >= place->first_range &&
@@ -228,6 +230,8 @@ static void note_equality(struct sy_facts_builder *b, const struct sy_column *le
     if (!place->conjunct || !left->found || !right->found)
         return;
     if (left->scope != place->scope && right->scope != place->scope)
+        return;
+    if (place->no_unqualified && (left->table == SY_NO_INDEX || right->table == SY_NO_INDEX))
         return;
     if (may_restrict(right, place))
         sy_build_equality(b, left, right);
@@ -519,6 +523,8 @@ static void in_subquery(struct sy_facts_builder *b, const SubLink *link, int32_t
     struct sy_column outer = sy_build_column(b, link->testexpr, place->scope);
     struct sy_column column = sy_build_column(b, target->val, inner);
     if (!outer.found || !column.found || column.scope != inner)
+        return;
+    if (place->no_unqualified && outer.table == SY_NO_INDEX)
         return;
     if (may_restrict(&outer, place))
         sy_build_equality(b, &column, &outer);

@@ -150,6 +150,7 @@ static void join(struct sy_facts_builder *b, const JoinExpr *join, int32_t scope
     int32_t middle = b->ranges.count;
     sy_build_from_item(b, join->rarg, scope, nullable || extends_right);
     int32_t end = b->ranges.count;
+    place.no_unqualified = join != b->whole_from;
     place.only_ranges = nullable || extends_left || extends_right;
     place.first_range = extends_right ? middle : first;
     place.end_range = extends_left ? middle : end;

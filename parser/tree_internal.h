@@ -111,7 +111,8 @@ struct sy_facts_builder {
     struct sy_vec ranges; /* of the scope at work and those around it, outermost first */
     struct sy_vec stack;  /* ids of conditions that wait for their parent */
     const struct sy_cte_frame *ctes;
-    const void *noted; /* a RangeVar that the walk must not note again */
+    const void *whole_from; /* the join that is all of FROM of the SELECT at work, NULL: none */
+    const void *noted;      /* a RangeVar that the walk must not note again */
 };
 
 /* tree_build.c */
@@ -154,7 +155,8 @@ struct sy_cond_place {
     bool only_ranges; /* only tables of ranges [first, end), by qualified names; never FALSE as a
                          whole */
     int32_t first_range, end_range;
-    bool conjunct; /* reached through AND only: equalities hold */
+    bool no_unqualified; /* an ON clause sees only its own join, not the whole scope */
+    bool conjunct;       /* reached through AND only: equalities hold */
 };
 /* Walks the whole clause and appends its condition's id to the stack, unless that is plain TRUE. */
 void sy_build_clause(struct sy_facts_builder *b, const Node *node,

@@ -263,7 +263,11 @@ static bool has_grouping_sets(const List *group)
 static void plain_select(struct sy_facts_builder *b, const SelectStmt *select, int32_t scope)
 {
     int32_t mark = b->stack.count;
-    sy_build_from_list(b, select->fromClause, scope);
+    const List *from = select->fromClause;
+    const void *outer_from = b->whole_from;
+    b->whole_from = from != NULL && from->length == 1 ? from->elements[0].ptr_value : NULL;
+    sy_build_from_list(b, from, scope);
+    b->whole_from = outer_from;
     sy_build_where(b, select->whereClause, scope);
     int32_t where = sy_build_conjunction(b, mark, scope);
     sy_build_walk(b, (const Node *)select->valuesLists, scope);

@@ -147,6 +147,9 @@ static const struct facts_case dml_cases[] = {
      "COPY writes | t0 target t@0 | copy csv std header"},
     {"COPY t FROM STDIN WITH (HEADER 1, FORCE_NULL (a))",
      "COPY writes | t0 target t@0 | copy text std header force"},
+    {"DELETE FROM c USING d JOIN a ON d.k = a.id AND id > 0 WHERE d.x >= 0",
+     "DELETE writes | s0 where=(AND (>= t1.x ?1) OTHER) | t0 target c@0 | t1 read d@0 | t2 read "
+     "a@0 | t1.k@0>t2.id@0 | t2.id@0>t1.k@0"},
 };
 
 #endif

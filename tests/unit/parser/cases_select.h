@@ -66,7 +66,8 @@ static const struct facts_case select_cases[] = {
     {"SELECT * FROM t WHERE lower(id) = 'x'", "SELECT | s0 where=OTHER | t0 read t@0 | fn lower/1"},
     {"SELECT * FROM t WHERE id = lower('x')", "SELECT | s0 where=OTHER | t0 read t@0 | fn lower/1"},
     {"SELECT * FROM t WHERE id = now()", "SELECT | s0 where=OTHER | t0 read t@0 | fn now/0"},
-    {"SELECT * FROM t WHERE id = CURRENT_DATE", "SELECT | s0 where=OTHER | t0 read t@0 | fn current_date/0"},
+    {"SELECT * FROM t WHERE id = CURRENT_DATE",
+     "SELECT | s0 where=OTHER | t0 read t@0 | fn current_date/0"},
     {"SELECT * FROM t WHERE id COLLATE \"C\" = 'x'", "SELECT | s0 where=OTHER | t0 read t@0"},
     {"SELECT * FROM t WHERE id = 'x' COLLATE \"C\"", "SELECT | s0 where=OTHER | t0 read t@0"},
     {"SELECT * FROM t WHERE id = 1 + 1", "SELECT | s0 where=OTHER | t0 read t@0"},
@@ -393,9 +394,15 @@ static const struct facts_case select_cases[] = {
     {"SELECT * FROM a JOIN b ON a.x = b.x AND b.y = 2 WHERE (a.id, b.id) = (b.id, 7)",
      "SELECT | s0 where=(AND (AND (= t1.y ?0) OTHER) (AND (= t1.id ?1) OTHER)) | t0 read a@0 | t1 "
      "read b@0 | t0.x@0>t1.x@0 | t1.x@0>t0.x@0 | t0.id@0>t1.id@0 | t1.id@0>t0.id@0"},
-    {"SELECT current_user, session_user, current_timestamp, localtime", "SELECT | fn current_user/0 | fn session_user/0 | fn current_timestamp/0 | fn localtime/0"},
+    {"SELECT current_user, session_user, current_timestamp, localtime",
+     "SELECT | fn current_user/0 | fn session_user/0 | fn current_timestamp/0 | fn localtime/0"},
     {"SELECT * FROM t WHERE ts > now() - interval '1 day' AND id = 9",
      "SELECT | s0 where=(AND (= id ?1) OTHER) | t0 read t@0 | fn now/0"},
+    {"SELECT * FROM c, d JOIN a ON id = 1",
+     "SELECT | s0 where=OTHER | t0 read c@0 | t1 read d@0 | t2 read a@0"},
+    {"SELECT * FROM a JOIN b ON id = 1", "SELECT | s0 where=(= id ?0) | t0 read a@0 | t1 read b@0"},
+    {"SELECT * FROM a JOIN b ON id = 1 JOIN c ON true",
+     "SELECT | s0 where=OTHER | t0 read a@0 | t1 read b@0 | t2 read c@0"},
 };
 
 #endif
