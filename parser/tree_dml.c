@@ -101,7 +101,8 @@ static bool is_star(const Node *node)
     return last != NULL && IsA(last, A_Star);
 }
 
-/* What an INSERT's query puts out, when it is a plain list: rows come from the query's own tables then. */
+/* What an INSERT's query puts out, when it is a plain list: rows come from the query's own tables
+ * then. */
 static void query_outputs(struct sy_facts_builder *b, const Node *source, int32_t scope,
                           struct sy_insert *insert)
 {

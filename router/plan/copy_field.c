@@ -7,7 +7,9 @@ struct sy_copy_style sy_copy_style_of(const struct sy_copy_facts *copy)
     style.delimiter = copy->delimiter != '\0' ? copy->delimiter : style.is_csv ? ',' : '\t';
     style.quote = copy->quote != '\0' ? copy->quote : '"';
     style.escape = copy->escape != '\0' ? copy->escape : style.quote;
-    style.null_text = copy->has_null_text ? copy->null_text : style.is_csv ? SY_SLICE("") : SY_SLICE("\\N");
+    style.null_text = copy->has_null_text ? copy->null_text
+                      : style.is_csv      ? SY_SLICE("")
+                                          : SY_SLICE("\\N");
     return style;
 }
 
@@ -51,7 +53,8 @@ static char unescape(struct sy_slice raw, size_t *at)
         return values[name - names];
     if (c >= '0' && c <= '7') {
         int value = c - '0';
-        for (int i = 0; i < 2 && *at < raw.bytes && raw.data[*at] >= '0' && raw.data[*at] <= '7'; i++)
+        for (int i = 0; i < 2 && *at < raw.bytes && raw.data[*at] >= '0' && raw.data[*at] <= '7';
+             i++)
             value = value * 8 + (raw.data[(*at)++] - '0');
         return (char)value;
     }
@@ -95,8 +98,8 @@ static bool find_text(const struct sy_copy_style *style, struct sy_slice line, u
 }
 
 /* One CSV field from *at to its delimiter, decoded into buf (NULL: skipped). */
-static void csv_field(const struct sy_copy_style *style, struct sy_slice line, size_t *at, struct sy_buf *buf,
-                      bool *ret_quoted)
+static void csv_field(const struct sy_copy_style *style, struct sy_slice line, size_t *at,
+                      struct sy_buf *buf, bool *ret_quoted)
 {
     bool quoted = false;
     *ret_quoted = false;

@@ -22,7 +22,8 @@ struct sy_copy_field {
 };
 
 struct sy_copy_style sy_copy_style_of(const struct sy_copy_facts *copy);
-/* Field `ordinal` (from 0) of a line with or without its line end. False: the line has no such field, or no memory. */
+/* Field `ordinal` (from 0) of a line with or without its line end. False: the line has no such
+ * field, or no memory. */
 bool sy_copy_field_find(const struct sy_copy_style *style, struct sy_slice line, uint32_t ordinal,
                         struct sy_buf *buf, struct sy_copy_field *ret_field);
 

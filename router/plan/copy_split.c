@@ -1,6 +1,7 @@
 /*
- * Row boundaries by the rules of PostgreSQL's COPY, then the key's field of each row. A row that lies whole in the
- * data at hand is given in place; only a row that is cut by the end of the data is copied.
+ * Row boundaries by the rules of PostgreSQL's COPY, then the key's field of each row. A row that
+ * lies whole in the data at hand is given in place; only a row that is cut by the end of the data
+ * is copied.
  */
 #include "router/plan/copy_split.h"
 
@@ -16,19 +17,20 @@ struct sy_copy_split {
     struct sy_copy_split_options options;
     struct sy_copy_facts copy;
     struct sy_copy_style style;
-    struct sy_buf carry;   /* the start of a row that is not whole yet */
+    struct sy_buf carry;             /* the start of a row that is not whole yet */
     struct sy_buf field, hash_field; /* decoded key fields of the row at hand */
-    uint64_t line;         /* number of the row at hand, from 1 */
+    uint64_t line;                   /* number of the row at hand, from 1 */
     enum line_end line_end;
-    size_t scanned;        /* bytes of the row at hand that were looked at */
+    size_t scanned; /* bytes of the row at hand that were looked at */
     bool quoted, last_was_escape;
-    bool header_due;       /* a header line, or the binary header, comes first */
-    bool done;             /* the end marker or trailer was seen */
+    bool header_due; /* a header line, or the binary header, comes first */
+    bool done;       /* the end marker or trailer was seen */
 };
 
 enum found { FOUND_MORE, FOUND_ROW, FOUND_HEADER, FOUND_TRAILER, FOUND_MARKER, FOUND_ERROR };
 
-static enum sy_status bad_data(const struct sy_copy_split *split, struct sy_err *err, const char *what)
+static enum sy_status bad_data(const struct sy_copy_split *split, struct sy_err *err,
+                               const char *what)
 {
     enum sy_status status = sy_err_set(err, SY_E_TEXT, "%s", what);
     sy_err_state(err, "22P04");
@@ -38,8 +40,8 @@ static enum sy_status bad_data(const struct sy_copy_split *split, struct sy_err 
     return status;
 }
 
-enum sy_status sy_copy_split_new(const struct sy_copy_split_options *options, struct sy_copy_split **ret_split,
-                                 struct sy_err *err)
+enum sy_status sy_copy_split_new(const struct sy_copy_split_options *options,
+                                 struct sy_copy_split **ret_split, struct sy_err *err)
 {
     struct sy_copy_split *split = calloc(1, sizeof(*split));
     if (split == NULL)
@@ -49,7 +51,8 @@ enum sy_status sy_copy_split_new(const struct sy_copy_split_options *options, st
     split->options.copy = &split->copy;
     split->style = sy_copy_style_of(&split->copy);
     split->line = 1;
-    split->header_due = split->copy.header || split->copy.header_match || split->copy.format == SY_COPY_BINARY;
+    split->header_due =
+        split->copy.header || split->copy.header_match || split->copy.format == SY_COPY_BINARY;
     *ret_split = split;
     return SY_OK;
 }
@@ -96,13 +99,14 @@ static size_t line_end_at(struct sy_copy_split *split, struct sy_slice data, siz
             return 1;
         }
     }
-    *ret_error = csv ? "unquoted carriage return found in data" : "literal carriage return found in data";
+    *ret_error =
+        csv ? "unquoted carriage return found in data" : "literal carriage return found in data";
     return 0;
 }
 
 /* A backslash at `at`: how many bytes to step over; 0: the next bytes decide. */
-static size_t backslash(const struct sy_copy_split *split, struct sy_slice data, size_t at, bool last,
-                        bool *ret_marker, const char **ret_error)
+static size_t backslash(const struct sy_copy_split *split, struct sy_slice data, size_t at,
+                        bool last, bool *ret_marker, const char **ret_error)
 {
     bool csv = split->style.is_csv;
     if (at + 1 == data.bytes)
@@ -131,8 +135,8 @@ static void track_quotes(struct sy_copy_split *split, char c)
         split->last_was_escape = false;
 }
 
-static enum found find_line(struct sy_copy_split *split, struct sy_slice data, bool last, size_t *ret_bytes,
-                            struct sy_err *err)
+static enum found find_line(struct sy_copy_split *split, struct sy_slice data, bool last,
+                            size_t *ret_bytes, struct sy_err *err)
 {
     bool csv = split->style.is_csv;
     size_t at = split->scanned;
@@ -174,7 +178,8 @@ static enum found find_line(struct sy_copy_split *split, struct sy_slice data, b
 
 /* ---- binary ---- */
 
-static const char signature[11] = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', (char)0xff, '\r', '\n', '\0'};
+static const char signature[11] = {'P',  'G',        'C',  'O',  'P', 'Y',
+                                   '\n', (char)0xff, '\r', '\n', '\0'};
 
 static uint32_t read_u32(const char *from)
 {
@@ -182,8 +187,8 @@ static uint32_t read_u32(const char *from)
     return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 }
 
-static enum found find_binary_header(struct sy_copy_split *split, struct sy_slice data, size_t *ret_bytes,
-                                     struct sy_err *err)
+static enum found find_binary_header(struct sy_copy_split *split, struct sy_slice data,
+                                     size_t *ret_bytes, struct sy_err *err)
 {
     size_t common = data.bytes < sizeof(signature) ? data.bytes : sizeof(signature);
     if (memcmp(data.data, signature, common) != 0) {
@@ -229,7 +234,8 @@ static enum found walk_tuple(struct sy_copy_split *split, struct sy_slice data, 
             return FOUND_ERROR;
         }
         if (i == wanted)
-            *ret_field = (struct sy_copy_field){.is_null = bytes == UINT32_MAX, .text = {data.data + at, bytes}};
+            *ret_field = (struct sy_copy_field){.is_null = bytes == UINT32_MAX,
+                                                .text = {data.data + at, bytes}};
         if (bytes == UINT32_MAX)
             continue;
         if (data.bytes - at < bytes)
@@ -240,14 +246,15 @@ static enum found walk_tuple(struct sy_copy_split *split, struct sy_slice data, 
     return FOUND_ROW;
 }
 
-static enum found find_binary(struct sy_copy_split *split, struct sy_slice data, bool last, size_t *ret_bytes,
-                              struct sy_err *err)
+static enum found find_binary(struct sy_copy_split *split, struct sy_slice data, bool last,
+                              size_t *ret_bytes, struct sy_err *err)
 {
     struct sy_copy_field ignored;
     if (data.bytes == 0)
         return FOUND_MORE;
-    enum found found = split->header_due ? find_binary_header(split, data, ret_bytes, err)
-                                         : walk_tuple(split, data, UINT32_MAX, &ignored, ret_bytes, err);
+    enum found found = split->header_due
+                           ? find_binary_header(split, data, ret_bytes, err)
+                           : walk_tuple(split, data, UINT32_MAX, &ignored, ret_bytes, err);
     if (found == FOUND_MORE && last) {
         bad_data(split, err, "unexpected EOF in COPY data");
         return FOUND_ERROR;
@@ -259,17 +266,20 @@ static enum found find_binary(struct sy_copy_split *split, struct sy_slice data,
 
 /* Field `ordinal` of the row; text forms are decoded into `buf`. */
 static enum sy_status get_field(struct sy_copy_split *split, struct sy_slice row, uint32_t ordinal,
-                                struct sy_buf *buf, struct sy_copy_field *ret_field, struct sy_err *err)
+                                struct sy_buf *buf, struct sy_copy_field *ret_field,
+                                struct sy_err *err)
 {
     *ret_field = (struct sy_copy_field){0};
     if (split->copy.format == SY_COPY_BINARY) {
         size_t bytes = 0;
-        return walk_tuple(split, row, ordinal, ret_field, &bytes, err) == FOUND_ROW ? SY_OK : SY_E_TEXT;
+        return walk_tuple(split, row, ordinal, ret_field, &bytes, err) == FOUND_ROW ? SY_OK
+                                                                                    : SY_E_TEXT;
     }
     sy_buf_clear(buf);
     if (!sy_copy_field_find(&split->style, row, ordinal, buf, ret_field))
-        return buf->failed ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory for COPY")
-                           : bad_data(split, err, "missing data for the column of the sharding key");
+        return buf->failed
+                   ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory for COPY")
+                   : bad_data(split, err, "missing data for the column of the sharding key");
     return SY_OK;
 }
 
@@ -279,18 +289,24 @@ static enum sy_status unsure(const struct sy_copy_split *split, struct sy_err *e
         sy_err_set(err, SY_E_UNSUPPORTED, "cannot tell the shard of line %llu of COPY %.*s: %s",
                    (unsigned long long)split->line, (int)split->options.table.bytes,
                    split->options.table.bytes == 0 ? "" : split->options.table.data, why);
-    sy_err_hint(err, "Write dates and times as 2026-01-31 10:00:00+00, and keys as their columns store them.");
+    sy_err_hint(
+        err,
+        "Write dates and times as 2026-01-31 10:00:00+00, and keys as their columns store them.");
     return status;
 }
 
 static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy_field *field,
-                               enum sy_key_type type, bool is_key, struct sy_key *ret_key, struct sy_err *err)
+                               enum sy_key_type type, bool is_key, struct sy_key *ret_key,
+                               struct sy_err *err)
 {
     if (field->is_null) {
         enum sy_status status = sy_err_set(
-            err, SY_E_NULL_KEY, "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
-            (int)split->options.key.bytes, split->options.key.bytes == 0 ? "" : split->options.key.data,
-            (int)split->options.table.bytes, split->options.table.bytes == 0 ? "" : split->options.table.data);
+            err, SY_E_NULL_KEY,
+            "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+            (int)split->options.key.bytes,
+            split->options.key.bytes == 0 ? "" : split->options.key.data,
+            (int)split->options.table.bytes,
+            split->options.table.bytes == 0 ? "" : split->options.table.data);
         sy_err_detail(err, "line %llu", (unsigned long long)split->line);
         return status;
     }
@@ -298,8 +314,9 @@ static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy
     enum sy_status status = SY_OK;
     if (split->copy.format == SY_COPY_BINARY) {
         status = sy_key_from_binary(type, 0, field->text, ret_key, &why);
-        for (size_t i = 0; status == SY_OK && sy_key_is_text(type) &&
-                           split->options.key_context.server_encoding_differs && i < field->text.bytes;
+        for (size_t i = 0;
+             status == SY_OK && sy_key_is_text(type) &&
+             split->options.key_context.server_encoding_differs && i < field->text.bytes;
              i++)
             if ((unsigned char)field->text.data[i] >= 0x80)
                 return unsure(split, err, "a text key outside ASCII in another encoding");
@@ -324,8 +341,8 @@ static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy
     return status == SY_OK ? SY_OK : unsure(split, err, why.text);
 }
 
-static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice row, uint32_t *ret_shard,
-                                   struct sy_err *err)
+static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice row,
+                                   uint32_t *ret_shard, struct sy_err *err)
 {
     const struct sy_copy_split_options *o = &split->options;
     const struct sy_keyspace_info *space = sy_shardmap_keyspace(o->map, o->keyspace);
@@ -336,12 +353,14 @@ static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice 
     if (status == SY_OK)
         status = read_key(split, &field, space->type, true, &key, err);
     if (status == SY_OK && hashed)
-        status = get_field(split, row, (uint32_t)o->hash_key_ordinal, &split->hash_field, &hash_field, err);
+        status = get_field(split, row, (uint32_t)o->hash_key_ordinal, &split->hash_field,
+                           &hash_field, err);
     if (status == SY_OK && hashed)
         status = read_key(split, &hash_field, space->hash_type, false, &hash_key, err);
     if (status != SY_OK)
         return status;
-    struct sy_shard_set set = sy_shardmap_shards_of(o->map, o->keyspace, &key, hashed ? &hash_key : NULL);
+    struct sy_shard_set set =
+        sy_shardmap_shards_of(o->map, o->keyspace, &key, hashed ? &hash_key : NULL);
     *ret_shard = sy_shard_set_first(&set);
     if (*ret_shard != UINT32_MAX)
         return SY_OK;
@@ -354,8 +373,8 @@ static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice 
 
 /* ---- feeding ---- */
 
-static enum sy_status give(struct sy_copy_split *split, enum found found, struct sy_slice row, sy_copy_row_fn give_row,
-                           void *ctx, struct sy_err *err)
+static enum sy_status give(struct sy_copy_split *split, enum found found, struct sy_slice row,
+                           sy_copy_row_fn give_row, void *ctx, struct sy_err *err)
 {
     uint32_t shard = UINT32_MAX;
     split->scanned = 0;
@@ -372,16 +391,18 @@ static enum sy_status give(struct sy_copy_split *split, enum found found, struct
 }
 
 /* Gives every whole row of `data`. *ret_used: bytes of it that are over and done with. */
-static enum sy_status split_rows(struct sy_copy_split *split, struct sy_slice data, bool last, size_t *ret_used,
-                                 sy_copy_row_fn row, void *ctx, struct sy_err *err)
+static enum sy_status split_rows(struct sy_copy_split *split, struct sy_slice data, bool last,
+                                 size_t *ret_used, sy_copy_row_fn row, void *ctx,
+                                 struct sy_err *err)
 {
     size_t used = 0;
     enum sy_status status = SY_OK;
     while (status == SY_OK && !split->done && used < data.bytes) {
         struct sy_slice rest = {data.data + used, data.bytes - used};
         size_t bytes = 0;
-        enum found found = split->copy.format == SY_COPY_BINARY ? find_binary(split, rest, last, &bytes, err)
-                                                                : find_line(split, rest, last, &bytes, err);
+        enum found found = split->copy.format == SY_COPY_BINARY
+                               ? find_binary(split, rest, last, &bytes, err)
+                               : find_line(split, rest, last, &bytes, err);
         if (found == FOUND_ERROR)
             return SY_E_TEXT;
         if (found == FOUND_MORE)
@@ -407,15 +428,16 @@ static enum sy_status too_long(const struct sy_copy_split *split, struct sy_err 
                       (unsigned long long)split->line, SY_LIMIT_MESSAGE_BYTES);
 }
 
-enum sy_status sy_copy_split_feed(struct sy_copy_split *split, const char *data, size_t bytes, sy_copy_row_fn row,
-                                  void *ctx, struct sy_err *err)
+enum sy_status sy_copy_split_feed(struct sy_copy_split *split, const char *data, size_t bytes,
+                                  sy_copy_row_fn row, void *ctx, struct sy_err *err)
 {
     size_t used = 0;
     if (bytes == 0)
         return SY_OK;
     if (split->done)
-        return split->copy.format == SY_COPY_BINARY ? bad_data(split, err, "received copy data after EOF marker")
-                                                    : SY_OK;
+        return split->copy.format == SY_COPY_BINARY
+                   ? bad_data(split, err, "received copy data after EOF marker")
+                   : SY_OK;
     bool carried = split->carry.bytes > 0;
     struct sy_slice all = {data, bytes};
     if (carried) {
@@ -434,7 +456,8 @@ enum sy_status sy_copy_split_feed(struct sy_copy_split *split, const char *data,
     return split->carry.failed ? too_long(split, err) : SY_OK;
 }
 
-enum sy_status sy_copy_split_end(struct sy_copy_split *split, sy_copy_row_fn row, void *ctx, struct sy_err *err)
+enum sy_status sy_copy_split_end(struct sy_copy_split *split, sy_copy_row_fn row, void *ctx,
+                                 struct sy_err *err)
 {
     size_t used = 0;
     if (split->done)

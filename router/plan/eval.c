@@ -1,10 +1,10 @@
 /*
- * From a route and the values of one execution to a plan. Each use of a sharded table gets the set of shards where
- * rows of it can matter; tables tied by their keys confine each other; then either one shard suffices, or the rows
- * of several may be appended, or the statement is refused.
+ * From a route and the values of one execution to a plan. Each use of a sharded table gets the set
+ * of shards where rows of it can matter; tables tied by their keys confine each other; then either
+ * one shard suffices, or the rows of several may be appended, or the statement is refused.
  *
- * Sets only ever leave out shards of which that is certain, so a condition that is not understood costs shards,
- * never rows.
+ * Sets only ever leave out shards of which that is certain, so a condition that is not understood
+ * costs shards, never rows.
  */
 #include "router/plan/route_internal.h"
 
@@ -68,10 +68,11 @@ static struct sy_value_target compared(const struct sy_cond *cond, enum sy_key_t
 }
 
 /* column = values or column IN values: the shards of all of them. `hash_key` narrows geo keys. */
-static struct sy_shard_set equal_shards(const struct eval *e, const struct use *use, const struct sy_cond *cond,
-                                        const struct sy_key *hash_key)
+static struct sy_shard_set equal_shards(const struct eval *e, const struct use *use,
+                                        const struct sy_cond *cond, const struct sy_key *hash_key)
 {
-    const struct sy_keyspace_info *space = sy_shardmap_keyspace(e->route->map, use->table->keyspace);
+    const struct sy_keyspace_info *space =
+        sy_shardmap_keyspace(e->route->map, use->table->keyspace);
     struct gather gather = {.e = e, .keyspace = use->table->keyspace, .hash_key = hash_key};
     struct sy_value_target target = compared(cond, space->type);
     for (int32_t i = 0; i < cond->value_count; i++) {
@@ -91,12 +92,14 @@ static struct sy_shard_set equal_shards(const struct eval *e, const struct use *
     return gather.set;
 }
 
-static struct sy_shard_set compare_shards(const struct eval *e, int32_t use, const struct sy_cond *cond)
+static struct sy_shard_set compare_shards(const struct eval *e, int32_t use,
+                                          const struct sy_cond *cond)
 {
     const struct use *table = &e->route->uses[use];
     if (meaning_of(e, use, cond) != MEANS_KEY)
         return all_of(e, table);
-    const struct sy_keyspace_info *space = sy_shardmap_keyspace(e->route->map, table->table->keyspace);
+    const struct sy_keyspace_info *space =
+        sy_shardmap_keyspace(e->route->map, table->table->keyspace);
     switch (cond->op) {
     case SY_OP_EQ:
     case SY_OP_IN:
@@ -115,7 +118,8 @@ static struct sy_shard_set compare_shards(const struct eval *e, int32_t use, con
             return nowhere;
         return state == SY_VALUE_UNKNOWN
                    ? space->shards
-                   : sy_shardmap_shards_where(e->route->map, table->table->keyspace, cond->op, &key);
+                   : sy_shardmap_shards_where(e->route->map, table->table->keyspace, cond->op,
+                                              &key);
     }
     case SY_OP_IS_NULL:
         break;
@@ -124,7 +128,8 @@ static struct sy_shard_set compare_shards(const struct eval *e, int32_t use, con
 }
 
 /* Geo with a second column: key = .. AND hash_key = .. together name a shard. */
-static bool known_hash_key(const struct eval *e, int32_t use, const struct sy_cond *parent, struct sy_key *ret_key)
+static bool known_hash_key(const struct eval *e, int32_t use, const struct sy_cond *parent,
+                           struct sy_key *ret_key)
 {
     const struct sy_stmt *stmt = e->route->stmt;
     const struct use *table = &e->route->uses[use];
@@ -137,15 +142,18 @@ static bool known_hash_key(const struct eval *e, int32_t use, const struct sy_co
             meaning_of(e, use, child) != MEANS_HASH_KEY)
             continue;
         struct sy_value_target target = compared(child, type);
-        if (sy_value_read(&e->reader, &stmt->values[child->first_value], &target, ret_key) == SY_VALUE_KNOWN)
+        if (sy_value_read(&e->reader, &stmt->values[child->first_value], &target, ret_key) ==
+            SY_VALUE_KNOWN)
             return true;
     }
     return false;
 }
 
-static struct sy_shard_set cond_shards(const struct eval *e, int32_t use, int32_t index, unsigned depth);
+static struct sy_shard_set cond_shards(const struct eval *e, int32_t use, int32_t index,
+                                       unsigned depth);
 
-static struct sy_shard_set and_shards(const struct eval *e, int32_t use, const struct sy_cond *cond, unsigned depth)
+static struct sy_shard_set and_shards(const struct eval *e, int32_t use, const struct sy_cond *cond,
+                                      unsigned depth)
 {
     const struct sy_stmt *stmt = e->route->stmt;
     const struct use *table = &e->route->uses[use];
@@ -156,7 +164,8 @@ static struct sy_shard_set and_shards(const struct eval *e, int32_t use, const s
         int32_t child = stmt->cond_children[cond->first_child + i];
         const struct sy_cond *part = &stmt->conds[child];
         struct sy_shard_set found;
-        bool equal = part->kind == SY_COND_COMPARE && (part->op == SY_OP_EQ || part->op == SY_OP_IN);
+        bool equal =
+            part->kind == SY_COND_COMPARE && (part->op == SY_OP_EQ || part->op == SY_OP_IN);
         if (hashed && equal && meaning_of(e, use, part) == MEANS_KEY)
             found = equal_shards(e, table, part, &hash_key);
         else
@@ -166,11 +175,13 @@ static struct sy_shard_set and_shards(const struct eval *e, int32_t use, const s
     return set;
 }
 
-static struct sy_shard_set cond_shards(const struct eval *e, int32_t use, int32_t index, unsigned depth)
+static struct sy_shard_set cond_shards(const struct eval *e, int32_t use, int32_t index,
+                                       unsigned depth)
 {
     const struct sy_stmt *stmt = e->route->stmt;
     const struct use *table = &e->route->uses[use];
-    if (index < 0 || index >= stmt->cond_count || depth > SY_LIMIT_PARSE_DEPTH || table->table == NULL)
+    if (index < 0 || index >= stmt->cond_count || depth > SY_LIMIT_PARSE_DEPTH ||
+        table->table == NULL)
         return all_of(e, table);
     const struct sy_cond *cond = &stmt->conds[index];
     switch (cond->kind) {
@@ -200,16 +211,19 @@ static struct sy_shard_set cond_shards(const struct eval *e, int32_t use, int32_
 static bool refuse_null(struct eval *e, int32_t use, struct sy_slice column)
 {
     struct sy_slice name = e->route->stmt->tables[use].name.name;
-    sy_plan_refuse(e->plan, SY_E_NULL_KEY,
-                   "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
-                   (int)column.bytes, column.data, (int)name.bytes, name.data);
-    sy_err_hint(&e->plan->refusal, "The column is the sharding key: each row needs a value for it.");
+    sy_plan_refuse(
+        e->plan, SY_E_NULL_KEY,
+        "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+        (int)column.bytes, column.data, (int)name.bytes, name.data);
+    sy_err_hint(&e->plan->refusal,
+                "The column is the sharding key: each row needs a value for it.");
     return false;
 }
 
 /* A stored key; false: refused. */
 static bool stored_key(struct eval *e, int32_t use, const struct sy_value *value,
-                       const struct sy_value_target *target, struct sy_slice column, struct sy_key *ret_key)
+                       const struct sy_value_target *target, struct sy_slice column,
+                       struct sy_key *ret_key)
 {
     enum sy_value_state state = sy_value_read(&e->reader, value, target, ret_key);
     if (state == SY_VALUE_KNOWN)
@@ -221,16 +235,18 @@ static bool stored_key(struct eval *e, int32_t use, const struct sy_value *value
         e->plan->kind = SY_PLAN_REFUSED;
         return false;
     }
-    sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
-                   "the sharding key \"%.*s\" of a written row must be a plain constant or parameter",
-                   (int)column.bytes, column.data);
-    sy_err_hint(&e->plan->refusal, "The row's shard follows from the key, so the router must be able to read it.");
+    sy_plan_refuse(
+        e->plan, SY_E_UNSUPPORTED,
+        "the sharding key \"%.*s\" of a written row must be a plain constant or parameter",
+        (int)column.bytes, column.data);
+    sy_err_hint(&e->plan->refusal,
+                "The row's shard follows from the key, so the router must be able to read it.");
     return false;
 }
 
 /* What a row, or the query that makes the rows, has at a position. */
-static const struct sy_value *inserted(const struct eval *e, const struct insert_rows *rows, int32_t row,
-                                       int32_t column)
+static const struct sy_value *inserted(const struct eval *e, const struct insert_rows *rows,
+                                       int32_t row, int32_t column)
 {
     const struct sy_stmt *stmt = e->route->stmt;
     if (rows->insert->from_select)
@@ -238,14 +254,17 @@ static const struct sy_value *inserted(const struct eval *e, const struct insert
     return &stmt->values[rows->insert->row_first_value + row * rows->insert->row_width + column];
 }
 
-static bool row_shards(struct eval *e, const struct insert_rows *rows, int32_t row, struct sy_shard_set *ret_set)
+static bool row_shards(struct eval *e, const struct insert_rows *rows, int32_t row,
+                       struct sy_shard_set *ret_set)
 {
     const struct use *use = &e->route->uses[rows->use];
     struct sy_key key, hash_key;
-    if (!stored_key(e, rows->use, inserted(e, rows, row, rows->key_column), &rows->key_target, use->table->key, &key))
+    if (!stored_key(e, rows->use, inserted(e, rows, row, rows->key_column), &rows->key_target,
+                    use->table->key, &key))
         return false;
-    if (rows->hash_column >= 0 && !stored_key(e, rows->use, inserted(e, rows, row, rows->hash_column),
-                                              &rows->hash_target, use->table->hash_key, &hash_key))
+    if (rows->hash_column >= 0 &&
+        !stored_key(e, rows->use, inserted(e, rows, row, rows->hash_column), &rows->hash_target,
+                    use->table->hash_key, &hash_key))
         return false;
     *ret_set = sy_shardmap_shards_of(e->route->map, use->table->keyspace, &key,
                                      rows->hash_column >= 0 ? &hash_key : NULL);
@@ -265,13 +284,16 @@ static bool insert_shards(struct eval *e, const struct insert_rows *rows)
         if (rows->follows)
             return true;
         const struct sy_insert *insert = rows->insert;
-        bool constant = insert->output_count > 0 && inserted(e, rows, 0, rows->key_column)->kind != SY_VALUE_OPAQUE &&
-                        (rows->hash_column < 0 || inserted(e, rows, 0, rows->hash_column)->kind != SY_VALUE_OPAQUE);
+        bool constant = insert->output_count > 0 &&
+                        inserted(e, rows, 0, rows->key_column)->kind != SY_VALUE_OPAQUE &&
+                        (rows->hash_column < 0 ||
+                         inserted(e, rows, 0, rows->hash_column)->kind != SY_VALUE_OPAQUE);
         if (constant)
             return row_shards(e, rows, 0, &e->sets[rows->use]);
         struct sy_slice name = e->route->stmt->tables[rows->use].name.name;
         sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
-                       "INSERT ... SELECT into sharded table \"%.*s\" is not supported unless the key is a constant "
+                       "INSERT ... SELECT into sharded table \"%.*s\" is not supported unless the "
+                       "key is a constant "
                        "or the key of a table of the same keyspace",
                        (int)name.bytes, name.data);
         sy_err_hint(&e->plan->refusal, "Read the rows first, then INSERT or COPY them.");
@@ -294,22 +316,26 @@ static bool check_assignments(struct eval *e, uint32_t shard)
     for (uint32_t i = 0; i < route->key_assignment_count; i++) {
         const struct key_assignment *a = &route->key_assignments[i];
         const struct use *use = &route->uses[a->use];
-        const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
+        const struct sy_keyspace_info *space =
+            sy_shardmap_keyspace(route->map, use->table->keyspace);
         struct sy_value_target target = sy_route_stored_target(use, space->type, use->table->key);
         struct sy_key key;
         struct sy_shard_set found = nowhere;
-        bool read = !a->is_hash_key && !space->has_hash_key &&
-                    sy_value_read(&e->reader, &a->assignment->value, &target, &key) == SY_VALUE_KNOWN;
+        bool read =
+            !a->is_hash_key && !space->has_hash_key &&
+            sy_value_read(&e->reader, &a->assignment->value, &target, &key) == SY_VALUE_KNOWN;
         if (read)
             found = sy_shardmap_shards_of(route->map, use->table->keyspace, &key, NULL);
         if (read && sy_shard_set_first(&found) == shard)
             continue;
         struct sy_slice name = route->stmt->tables[a->use].name.name;
         sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
-                       "changing the sharding key of table \"%.*s\" would move rows to another shard, which is not "
+                       "changing the sharding key of table \"%.*s\" would move rows to another "
+                       "shard, which is not "
                        "supported",
                        (int)name.bytes, name.data);
-        sy_err_hint(&e->plan->refusal, "INSERT the row under its new key, then DELETE the old one.");
+        sy_err_hint(&e->plan->refusal,
+                    "INSERT the row under its new key, then DELETE the old one.");
         return false;
     }
     return true;
@@ -378,7 +404,8 @@ static bool one_shard(const struct eval *e, uint32_t *ret_shard, bool *ret_nothi
         uint32_t count = sy_shard_set_count(&e->sets[i]);
         uint32_t first = sy_shard_set_first(&e->sets[i]);
         if (count == 0) {
-            *ret_nothing |= route->stmt->tables[i].scope <= 0 && !route->stmt->tables[i].nullable_side;
+            *ret_nothing |=
+                route->stmt->tables[i].scope <= 0 && !route->stmt->tables[i].nullable_side;
             continue; /* no row of it matters, here or elsewhere */
         }
         if (count > 1 || (shard != UINT32_MAX && shard != first))
@@ -400,12 +427,15 @@ static void refuse_several(struct eval *e)
     const char *what = route->combine == NULL ? "a statement" : route->combine;
     if (route->uses_fixed_shard && route->outer->kind != SY_STMT_DDL)
         what = "a sequence, advisory lock or large object of the first shard together with rows";
-    bool inserts = route->insert_count > 0 && route->stmt->table_count == 1 && !route->uses_fixed_shard;
-    sy_plan_refuse(e->plan, SY_E_UNSUPPORTED, inserts ? "%s of rows of several shards is not supported"
-                                                      : "%s over several shards is not supported",
+    bool inserts =
+        route->insert_count > 0 && route->stmt->table_count == 1 && !route->uses_fixed_shard;
+    sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
+                   inserts ? "%s of rows of several shards is not supported"
+                           : "%s over several shards is not supported",
                    what);
     if (inserts)
-        sy_err_hint(&e->plan->refusal, "Insert rows of different shards with different statements, or use COPY.");
+        sy_err_hint(&e->plan->refusal,
+                    "Insert rows of different shards with different statements, or use COPY.");
     else
         sy_plan_hint_key(e->plan, route);
 }
@@ -440,7 +470,8 @@ static void decide(struct eval *e)
 
 /* ---- hints ---- */
 
-/* A shard that the client names takes the statement as it is, unless that would put rows where they do not belong. */
+/* A shard that the client names takes the statement as it is, unless that would put rows where they
+ * do not belong. */
 static void obey_shard(struct eval *e, uint32_t shard)
 {
     const struct sy_route *route = e->route;
@@ -450,7 +481,8 @@ static void obey_shard(struct eval *e, uint32_t shard)
         return;
     if (route->is_fixed && (route->plan.kind == SY_PLAN_ALL || route->plan.kind == SY_PLAN_SPLIT) &&
         route->outer->kind != SY_STMT_DDL && route->outer->kind != SY_STMT_MAINTENANCE) {
-        sy_plan_refuse(e->plan, SY_E_UNSUPPORTED, "a write for several shards cannot be steered to one");
+        sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
+                       "a write for several shards cannot be steered to one");
         sy_err_hint(&e->plan->refusal, "Leave the hint out.");
         return;
     }
@@ -460,8 +492,10 @@ static void obey_shard(struct eval *e, uint32_t shard)
             const struct sy_shard_set *set = &e->sets[route->inserts[i].use];
             refused = sy_shard_set_count(set) != 1 || sy_shard_set_first(set) != shard;
             if (refused) {
-                sy_plan_refuse(e->plan, SY_E_UNSUPPORTED, "the rows do not belong on the shard that the hint names");
-                sy_err_hint(&e->plan->refusal, "Leave the hint out: the key says where the rows go.");
+                sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
+                               "the rows do not belong on the shard that the hint names");
+                sy_err_hint(&e->plan->refusal,
+                            "Leave the hint out: the key says where the rows go.");
             }
         }
         if (refused || !check_assignments(e, shard))
@@ -491,7 +525,8 @@ static void obey_key(struct eval *e, struct sy_slice text)
     struct sy_value_target target = {.type = space->type, .alone = true, .time_precision = -1};
     if (sy_value_read_hint(text, &target, &e->reader, &key) != SY_VALUE_KNOWN) {
         sy_plan_refuse(e->plan, SY_E_VALUE, "the key hint \"%.*s\" is not a %s",
-                       (int)(text.bytes < 100 ? text.bytes : 100), text.data, sy_key_type_name(space->type));
+                       (int)(text.bytes < 100 ? text.bytes : 100), text.data,
+                       sy_key_type_name(space->type));
         return;
     }
     struct sy_shard_set found = sy_shardmap_shards_of(e->route->map, keyspace, &key, NULL);
@@ -500,7 +535,8 @@ static void obey_key(struct eval *e, struct sy_slice text)
         return;
     }
     sy_plan_refuse(e->plan, is_empty(&found) ? SY_E_NO_PARTITION : SY_E_UNSUPPORTED,
-                   "the key hint \"%.*s\" belongs to %s", (int)(text.bytes < 100 ? text.bytes : 100), text.data,
+                   "the key hint \"%.*s\" belongs to %s",
+                   (int)(text.bytes < 100 ? text.bytes : 100), text.data,
                    is_empty(&found) ? "no shard" : "several shards");
 }
 
@@ -510,7 +546,8 @@ static void obey(struct eval *e, const struct sy_hints *hints)
         uint32_t shard = sy_shardmap_find_shard(e->route->map, hints->shard);
         if (shard == UINT32_MAX) {
             sy_plan_refuse(e->plan, SY_E_VALUE, "there is no shard \"%.*s\"",
-                           (int)(hints->shard.bytes < 100 ? hints->shard.bytes : 100), hints->shard.data);
+                           (int)(hints->shard.bytes < 100 ? hints->shard.bytes : 100),
+                           hints->shard.data);
             return;
         }
         obey_shard(e, shard);
@@ -534,7 +571,8 @@ static void start(const struct sy_route *route, struct sy_plan *plan)
     plan->refusal.status = SY_OK;
 }
 
-static void obey_role(const struct sy_route *route, const struct sy_hints *hints, struct sy_plan *plan)
+static void obey_role(const struct sy_route *route, const struct sy_hints *hints,
+                      struct sy_plan *plan)
 {
     if (hints->role == SY_HINT_ROLE_PRIMARY)
         plan->role = SY_ROLE_PRIMARY;
@@ -544,7 +582,8 @@ static void obey_role(const struct sy_route *route, const struct sy_hints *hints
 }
 
 /* One comparison decides: no set for each table, nothing allocated. */
-static bool fast(const struct sy_route *route, const struct sy_value_reader *reader, struct sy_plan *plan)
+static bool fast(const struct sy_route *route, const struct sy_value_reader *reader,
+                 struct sy_plan *plan)
 {
     struct sy_key key;
     if (route->fast_value == NULL ||
@@ -560,8 +599,8 @@ static bool fast(const struct sy_route *route, const struct sy_value_reader *rea
 }
 
 enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_values *values,
-                             const struct sy_hints *hints, struct sy_arena *arena, struct sy_plan *ret_plan,
-                             struct sy_err *err)
+                             const struct sy_hints *hints, struct sy_arena *arena,
+                             struct sy_plan *ret_plan, struct sy_err *err)
 {
     struct sy_shard_set on_stack[SETS_ON_STACK];
     struct sy_err value_error;
@@ -570,7 +609,8 @@ enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_
                      .reader = {.values = values, .arena = arena, .value_error = &value_error},
                      .sets = on_stack,
                      .plan = ret_plan};
-    bool steered = hints != NULL && (hints->shard.bytes > 0 || hints->key.bytes > 0) && route->sharded;
+    bool steered =
+        hints != NULL && (hints->shard.bytes > 0 || hints->key.bytes > 0) && route->sharded;
     start(route, ret_plan);
     if (!steered && !route->is_fixed && fast(route, &e.reader, ret_plan)) {
         if (hints != NULL && hints->role != SY_HINT_ROLE_NONE)

@@ -6,7 +6,8 @@ static void put_name(struct sy_buf *out, struct sy_slice name)
     sy_buf_append_slice(out, name);
 }
 
-static void put_shards(struct sy_buf *out, const struct sy_route *route, const struct sy_shard_set *set)
+static void put_shards(struct sy_buf *out, const struct sy_route *route,
+                       const struct sy_shard_set *set)
 {
     uint32_t total = sy_shardmap_shard_count(route->map);
     const char *separator = "";
@@ -23,7 +24,8 @@ static const char *role_words(const struct sy_plan *plan)
     return plan->role == SY_ROLE_REPLICA ? "a replica may answer" : "the primary";
 }
 
-static void explain_kind(struct sy_buf *out, const struct sy_route *route, const struct sy_plan *plan)
+static void explain_kind(struct sy_buf *out, const struct sy_route *route,
+                         const struct sy_plan *plan)
 {
     switch (plan->kind) {
     case SY_PLAN_SINGLE:
@@ -55,16 +57,18 @@ static void explain_kind(struct sy_buf *out, const struct sy_route *route, const
         sy_buf_append_str(out, "Route: the router itself answers or tracks it\n");
         break;
     case SY_PLAN_REFUSED:
-        sy_buf_printf(out, "Route: refused (%s): %s\n", sy_err_sqlstate(&plan->refusal), plan->refusal.text);
+        sy_buf_printf(out, "Route: refused (%s): %s\n", sy_err_sqlstate(&plan->refusal),
+                      plan->refusal.text);
         if (plan->refusal.hint[0] != '\0')
             sy_buf_printf(out, "Hint: %s\n", plan->refusal.hint);
         break;
     }
 }
 
-static const char *const strategies[] = {
-    [SY_STRATEGY_HASH] = "hash", [SY_STRATEGY_RANGE] = "range", [SY_STRATEGY_LIST] = "list",
-    [SY_STRATEGY_GEO] = "geo"};
+static const char *const strategies[] = {[SY_STRATEGY_HASH] = "hash",
+                                         [SY_STRATEGY_RANGE] = "range",
+                                         [SY_STRATEGY_LIST] = "list",
+                                         [SY_STRATEGY_GEO] = "geo"};
 
 static void explain_use(struct sy_buf *out, const struct sy_route *route, int32_t index)
 {
@@ -77,7 +81,8 @@ static void explain_use(struct sy_buf *out, const struct sy_route *route, int32_
             sy_buf_append_str(out, ": a view over sharded tables\n");
             return;
         }
-        const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
+        const struct sy_keyspace_info *space =
+            sy_shardmap_keyspace(route->map, use->table->keyspace);
         sy_buf_printf(out, ": sharded by %s of ", strategies[space->strategy]);
         put_name(out, use->table->key);
         sy_buf_append_str(out, ", keyspace ");
@@ -118,8 +123,9 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
         for (int32_t i = 0; i < route->stmt->table_count; i++)
             explain_use(out, route, i);
         if (plan->maps_nowhere)
-            sy_buf_append_str(out, "No row can match: the key maps to no shard, or the conditions exclude each "
-                                   "other.\n");
+            sy_buf_append_str(
+                out, "No row can match: the key maps to no shard, or the conditions exclude each "
+                     "other.\n");
         if (plan->kind == SY_PLAN_CONCAT)
             sy_buf_append_str(out, "Nothing needs combining: every row comes from one shard.\n");
         if (plan->uses_temporary)
@@ -128,5 +134,6 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
     if (route->pins != NULL)
         sy_buf_printf(out, "The client stays on its server: %s.\n", route->pins);
     sy_buf_printf(out, "%s\n",
-                  route->read_only ? "Read-only: proven." : "Read-only: not proven, so the primary runs it.");
+                  route->read_only ? "Read-only: proven."
+                                   : "Read-only: not proven, so the primary runs it.");
 }

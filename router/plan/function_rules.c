@@ -1,48 +1,115 @@
 /*
- * What calling a function says about where a statement may run: on a replica, on any shard, on several. Built-in
- * functions are judged by tables here and by the server's volatility; functions of users may read any table, so
- * on a sharded database they are refused unless immutable or declared safe.
+ * What calling a function says about where a statement may run: on a replica, on any shard, on
+ * several. Built-in functions are judged by tables here and by the server's volatility; functions
+ * of users may read any table, so on a sharded database they are refused unless immutable or
+ * declared safe.
  */
 #include "router/plan/route_internal.h"
 
 /* Marked STABLE, or worse, and different on a standby or between connections; by prefix. */
-static const char *const differing_prefixes[] = {
-    "txid_", "pg_current_", "pg_stat_", "pg_backend_", "pg_last_", "inet_", "pg_advisory_",
-    "pg_try_advisory_", "pg_is_", "pg_wal", "pg_logical_", "pg_replication_", "pg_create_", "pg_drop_",
-    "pg_switch_", "pg_start_", "pg_stop_", "pg_cancel_", "pg_terminate_", "pg_reload_", "pg_rotate_",
-    "pg_promote", "pg_read_", "pg_ls_", "pg_control_", "pg_export_", "pg_postmaster_", "pg_conf_",
-    "pg_lock", "pg_blocking_", "pg_safe_", "pg_notif", "pg_listening_", "pg_my_temp_", "pg_sequence_",
-    "pg_prepared_", "pg_cursor", "pg_hba_", "pg_file_", "pg_show_", "pg_get_backend_", "pg_get_shmem_",
-    "pg_get_replication_", "pg_get_wal_", "pg_tablespace_", "pg_copy_", "pg_log_", "pg_stat_file",
-    "pg_snapshot_", "pg_xact_", "pg_relation_filen", "lo_", NULL};
+static const char *const differing_prefixes[] = {"txid_",
+                                                 "pg_current_",
+                                                 "pg_stat_",
+                                                 "pg_backend_",
+                                                 "pg_last_",
+                                                 "inet_",
+                                                 "pg_advisory_",
+                                                 "pg_try_advisory_",
+                                                 "pg_is_",
+                                                 "pg_wal",
+                                                 "pg_logical_",
+                                                 "pg_replication_",
+                                                 "pg_create_",
+                                                 "pg_drop_",
+                                                 "pg_switch_",
+                                                 "pg_start_",
+                                                 "pg_stop_",
+                                                 "pg_cancel_",
+                                                 "pg_terminate_",
+                                                 "pg_reload_",
+                                                 "pg_rotate_",
+                                                 "pg_promote",
+                                                 "pg_read_",
+                                                 "pg_ls_",
+                                                 "pg_control_",
+                                                 "pg_export_",
+                                                 "pg_postmaster_",
+                                                 "pg_conf_",
+                                                 "pg_lock",
+                                                 "pg_blocking_",
+                                                 "pg_safe_",
+                                                 "pg_notif",
+                                                 "pg_listening_",
+                                                 "pg_my_temp_",
+                                                 "pg_sequence_",
+                                                 "pg_prepared_",
+                                                 "pg_cursor",
+                                                 "pg_hba_",
+                                                 "pg_file_",
+                                                 "pg_show_",
+                                                 "pg_get_backend_",
+                                                 "pg_get_shmem_",
+                                                 "pg_get_replication_",
+                                                 "pg_get_wal_",
+                                                 "pg_tablespace_",
+                                                 "pg_copy_",
+                                                 "pg_log_",
+                                                 "pg_stat_file",
+                                                 "pg_snapshot_",
+                                                 "pg_xact_",
+                                                 "pg_relation_filen",
+                                                 "lo_",
+                                                 NULL};
 static const char *const differing[] = {
-    "nextval", "currval", "lastval", "setval", "set_config", "current_setting", "pg_sleep", "version",
-    "dblink", NULL};
+    "nextval",         "currval",  "lastval", "setval", "set_config",
+    "current_setting", "pg_sleep", "version", "dblink", NULL};
 
 /* The same on every server of a shard, but not on every shard. */
 static const char *const differing_shards[] = {"current_database", "current_catalog", NULL};
 
 /* Keywords that the grammar reads as values: stable, and not in pg_proc. */
-static const char *const keywords[] = {"current_date", "current_time", "current_timestamp", "localtime",
-                                       "localtimestamp", "current_role", "current_user", "user",
-                                       "session_user", "current_catalog", "current_schema", NULL};
+static const char *const keywords[] = {"current_date",    "current_time",   "current_timestamp",
+                                       "localtime",       "localtimestamp", "current_role",
+                                       "current_user",    "user",           "session_user",
+                                       "current_catalog", "current_schema", NULL};
 
 /* Must always run on the same shard to keep their meaning. */
-static const char *const fixed_prefixes[] = {"pg_advisory_", "pg_try_advisory_", "lo_", "pg_sequence_",
-                                             "pg_logical_", "pg_create_", "pg_drop_", NULL};
+static const char *const fixed_prefixes[] = {
+    "pg_advisory_", "pg_try_advisory_", "lo_",      "pg_sequence_",
+    "pg_logical_",  "pg_create_",       "pg_drop_", NULL};
 static const char *const fixed[] = {"nextval", "setval", "pg_notify", NULL};
 
 /* Read tables by name behind the planner's back. */
-static const char *const runs_queries[] = {
-    "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "table_to_xml",
-    "table_to_xmlschema", "table_to_xml_and_xmlschema", "cursor_to_xml", "cursor_to_xmlschema",
-    "schema_to_xml", "schema_to_xmlschema", "schema_to_xml_and_xmlschema", "database_to_xml",
-    "database_to_xmlschema", "database_to_xml_and_xmlschema", "ts_stat", NULL};
+static const char *const runs_queries[] = {"query_to_xml",
+                                           "query_to_xmlschema",
+                                           "query_to_xml_and_xmlschema",
+                                           "table_to_xml",
+                                           "table_to_xmlschema",
+                                           "table_to_xml_and_xmlschema",
+                                           "cursor_to_xml",
+                                           "cursor_to_xmlschema",
+                                           "schema_to_xml",
+                                           "schema_to_xmlschema",
+                                           "schema_to_xml_and_xmlschema",
+                                           "database_to_xml",
+                                           "database_to_xmlschema",
+                                           "database_to_xml_and_xmlschema",
+                                           "ts_stat",
+                                           NULL};
 
 /* The clock: one value per statement on one server, several on several. */
-static const char *const clocks[] = {
-    "now", "transaction_timestamp", "statement_timestamp", "clock_timestamp", "timeofday",
-    "current_timestamp", "current_date", "current_time", "localtime", "localtimestamp", "age", NULL};
+static const char *const clocks[] = {"now",
+                                     "transaction_timestamp",
+                                     "statement_timestamp",
+                                     "clock_timestamp",
+                                     "timeofday",
+                                     "current_timestamp",
+                                     "current_date",
+                                     "current_time",
+                                     "localtime",
+                                     "localtimestamp",
+                                     "age",
+                                     NULL};
 
 static bool listed(const char *const *list, struct sy_slice name)
 {
@@ -62,9 +129,11 @@ static bool listed_prefix(const char *const *list, struct sy_slice name)
 
 bool sy_route_is_monitoring(struct sy_slice name)
 {
-    static const char *const prefixes[] = {"pg_stat", "pg_replication_", "pg_prepared_", "pg_hba_",
-                                           "pg_ident_", "pg_shmem_", "pg_backend_", "pg_file_", NULL};
-    static const char *const names[] = {"pg_locks", "pg_cursors", "pg_sequences", "pg_settings", NULL};
+    static const char *const prefixes[] = {"pg_stat",     "pg_replication_", "pg_prepared_",
+                                           "pg_hba_",     "pg_ident_",       "pg_shmem_",
+                                           "pg_backend_", "pg_file_",        NULL};
+    static const char *const names[] = {"pg_locks", "pg_cursors", "pg_sequences", "pg_settings",
+                                        NULL};
     return listed_prefix(prefixes, name) || listed(names, name);
 }
 
@@ -95,12 +164,14 @@ static enum origin origin_of(const struct prepare *p, struct sy_qname name)
     if (name.schema.bytes > 0) {
         if (sy_slice_eq(name.schema, catalog))
             return builtin ? ORIGIN_BUILTIN : ORIGIN_UNKNOWN;
-        return sy_schema_volatility(schema, name.schema, name.name) != SY_VOLATILE_UNKNOWN ? ORIGIN_USER
-                                                                                           : ORIGIN_UNKNOWN;
+        return sy_schema_volatility(schema, name.schema, name.name) != SY_VOLATILE_UNKNOWN
+                   ? ORIGIN_USER
+                   : ORIGIN_UNKNOWN;
     }
     for (uint32_t i = 0; i < p->context->search_path_count; i++)
         if (!sy_slice_eq(p->context->search_path[i], catalog) &&
-            sy_schema_volatility(schema, p->context->search_path[i], name.name) != SY_VOLATILE_UNKNOWN)
+            sy_schema_volatility(schema, p->context->search_path[i], name.name) !=
+                SY_VOLATILE_UNKNOWN)
             return ORIGIN_USER;
     return builtin ? ORIGIN_BUILTIN : ORIGIN_UNKNOWN;
 }
@@ -111,7 +182,8 @@ static bool check_origin(struct prepare *p, const struct sy_function_use *use)
     const struct sy_config_database *database = p->context->database;
     enum sy_volatility volatility = volatility_of(p->context->schema, use->name);
     enum origin origin = origin_of(p, use->name);
-    bool knows = p->context->schema != NULL && (database == NULL || database->engine == SY_ENGINE_POSTGRES);
+    bool knows =
+        p->context->schema != NULL && (database == NULL || database->engine == SY_ENGINE_POSTGRES);
     bool suspect = (origin == ORIGIN_USER && volatility != SY_IMMUTABLE) ||
                    (origin == ORIGIN_UNKNOWN && knows) || listed(runs_queries, use->name.name);
     if (!suspect || sy_route_is_safe(database, use->name.schema, use->name.name))
@@ -119,9 +191,10 @@ static bool check_origin(struct prepare *p, const struct sy_function_use *use)
     sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
                    "function %.*s() may read or write tables of other shards",
                    (int)use->name.name.bytes, use->name.name.data);
-    sy_err_hint(&route->plan.refusal,
-                "If it touches rows of one shard only, add it to safe_objects of the database, or name a "
-                "shard: /* switchyard: shard=... */.");
+    sy_err_hint(
+        &route->plan.refusal,
+        "If it touches rows of one shard only, add it to safe_objects of the database, or name a "
+        "shard: /* switchyard: shard=... */.");
     return false;
 }
 
@@ -132,9 +205,9 @@ bool sy_route_check_functions(struct prepare *p)
     bool fine = true;
     for (int32_t i = 0; i < stmt->function_count; i++) {
         const struct sy_function_use *use = &stmt->functions[i];
-        enum sy_volatility volatility =
-            volatility_of(p->context->schema, use->name);
-        if (volatility == SY_VOLATILE_UNKNOWN || volatility == SY_VOLATILE || differs(use->name.name))
+        enum sy_volatility volatility = volatility_of(p->context->schema, use->name);
+        if (volatility == SY_VOLATILE_UNKNOWN || volatility == SY_VOLATILE ||
+            differs(use->name.name))
             route->read_only = false;
         if (!route->sharded)
             continue;
@@ -153,7 +226,8 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
         if (listed(clocks, name) || differs(name) || listed(differing_shards, name))
             return name.data;
         if (sy_schema_volatility(route->schema, catalog, name) == SY_VOLATILE_UNKNOWN &&
-            sy_schema_volatility(route->schema, (struct sy_slice){"", 0}, name) != SY_VOLATILE_UNKNOWN)
+            sy_schema_volatility(route->schema, (struct sy_slice){"", 0}, name) !=
+                SY_VOLATILE_UNKNOWN)
             return name.data; /* a user's: it may be an aggregate */
     }
     return NULL;

@@ -1,15 +1,16 @@
 /*
- * The hash of a key, equal to the extended hash that PostgreSQL uses for PARTITION BY HASH, so that servers can
- * compute and check a bucket themselves.
+ * The hash of a key, equal to the extended hash that PostgreSQL uses for PARTITION BY HASH, so that
+ * servers can compute and check a bucket themselves.
  *
- * Source: Bob Jenkins, "lookup3" (public domain, 2006), in the variant with a 64-bit seed that PostgreSQL
- * documents for its hash support functions. Pure; any thread.
+ * Source: Bob Jenkins, "lookup3" (public domain, 2006), in the variant with a 64-bit seed that
+ * PostgreSQL documents for its hash support functions. Pure; any thread.
  */
 #include <endian.h>
 
 #include "router/plan/shardmap.h"
 
-/* PostgreSQL's HASH_PARTITION_SEED, and what its combine step adds to the first column's hash (low 12 bits). */
+/* PostgreSQL's HASH_PARTITION_SEED, and what its combine step adds to the first column's hash (low
+ * 12 bits). */
 static const uint64_t partition_seed = UINT64_C(0x7A5B22367996DCFD);
 enum { COMBINE_LOW_BITS = 2275 };
 
@@ -90,7 +91,8 @@ static uint64_t hash_bytes(const unsigned char *data, size_t bytes)
         data += 12;
         bytes -= 12;
     }
-    /* The tail is read as if padded with zeros, except that the lowest byte of c belongs to the length. */
+    /* The tail is read as if padded with zeros, except that the lowest byte of c belongs to the
+     * length. */
     unsigned char tail[12] = {0};
     if (bytes > 0)
         memcpy(tail, data, bytes);
@@ -100,7 +102,8 @@ static uint64_t hash_bytes(const unsigned char *data, size_t bytes)
     return finish(&s);
 }
 
-/* int2, int4 and int8 of the same value hash alike: the high half is folded in so that it vanishes for small ones. */
+/* int2, int4 and int8 of the same value hash alike: the high half is folded in so that it vanishes
+ * for small ones. */
 static inline uint64_t hash_integer(int64_t value)
 {
     uint32_t low = (uint32_t)value;

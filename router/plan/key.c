@@ -1,7 +1,7 @@
 /*
- * Keys from text and from binary, by the rules of PostgreSQL's input and receive functions. What these rules
- * leave to the server (settings, newer versions' syntax) is SY_E_UNSUPPORTED: the caller then treats the value as
- * unknown. Pure; any thread.
+ * Keys from text and from binary, by the rules of PostgreSQL's input and receive functions. What
+ * these rules leave to the server (settings, newer versions' syntax) is SY_E_UNSUPPORTED: the
+ * caller then treats the value as unknown. Pure; any thread.
  */
 #include "router/plan/key.h"
 
@@ -22,9 +22,13 @@ static const struct type_row types[] = {
     [SY_KEY_BPCHAR] = {"character", {"bpchar", 6}, SY_OID_BPCHAR, SY_OID_BPCHAR_ARRAY},
     [SY_KEY_UUID] = {"uuid", {"uuid", 4}, SY_OID_UUID, SY_OID_UUID_ARRAY},
     [SY_KEY_DATE] = {"date", {"date", 4}, SY_OID_DATE, SY_OID_DATE_ARRAY},
-    [SY_KEY_TIMESTAMP] = {"timestamp without time zone", {"timestamp", 9}, SY_OID_TIMESTAMP,
+    [SY_KEY_TIMESTAMP] = {"timestamp without time zone",
+                          {"timestamp", 9},
+                          SY_OID_TIMESTAMP,
                           SY_OID_TIMESTAMP_ARRAY},
-    [SY_KEY_TIMESTAMPTZ] = {"timestamp with time zone", {"timestamptz", 11}, SY_OID_TIMESTAMPTZ,
+    [SY_KEY_TIMESTAMPTZ] = {"timestamp with time zone",
+                            {"timestamptz", 11},
+                            SY_OID_TIMESTAMPTZ,
                             SY_OID_TIMESTAMPTZ_ARRAY},
 };
 enum { TYPE_COUNT = sizeof(types) / sizeof(types[0]) };
@@ -115,8 +119,8 @@ static enum sy_status out_of_range(enum sy_key_type type, struct sy_slice text, 
 }
 
 /* Digits as a negative number, so that the smallest int8 fits. */
-static enum sy_status integer_from_text(enum sy_key_type type, struct sy_slice text, struct sy_key *ret_key,
-                                        struct sy_err *err)
+static enum sy_status integer_from_text(enum sy_key_type type, struct sy_slice text,
+                                        struct sy_key *ret_key, struct sy_err *err)
 {
     const char *at = text.data;
     const char *end = text.data == NULL ? NULL : text.data + text.bytes;
@@ -157,7 +161,8 @@ static int hex_digit(char c)
 }
 
 /* 32 hex digits, a hyphen allowed after each group of four, braces allowed around all. */
-static enum sy_status uuid_from_text(struct sy_slice text, struct sy_key *ret_key, struct sy_err *err)
+static enum sy_status uuid_from_text(struct sy_slice text, struct sy_key *ret_key,
+                                     struct sy_err *err)
 {
     struct sy_key key = {.type = SY_KEY_UUID};
     size_t at = 0;
@@ -189,12 +194,14 @@ static enum sy_status text_key(enum sy_key_type type, struct sy_slice text,
     for (size_t i = 0; i < text.bytes; i++) {
         if (text.data[i] == '\0')
             return sy_err_set(err, SY_E_UNSUPPORTED, "a zero byte in a text key");
-        if (context != NULL && context->server_encoding_differs && (unsigned char)text.data[i] >= 0x80)
-            return sy_err_set(err, SY_E_UNSUPPORTED,
-                              "a text key outside ASCII while client_encoding differs from the server's");
+        if (context != NULL && context->server_encoding_differs &&
+            (unsigned char)text.data[i] >= 0x80)
+            return sy_err_set(
+                err, SY_E_UNSUPPORTED,
+                "a text key outside ASCII while client_encoding differs from the server's");
     }
-    *ret_key = (struct sy_key){
-        .type = type, .text = type == SY_KEY_BPCHAR ? without_blanks(text) : text};
+    *ret_key =
+        (struct sy_key){.type = type, .text = type == SY_KEY_BPCHAR ? without_blanks(text) : text};
     return SY_OK;
 }
 
@@ -247,12 +254,13 @@ static enum sy_status bad_binary(enum sy_key_type type, struct sy_err *err)
 static size_t width_of(enum sy_key_type type)
 {
     static const unsigned char widths[] = {
-        [SY_KEY_INT2] = 2, [SY_KEY_INT4] = 4, [SY_KEY_INT8] = 8,      [SY_KEY_UUID] = 16,
+        [SY_KEY_INT2] = 2, [SY_KEY_INT4] = 4,      [SY_KEY_INT8] = 8,       [SY_KEY_UUID] = 16,
         [SY_KEY_DATE] = 4, [SY_KEY_TIMESTAMP] = 8, [SY_KEY_TIMESTAMPTZ] = 8};
     return type < sizeof(widths) ? widths[type] : 0;
 }
 
-/* Whether a binary value of type `source` is a value of type `type` without knowing the session's settings. */
+/* Whether a binary value of type `source` is a value of type `type` without knowing the session's
+ * settings. */
 static bool same_family(enum sy_key_type type, enum sy_key_type source)
 {
     return type == source || (sy_key_is_integer(type) && sy_key_is_integer(source)) ||
@@ -266,11 +274,13 @@ enum sy_status sy_key_from_binary(enum sy_key_type type, uint32_t type_oid, stru
     if (type_oid == SY_OID_UNKNOWN && sy_key_is_text(type))
         type_oid = 0;
     if (type_oid != 0 && (!sy_key_type_from_oid(type_oid, &source) || !same_family(type, source)))
-        return sy_err_set(err, SY_E_UNSUPPORTED, "a binary value of type OID %u for a key of type %s",
-                          type_oid, sy_key_type_name(type));
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "a binary value of type OID %u for a key of type %s", type_oid,
+                          sy_key_type_name(type));
     size_t bytes = value.bytes;
     if (sy_key_is_integer(type)) {
-        /* Without a declared type the server infers the column's, which may be narrower than the keyspace's. */
+        /* Without a declared type the server infers the column's, which may be narrower than the
+         * keyspace's. */
         if (type_oid != 0 ? bytes != width_of(source) : bytes != 2 && bytes != 4 && bytes != 8)
             return bad_binary(source, err);
         struct sy_key key = {.type = type};

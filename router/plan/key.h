@@ -6,12 +6,30 @@
 
 /* Type OIDs of PostgreSQL's pg_type.dat that keys may come in. */
 enum {
-    SY_OID_BYTEA = 17, SY_OID_NAME = 19, SY_OID_INT8 = 20, SY_OID_INT2 = 21, SY_OID_INT4 = 23, SY_OID_TEXT = 25,
-    SY_OID_UNKNOWN = 705, SY_OID_BPCHAR = 1042, SY_OID_VARCHAR = 1043, SY_OID_DATE = 1082,
-    SY_OID_TIMESTAMP = 1114, SY_OID_TIMESTAMPTZ = 1184, SY_OID_NUMERIC = 1700, SY_OID_UUID = 2950,
-    SY_OID_INT2_ARRAY = 1005, SY_OID_INT4_ARRAY = 1007, SY_OID_TEXT_ARRAY = 1009, SY_OID_BPCHAR_ARRAY = 1014,
-    SY_OID_VARCHAR_ARRAY = 1015, SY_OID_INT8_ARRAY = 1016, SY_OID_TIMESTAMP_ARRAY = 1115,
-    SY_OID_DATE_ARRAY = 1182, SY_OID_TIMESTAMPTZ_ARRAY = 1185, SY_OID_UUID_ARRAY = 2951,
+    SY_OID_BYTEA = 17,
+    SY_OID_NAME = 19,
+    SY_OID_INT8 = 20,
+    SY_OID_INT2 = 21,
+    SY_OID_INT4 = 23,
+    SY_OID_TEXT = 25,
+    SY_OID_UNKNOWN = 705,
+    SY_OID_BPCHAR = 1042,
+    SY_OID_VARCHAR = 1043,
+    SY_OID_DATE = 1082,
+    SY_OID_TIMESTAMP = 1114,
+    SY_OID_TIMESTAMPTZ = 1184,
+    SY_OID_NUMERIC = 1700,
+    SY_OID_UUID = 2950,
+    SY_OID_INT2_ARRAY = 1005,
+    SY_OID_INT4_ARRAY = 1007,
+    SY_OID_TEXT_ARRAY = 1009,
+    SY_OID_BPCHAR_ARRAY = 1014,
+    SY_OID_VARCHAR_ARRAY = 1015,
+    SY_OID_INT8_ARRAY = 1016,
+    SY_OID_TIMESTAMP_ARRAY = 1115,
+    SY_OID_DATE_ARRAY = 1182,
+    SY_OID_TIMESTAMPTZ_ARRAY = 1185,
+    SY_OID_UUID_ARRAY = 2951,
 };
 
 /* The name that PostgreSQL's messages use: "bigint", "timestamp with time zone". */
@@ -36,8 +54,8 @@ static inline bool sy_key_is_time(enum sy_key_type type)
     return type == SY_KEY_DATE || type == SY_KEY_TIMESTAMP || type == SY_KEY_TIMESTAMPTZ;
 }
 
-/* Order of two non-null keys of one type: <0, 0, >0. Text by bytes (the C collation), trailing blanks of bpchar
- * left out. */
+/* Order of two non-null keys of one type: <0, 0, >0. Text by bytes (the C collation), trailing
+ * blanks of bpchar left out. */
 int sy_key_compare(const struct sy_key *a, const struct sy_key *b);
 
 /* Date and time types; key_time.c. */

@@ -1,7 +1,8 @@
 /*
- * Dates and timestamps from text: the ISO forms, whose reading does not depend on DateStyle. Anything else that
- * PostgreSQL may or may not accept (other orders, month names, abbreviations of zones, "now", BC) is
- * SY_E_UNSUPPORTED, so that the value counts as unknown rather than as a guess. Pure; any thread.
+ * Dates and timestamps from text: the ISO forms, whose reading does not depend on DateStyle.
+ * Anything else that PostgreSQL may or may not accept (other orders, month names, abbreviations of
+ * zones, "now", BC) is SY_E_UNSUPPORTED, so that the value counts as unknown rather than as a
+ * guess. Pure; any thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,17 +15,19 @@ static const int64_t second_us = INT64_C(1000000);
 static const int64_t day_us = INT64_C(86400) * INT64_C(1000000);
 enum {
     DAYS_1970_TO_2000 = 10957,
-    /* Named zones are trusted in these years only: their rules agree in every edition of the time zone database. */
-    ZONE_YEAR_MIN = 1990, ZONE_YEAR_MAX = 2030,
+    /* Named zones are trusted in these years only: their rules agree in every edition of the time
+       zone database. */
+    ZONE_YEAR_MIN = 1990,
+    ZONE_YEAR_MAX = 2030,
 };
 
 struct moment {
     int year, month, day;
-    int64_t time_us;          /* of the day */
+    int64_t time_us; /* of the day */
     bool has_zone;
-    struct sy_slice zone;     /* a name, or empty when offset_s holds */
-    int64_t offset_s;         /* east of Greenwich */
-    int infinite;             /* -1, 1, or 0 */
+    struct sy_slice zone; /* a name, or empty when offset_s holds */
+    int64_t offset_s;     /* east of Greenwich */
+    int infinite;         /* -1, 1, or 0 */
 };
 
 struct cursor {
@@ -141,9 +144,10 @@ static bool same_word(struct sy_slice text, const char *word)
 
 static bool is_utc_name(struct sy_slice name)
 {
-    static const char *const names[] = {"UTC", "GMT", "Z", "Etc/UTC", "Etc/GMT", "Zulu", "Etc/Zulu",
-                                        "UCT", "Etc/UCT", "Universal", "Etc/Universal", "Greenwich",
-                                        "Etc/Greenwich", "GMT0", "Etc/GMT0"};
+    static const char *const names[] = {
+        "UTC",           "GMT",  "Z",       "Etc/UTC",   "Etc/GMT",       "Zulu",
+        "Etc/Zulu",      "UCT",  "Etc/UCT", "Universal", "Etc/Universal", "Greenwich",
+        "Etc/Greenwich", "GMT0", "Etc/GMT0"};
     for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (same_word(name, names[i]))
             return true;
@@ -187,14 +191,15 @@ static bool parse_infinity(struct sy_slice text, struct moment *m)
     return m->infinite != 0;
 }
 
-/* False: not a form that is certain. *ret_impossible: the form is right, the date does not exist. */
+/* False: not a form that is certain. *ret_impossible: the form is right, the date does not exist.
+ */
 static bool parse(struct sy_slice text, struct moment *m, bool *ret_impossible)
 {
     struct cursor c = {text.data, text.data + text.bytes};
     skip_blanks(&c);
     const char *start = c.at;
-    if (!digits(&c, 4, 4, &m->year) || c.at - start != 4 || !take(&c, '-') || !digits(&c, 2, 2, &m->month) ||
-        !take(&c, '-') || !digits(&c, 2, 2, &m->day))
+    if (!digits(&c, 4, 4, &m->year) || c.at - start != 4 || !take(&c, '-') ||
+        !digits(&c, 2, 2, &m->month) || !take(&c, '-') || !digits(&c, 2, 2, &m->day))
         return false;
     if (m->year < 1 || m->month < 1 || m->month > 12 || m->day < 1 ||
         m->day > days_in_month(m->year, m->month)) {
@@ -255,7 +260,8 @@ static bool offset_at(UCalendar *calendar, int64_t utc_s, int64_t *ret_offset_s)
 static bool unique_offset(UCalendar *calendar, int64_t local_s, int64_t *ret_offset_s)
 {
     int64_t before = 0, after = 0, check = 0;
-    if (!offset_at(calendar, local_s - 86400, &before) || !offset_at(calendar, local_s + 86400, &after))
+    if (!offset_at(calendar, local_s - 86400, &before) ||
+        !offset_at(calendar, local_s + 86400, &after))
         return false;
     bool before_fits = offset_at(calendar, local_s - before, &check) && check == before;
     bool after_fits = offset_at(calendar, local_s - after, &check) && check == after;
@@ -297,12 +303,13 @@ static bool zone_offset(struct sy_slice zone, int year, int64_t local_s, int64_t
 
 static enum sy_status unsure(enum sy_key_type type, struct sy_slice text, struct sy_err *err)
 {
-    return sy_err_set(err, SY_E_UNSUPPORTED, "cannot be sure of the %s \"%.*s\"", sy_key_type_name(type),
-                      (int)(text.bytes < 100 ? text.bytes : 100), text.data == NULL ? "" : text.data);
+    return sy_err_set(err, SY_E_UNSUPPORTED, "cannot be sure of the %s \"%.*s\"",
+                      sy_key_type_name(type), (int)(text.bytes < 100 ? text.bytes : 100),
+                      text.data == NULL ? "" : text.data);
 }
 
-static bool utc_offset(const struct moment *m, const struct sy_key_context *context, int64_t local_us,
-                       int64_t *ret_offset_s)
+static bool utc_offset(const struct moment *m, const struct sy_key_context *context,
+                       int64_t local_us, int64_t *ret_offset_s)
 {
     int64_t local_s = local_us / second_us + (int64_t)DAYS_1970_TO_2000 * 86400;
     if (m->has_zone && m->zone.bytes > 0)
@@ -334,8 +341,9 @@ enum sy_status sy_key_time_from_text(enum sy_key_type type, struct sy_slice text
     if (!parse(text, &m, &impossible)) {
         if (!impossible)
             return unsure(type, text, err);
-        enum sy_status status = sy_err_set(err, SY_E_TEXT, "date/time field value out of range: \"%.*s\"",
-                                           (int)(text.bytes < 100 ? text.bytes : 100), text.data);
+        enum sy_status status =
+            sy_err_set(err, SY_E_TEXT, "date/time field value out of range: \"%.*s\"",
+                       (int)(text.bytes < 100 ? text.bytes : 100), text.data);
         sy_err_state(err, "22008");
         return status;
     }
@@ -390,8 +398,8 @@ enum sy_status sy_key_time_convert(const struct sy_key *from, enum sy_key_type t
         value += offset_s * second_us;
     }
     if (!sure)
-        return sy_err_set(err, SY_E_UNSUPPORTED, "a %s for a key of type %s", sy_key_type_name(from->type),
-                          sy_key_type_name(to));
+        return sy_err_set(err, SY_E_UNSUPPORTED, "a %s for a key of type %s",
+                          sy_key_type_name(from->type), sy_key_type_name(to));
     *ret_key = (struct sy_key){.type = to, .integer = value};
     return SY_OK;
 }

@@ -1,4 +1,5 @@
-/* Open addressing with linear probing at no more than half full. Immutable after building, so no deletion. */
+/* Open addressing with linear probing at no more than half full. Immutable after building, so no
+ * deletion. */
 #include "router/plan/name_table.h"
 
 static uint64_t mix_in(uint64_t hash, struct sy_slice text)
@@ -8,7 +9,8 @@ static uint64_t mix_in(uint64_t hash, struct sy_slice text)
     return (hash ^ 0xff) * UINT64_C(0x100000001b3);
 }
 
-static uint32_t first_slot(const struct sy_name_table *table, struct sy_slice schema, struct sy_slice name)
+static uint32_t first_slot(const struct sy_name_table *table, struct sy_slice schema,
+                           struct sy_slice name)
 {
     uint64_t hash = mix_in(mix_in(UINT64_C(0xcbf29ce484222325), schema), name);
     return (uint32_t)(hash ^ hash >> 32) & (table->slot_count - 1);
@@ -38,7 +40,8 @@ static struct sy_name_entry *probe(const struct sy_name_table *table, struct sy_
     }
 }
 
-uint32_t *sy_name_table_put(struct sy_name_table *table, struct sy_slice schema, struct sy_slice name)
+uint32_t *sy_name_table_put(struct sy_name_table *table, struct sy_slice schema,
+                            struct sy_slice name)
 {
     struct sy_name_entry *entry = probe(table, schema, name);
     if (entry->name.data != NULL)
@@ -52,7 +55,8 @@ uint32_t *sy_name_table_put(struct sy_name_table *table, struct sy_slice schema,
     return &entry->value;
 }
 
-uint32_t sy_name_table_get(const struct sy_name_table *table, struct sy_slice schema, struct sy_slice name)
+uint32_t sy_name_table_get(const struct sy_name_table *table, struct sy_slice schema,
+                           struct sy_slice name)
 {
     if (table->slot_count == 0)
         return SY_NAME_NONE;

@@ -1,4 +1,5 @@
-/* A hash table from (schema, name) to a number: open addressing, built once, then only read. Private to plan. */
+/* A hash table from (schema, name) to a number: open addressing, built once, then only read.
+ * Private to plan. */
 #ifndef SY_ROUTER_PLAN_NAME_TABLE_H
 #define SY_ROUTER_PLAN_NAME_TABLE_H
 
@@ -23,9 +24,12 @@ enum { SY_NAME_NONE = UINT32_MAX };
 
 /* Room for `entries`; memory from `arena`. False: no memory. */
 bool sy_name_table_init(struct sy_name_table *table, struct sy_arena *arena, uint32_t entries);
-/* The place of a value, made with SY_NAME_NONE when the name is new. The slices are borrowed. NULL: the table is full. */
-uint32_t *sy_name_table_put(struct sy_name_table *table, struct sy_slice schema, struct sy_slice name);
+/* The place of a value, made with SY_NAME_NONE when the name is new. The slices are borrowed. NULL:
+ * the table is full. */
+uint32_t *sy_name_table_put(struct sy_name_table *table, struct sy_slice schema,
+                            struct sy_slice name);
 /* SY_NAME_NONE: absent. */
-uint32_t sy_name_table_get(const struct sy_name_table *table, struct sy_slice schema, struct sy_slice name);
+uint32_t sy_name_table_get(const struct sy_name_table *table, struct sy_slice schema,
+                           struct sy_slice name);
 
 #endif

@@ -1,8 +1,9 @@
 /*
  * From facts + shard map + values to a plan: which shards, which role, how answers combine. Pure.
  *
- *     template's facts --sy_route_prepare()--> route   (once per template and topology epoch, cached)
- *     route + literals/parameters --sy_route_eval()--> plan   (every execution; no allocation for one shard)
+ *     template's facts --sy_route_prepare()--> route   (once per template and topology epoch,
+ * cached) route + literals/parameters --sy_route_eval()--> plan   (every execution; no allocation
+ * for one shard)
  */
 #ifndef SY_ROUTER_PLAN_PLAN_H
 #define SY_ROUTER_PLAN_PLAN_H
@@ -19,13 +20,16 @@
 #include "router/plan/shardmap.h"
 
 enum sy_plan_kind {
-    SY_PLAN_SINGLE,   /* one shard answers */
-    SY_PLAN_CONCAT,   /* a read on several shards whose rows are just appended */
-    SY_PLAN_ALL,      /* the same statement on every shard of the set (DDL, reference-table writes): tags must agree, one answer is forwarded */
-    SY_PLAN_SPLIT,    /* COPY FROM: rows go to the shards of their keys */
-    SY_PLAN_ANY,      /* no table, or reference tables only: any shard, preferably the one already in use */
-    SY_PLAN_ROUTER,   /* the session itself answers or tracks (BEGIN, SET, PREPARE, ...): see the statement's kind */
-    SY_PLAN_REFUSED,  /* `refusal` says why */
+    SY_PLAN_SINGLE, /* one shard answers */
+    SY_PLAN_CONCAT, /* a read on several shards whose rows are just appended */
+    SY_PLAN_ALL, /* the same statement on every shard of the set (DDL, reference-table writes): tags
+                    must agree, one answer is forwarded */
+    SY_PLAN_SPLIT, /* COPY FROM: rows go to the shards of their keys */
+    SY_PLAN_ANY, /* no table, or reference tables only: any shard, preferably the one already in use
+                  */
+    SY_PLAN_ROUTER,  /* the session itself answers or tracks (BEGIN, SET, PREPARE, ...): see the
+                        statement's kind */
+    SY_PLAN_REFUSED, /* `refusal` says why */
 };
 
 enum sy_role { SY_ROLE_PRIMARY, SY_ROLE_REPLICA /* a replica may serve it */ };
@@ -34,23 +38,24 @@ struct sy_plan {
     enum sy_plan_kind kind;
     enum sy_role role;
     struct sy_shard_set shards;
-    uint32_t shard;           /* SINGLE */
+    uint32_t shard; /* SINGLE */
     bool writes;
-    bool maps_nowhere;        /* no row can match (a key without a shard, a contradiction): one shard answers that */
-    bool uses_temporary;      /* names a temporary object: only the client's own server has it */
-    struct sy_err refusal;    /* REFUSED; for writes to keys without a shard too (23514) */
+    bool maps_nowhere;     /* no row can match (a key without a shard, a contradiction): one shard
+                              answers that */
+    bool uses_temporary;   /* names a temporary object: only the client's own server has it */
+    struct sy_err refusal; /* REFUSED; for writes to keys without a shard too (23514) */
 };
 
 /* The values of one execution. */
 struct sy_plan_values {
-    struct sy_slice text;               /* the statement as sent; literals index into it */
+    struct sy_slice text; /* the statement as sent; literals index into it */
     const struct sy_scan *scan;
     /* Bind parameters; NULL/0 in the simple protocol. data NULL: SQL NULL. */
     const struct sy_slice *parameters;
     uint32_t parameter_count;
-    const uint16_t *parameter_formats;  /* as in Bind: 0, 1 or parameter_count entries */
+    const uint16_t *parameter_formats; /* as in Bind: 0, 1 or parameter_count entries */
     uint32_t parameter_format_count;
-    const uint32_t *parameter_types;    /* OIDs from Parse; 0 unspecified; may be shorter */
+    const uint32_t *parameter_types; /* OIDs from Parse; 0 unspecified; may be shorter */
     uint32_t parameter_type_count;
     struct sy_key_context key_context;
     bool standard_conforming_strings;
@@ -59,33 +64,40 @@ struct sy_plan_values {
 /* What a plan depends on. */
 struct sy_plan_context {
     const struct sy_shardmap *map;
-    const struct sy_schema *schema;      /* may be NULL: nothing known, then unknown functions mean primary */
+    const struct sy_schema
+        *schema; /* may be NULL: nothing known, then unknown functions mean primary */
     const struct sy_config_database *database;
-    const struct sy_slice *search_path;  /* schema names in order, "$user" resolved, pg_temp left out */
+    const struct sy_slice
+        *search_path; /* schema names in order, "$user" resolved, pg_temp left out */
     uint32_t search_path_count;
-    const struct sy_slice *temporary;    /* names of this session's temporary relations: they shadow */
+    const struct sy_slice *temporary; /* names of this session's temporary relations: they shadow */
     uint32_t temporary_count;
 };
 
 struct sy_route; /* one per statement of the text */
 
-/* The statement, the map, the schema and the database are borrowed for the life of the route: a route lives and dies
- * with its template and the topology epoch. search_path and temporary are read only during the call.
- * Ownership: *ret_route must be freed with sy_route_free(). Never fails for what is merely unsupported: the route
- * then evaluates to REFUSED. Errors: SY_E_NO_MEMORY. */
-SY_MUST_CHECK enum sy_status sy_route_prepare(const struct sy_stmt *stmt, const struct sy_plan_context *context,
+/* The statement, the map, the schema and the database are borrowed for the life of the route: a
+ * route lives and dies with its template and the topology epoch. search_path and temporary are read
+ * only during the call. Ownership: *ret_route must be freed with sy_route_free(). Never fails for
+ * what is merely unsupported: the route then evaluates to REFUSED. Errors: SY_E_NO_MEMORY. */
+SY_MUST_CHECK enum sy_status sy_route_prepare(const struct sy_stmt *stmt,
+                                              const struct sy_plan_context *context,
                                               struct sy_route **ret_route, struct sy_err *err);
 void sy_route_free(struct sy_route **route);
 
-/* `arena` only for long or escaped keys. Errors: value errors (22P02 ...) that PostgreSQL would raise. */
-SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_values *values,
+/* `arena` only for long or escaped keys. Errors: value errors (22P02 ...) that PostgreSQL would
+ * raise. */
+SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route,
+                                           const struct sy_plan_values *values,
                                            const struct sy_hints *hints, struct sy_arena *arena,
                                            struct sy_plan *ret_plan, struct sy_err *err);
 
 /* Facts about a route that do not need values. */
-bool sy_route_read_only(const struct sy_route *route);   /* proven: may run on a replica */
-bool sy_route_needs_values(const struct sy_route *route); /* the shard depends on literals or parameters */
-bool sy_route_pins(const struct sy_route *route, const char **ret_why); /* keeps the client on its server */
+bool sy_route_read_only(const struct sy_route *route); /* proven: may run on a replica */
+bool sy_route_needs_values(
+    const struct sy_route *route); /* the shard depends on literals or parameters */
+bool sy_route_pins(const struct sy_route *route,
+                   const char **ret_why); /* keeps the client on its server */
 
 struct sy_copy_split_options;
 /* For a route whose plan is SPLIT: what router/plan/copy_split.h needs, but for key_context. */

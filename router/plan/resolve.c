@@ -1,6 +1,6 @@
 /*
- * Which relation a name means, and where it lives: temporary tables first, then the system catalogs, then the
- * schemas of search_path, as PostgreSQL looks names up.
+ * Which relation a name means, and where it lives: temporary tables first, then the system
+ * catalogs, then the schemas of search_path, as PostgreSQL looks names up.
  */
 #include "router/plan/route_internal.h"
 
@@ -28,7 +28,8 @@ static bool is_temporary(const struct sy_plan_context *context, struct sy_qname 
     return false;
 }
 
-bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema, struct sy_slice name)
+bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema,
+                      struct sy_slice name)
 {
     if (database == NULL)
         return false;
@@ -68,8 +69,8 @@ static void place_by_default(struct prepare *p, struct use *use)
     if (placement == SY_PLACEMENT_LOCAL) {
         uint32_t shard = database->default_placement_shard == NULL
                              ? 0
-                             : sy_shardmap_find_shard(p->context->map,
-                                                      sy_slice_of(database->default_placement_shard));
+                             : sy_shardmap_find_shard(
+                                   p->context->map, sy_slice_of(database->default_placement_shard));
         use->shard = shard;
         if (shard != UINT32_MAX)
             use->kind = USE_LOCAL;
@@ -96,7 +97,8 @@ static void place_declared(const struct sy_map_table *table, struct use *use)
     }
 }
 
-static void place_found(struct prepare *p, struct sy_slice schema, struct sy_slice name, struct use *use);
+static void place_found(struct prepare *p, struct sy_slice schema, struct sy_slice name,
+                        struct use *use);
 
 /* A view lives where the tables it reads live. */
 static void place_view(struct prepare *p, struct use *use)
@@ -125,7 +127,8 @@ static void place_view(struct prepare *p, struct use *use)
         use->kind = USE_SHARDED;
 }
 
-static void place_found(struct prepare *p, struct sy_slice schema, struct sy_slice name, struct use *use)
+static void place_found(struct prepare *p, struct sy_slice schema, struct sy_slice name,
+                        struct use *use)
 {
     const struct sy_map_table *table = sy_shardmap_find_table(p->context->map, schema, name);
     use->relation = sy_schema_find(p->context->schema, schema, name);
@@ -147,7 +150,8 @@ static bool schema_exists(const struct sy_plan_context *context, struct sy_slice
     return sy_schema_has_namespace(context->schema, name) || sy_slice_eq(name, SY_SLICE("public"));
 }
 
-static bool relation_exists(const struct sy_plan_context *context, struct sy_slice schema, struct sy_slice name)
+static bool relation_exists(const struct sy_plan_context *context, struct sy_slice schema,
+                            struct sy_slice name)
 {
     return sy_schema_find(context->schema, schema, name) != NULL ||
            sy_shardmap_find_table(context->map, schema, name) != NULL;
@@ -164,8 +168,9 @@ static bool search(const struct sy_plan_context *context, struct sy_slice name, 
         count = 1;
     }
     for (uint32_t i = 0; i < count; i++) {
-        bool takes = creates ? schema_exists(context, path[i]) || relation_exists(context, path[i], name)
-                             : relation_exists(context, path[i], name);
+        bool takes =
+            creates ? schema_exists(context, path[i]) || relation_exists(context, path[i], name)
+                    : relation_exists(context, path[i], name);
         if (takes) {
             *ret_schema = path[i];
             return true;
@@ -174,7 +179,8 @@ static bool search(const struct sy_plan_context *context, struct sy_slice name, 
     return false;
 }
 
-void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates, struct use *ret_use)
+void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates,
+                      struct use *ret_use)
 {
     const struct sy_plan_context *context = p->context;
     struct sy_slice schema = table->name.schema;
@@ -201,7 +207,8 @@ void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool 
     } else {
         place_by_default(p, &use);
     }
-    /* pg_catalog comes before the path: a declared table of such a name is reached by its schema only. */
+    /* pg_catalog comes before the path: a declared table of such a name is reached by its schema
+     * only. */
     if (catalog_name && use.kind != USE_TEMPORARY &&
         sy_schema_find(context->schema, SY_SLICE("pg_catalog"), name) != NULL)
         use = (struct use){.kind = USE_CATALOG, .is_monitoring = sy_route_is_monitoring(name)};

@@ -13,7 +13,8 @@ static bool creates_table_as(const struct sy_stmt *stmt)
 /* The statement whose tables and conditions decide. */
 static const struct sy_stmt *deciding(const struct sy_stmt *stmt)
 {
-    bool wraps = creates_table_as(stmt) || stmt->kind == SY_STMT_EXPLAIN || stmt->kind == SY_STMT_DECLARE ||
+    bool wraps = creates_table_as(stmt) || stmt->kind == SY_STMT_EXPLAIN ||
+                 stmt->kind == SY_STMT_DECLARE ||
                  (stmt->kind == SY_STMT_COPY_TO && stmt->inner != NULL);
     return wraps && stmt->inner != NULL ? stmt->inner : stmt;
 }
@@ -79,7 +80,8 @@ static bool tables_read_only(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->table_count; i++) {
         const struct use *use = &route->uses[i];
-        if (route->stmt->tables[i].role != SY_TABLE_READ || use->kind == USE_TEMPORARY || use->is_monitoring)
+        if (route->stmt->tables[i].role != SY_TABLE_READ || use->kind == USE_TEMPORARY ||
+            use->is_monitoring)
             return false;
         if (use->relation == NULL)
             continue;
@@ -89,8 +91,10 @@ static bool tables_read_only(const struct sy_route *route)
             return false;
         /* Beneath a view that reads only, too. */
         for (uint32_t d = 0; d < use->relation->depend_count; d++) {
-            const struct sy_schema_relation *base = sy_schema_relation(route->schema, use->relation->depends[d]);
-            if (base->is_unlogged || base->kind == SY_RELATION_SEQUENCE || base->kind == SY_RELATION_FOREIGN)
+            const struct sy_schema_relation *base =
+                sy_schema_relation(route->schema, use->relation->depends[d]);
+            if (base->is_unlogged || base->kind == SY_RELATION_SEQUENCE ||
+                base->kind == SY_RELATION_FOREIGN)
                 return false;
         }
     }
@@ -103,9 +107,9 @@ static void judge(struct sy_route *route)
     const struct sy_stmt *stmt = route->stmt;
     route->writes = (stmt->writes && (outer->kind != SY_STMT_EXPLAIN || outer->explain_analyze)) ||
                     outer->kind == SY_STMT_DDL;
-    route->read_only = !stmt->writes && !outer->writes && outer->kind != SY_STMT_DDL && !stmt->too_deep &&
-                       (is_query(stmt->kind) || stmt->kind == SY_STMT_COPY_TO) && !outer->with_hold &&
-                       tables_read_only(route);
+    route->read_only = !stmt->writes && !outer->writes && outer->kind != SY_STMT_DDL &&
+                       !stmt->too_deep && (is_query(stmt->kind) || stmt->kind == SY_STMT_COPY_TO) &&
+                       !outer->with_hold && tables_read_only(route);
     if (stmt->creates_temp || outer->creates_temp)
         route->pins = "a temporary table was created";
     else if (stmt->uses_advisory_lock)
@@ -120,7 +124,8 @@ static void judge(struct sy_route *route)
 static bool creates_relation(const struct sy_stmt *stmt, const struct sy_table_use *table)
 {
     return table->role == SY_TABLE_DEFINE && stmt->tag != NULL &&
-           (strncmp(stmt->tag, "CREATE TABLE", 12) == 0 || strncmp(stmt->tag, "CREATE FOREIGN", 14) == 0 ||
+           (strncmp(stmt->tag, "CREATE TABLE", 12) == 0 ||
+            strncmp(stmt->tag, "CREATE FOREIGN", 14) == 0 ||
             strncmp(stmt->tag, "SELECT INTO", 11) == 0);
 }
 
@@ -132,15 +137,18 @@ static enum sy_status resolve_all(struct prepare *p)
     size_t pairs = stmt->equality_count == 0 ? 0 : count * count;
     route->edge_max = (uint32_t)(pairs < 4096 ? pairs : 4096) + (uint32_t)stmt->insert_count;
     route->uses = sy_arena_calloc(&route->arena, count + 1, sizeof(*route->uses));
-    route->edges = sy_arena_calloc(&route->arena, (size_t)route->edge_max + 1, sizeof(*route->edges));
-    route->inserts = sy_arena_calloc(&route->arena, (size_t)stmt->insert_count + 1, sizeof(*route->inserts));
+    route->edges =
+        sy_arena_calloc(&route->arena, (size_t)route->edge_max + 1, sizeof(*route->edges));
+    route->inserts =
+        sy_arena_calloc(&route->arena, (size_t)stmt->insert_count + 1, sizeof(*route->inserts));
     route->key_assignments = sy_arena_calloc(&route->arena, (size_t)stmt->assignment_count + 1,
                                              sizeof(*route->key_assignments));
     if (route->uses == NULL || route->edges == NULL || route->inserts == NULL ||
         route->key_assignments == NULL)
         return sy_err_set(p->err, SY_E_NO_MEMORY, "out of memory while planning");
     for (int32_t i = 0; i < stmt->table_count; i++) {
-        sy_route_resolve(p, &stmt->tables[i], creates_relation(stmt, &stmt->tables[i]), &route->uses[i]);
+        sy_route_resolve(p, &stmt->tables[i], creates_relation(stmt, &stmt->tables[i]),
+                         &route->uses[i]);
         bool temporary = stmt->creates_temp && stmt->tables[i].role == SY_TABLE_DEFINE;
         if (temporary)
             route->uses[i] = (struct use){.kind = USE_TEMPORARY};
@@ -151,14 +159,16 @@ static enum sy_status resolve_all(struct prepare *p)
 
 /* ---- which tables confine which ---- */
 
-/* Whether side (table, scope, column) of an equality is the key (or hash key) of table use `use`. An unqualified
- * column belongs to every table of its scope that has it: they are merged by USING, or the statement is an error. */
-static bool side_is(const struct sy_route *route, int32_t table, int32_t scope, struct sy_slice column,
-                    int32_t use, bool hash)
+/* Whether side (table, scope, column) of an equality is the key (or hash key) of table use `use`.
+ * An unqualified column belongs to every table of its scope that has it: they are merged by USING,
+ * or the statement is an error. */
+static bool side_is(const struct sy_route *route, int32_t table, int32_t scope,
+                    struct sy_slice column, int32_t use, bool hash)
 {
     if (table == SY_NO_INDEX ? route->stmt->tables[use].scope != scope : table != use)
         return false;
-    return hash ? sy_use_is_hash_key(&route->uses[use], column) : sy_use_is_key(&route->uses[use], column);
+    return hash ? sy_use_is_hash_key(&route->uses[use], column)
+                : sy_use_is_key(&route->uses[use], column);
 }
 
 static bool equates(const struct sy_route *route, int32_t from, int32_t to, bool hash)
@@ -175,14 +185,14 @@ static bool equates(const struct sy_route *route, int32_t from, int32_t to, bool
     return false;
 }
 
-static bool output_is(const struct sy_route *route, const struct insert_rows *rows, int32_t column, int32_t use,
-                      bool hash)
+static bool output_is(const struct sy_route *route, const struct insert_rows *rows, int32_t column,
+                      int32_t use, bool hash)
 {
     const struct sy_output *output = &route->stmt->outputs[rows->insert->first_output + column];
     /* The key must be the source row's own, and stored as it is. */
     const struct sy_value_target *target = hash ? &rows->hash_target : &rows->key_target;
-    return output->column.bytes > 0 && !route->stmt->tables[use].nullable_side && !target->may_trim &&
-           target->time_precision < 0 &&
+    return output->column.bytes > 0 && !route->stmt->tables[use].nullable_side &&
+           !target->may_trim && target->time_precision < 0 &&
            side_is(route, output->table, output->scope, output->column, use, hash);
 }
 
@@ -199,8 +209,9 @@ static void follow_sources(struct sy_route *route)
             if (use == rows->use || source->kind != USE_SHARDED || source->table == NULL ||
                 source->table->keyspace != target->table->keyspace)
                 continue;
-            rows->follows = output_is(route, rows, rows->key_column, use, false) &&
-                            (rows->hash_column < 0 || output_is(route, rows, rows->hash_column, use, true));
+            rows->follows =
+                output_is(route, rows, rows->key_column, use, false) &&
+                (rows->hash_column < 0 || output_is(route, rows, rows->hash_column, use, true));
             if (rows->follows)
                 route->edges[route->edge_count++] = (struct edge){use, rows->use};
         }
@@ -216,8 +227,9 @@ static void find_edges(struct sy_route *route)
     for (int32_t from = 0; from < stmt->table_count; from++)
         for (int32_t to = 0; to < stmt->table_count; to++) {
             const struct use *a = &route->uses[from], *b = &route->uses[to];
-            if (from == to || a->kind != USE_SHARDED || b->kind != USE_SHARDED || a->table == NULL ||
-                b->table == NULL || a->table->keyspace != b->table->keyspace || route->edge_count >= route->edge_max)
+            if (from == to || a->kind != USE_SHARDED || b->kind != USE_SHARDED ||
+                a->table == NULL || b->table == NULL || a->table->keyspace != b->table->keyspace ||
+                route->edge_count >= route->edge_max)
                 continue;
             bool hashed = sy_shardmap_keyspace(route->map, a->table->keyspace)->has_hash_key;
             if (equates(route, from, to, false) && (!hashed || equates(route, from, to, true)))
@@ -234,7 +246,8 @@ static bool key_type_fits(enum sy_key_type key, struct sy_slice column_type)
         return false;
     if (key == type || (sy_key_is_integer(key) && sy_key_is_integer(type)))
         return true;
-    return sy_key_is_text(key) && sy_key_is_text(type) && key != SY_KEY_BPCHAR && type != SY_KEY_BPCHAR;
+    return sy_key_is_text(key) && sy_key_is_text(type) && key != SY_KEY_BPCHAR &&
+           type != SY_KEY_BPCHAR;
 }
 
 static bool check_key_column(struct sy_route *route, const struct use *use, struct sy_slice column,
@@ -247,15 +260,17 @@ static bool check_key_column(struct sy_route *route, const struct use *use, stru
         return true;
     struct sy_slice name = use->table->name;
     if (known == NULL)
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "table \"%.*s\" has no column \"%.*s\", its declared key",
-                       (int)name.bytes, name.data, (int)column.bytes, column.data);
-    else
         sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                       "key \"%.*s\" of table \"%.*s\" has type %.*s%s, but its keyspace is of type %s",
-                       (int)column.bytes, column.data, (int)name.bytes, name.data, (int)known->type.bytes,
-                       known->type.data,
-                       known->nondeterministic_collation ? " with a nondeterministic collation" : "",
-                       sy_key_type_name(type));
+                       "table \"%.*s\" has no column \"%.*s\", its declared key", (int)name.bytes,
+                       name.data, (int)column.bytes, column.data);
+    else
+        sy_plan_refuse(
+            &route->plan, SY_E_UNSUPPORTED,
+            "key \"%.*s\" of table \"%.*s\" has type %.*s%s, but its keyspace is of type %s",
+            (int)column.bytes, column.data, (int)name.bytes, name.data, (int)known->type.bytes,
+            known->type.data,
+            known->nondeterministic_collation ? " with a nondeterministic collation" : "",
+            sy_key_type_name(type));
     sy_err_hint(&route->plan.refusal, "Correct the declaration of the keyspace or the table.");
     return false;
 }
@@ -266,7 +281,8 @@ static bool check_sharded_use(struct sy_route *route, const struct use *use)
         return true;
     const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
     return check_key_column(route, use, use->table->key, space->type) &&
-           (!space->has_hash_key || check_key_column(route, use, use->table->hash_key, space->hash_type));
+           (!space->has_hash_key ||
+            check_key_column(route, use, use->table->hash_key, space->hash_type));
 }
 
 static bool check_use(struct sy_route *route, int32_t index)
@@ -274,35 +290,39 @@ static bool check_use(struct sy_route *route, int32_t index)
     const struct use *use = &route->uses[index];
     struct sy_slice name = route->stmt->tables[index].name.name;
     if (use->kind == USE_MISSING) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "relation \"%.*s\" does not exist", (int)name.bytes,
-                       name.data);
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "relation \"%.*s\" does not exist",
+                       (int)name.bytes, name.data);
         sy_err_state(&route->plan.refusal, "42P01");
         return false;
     }
     if (use->kind == USE_UNPLACED) {
         sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                       "table \"%.*s\" is not declared and has no default placement", (int)name.bytes,
-                       name.data);
-        sy_err_hint(&route->plan.refusal, "Declare it in a keyspace, in reference_tables or in local_tables, or "
-                                          "set default_placement.");
+                       "table \"%.*s\" is not declared and has no default placement",
+                       (int)name.bytes, name.data);
+        sy_err_hint(&route->plan.refusal,
+                    "Declare it in a keyspace, in reference_tables or in local_tables, or "
+                    "set default_placement.");
         return false;
     }
     if (use->is_view_on_sharded &&
         !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "view \"%.*s\" reads sharded tables", (int)name.bytes,
-                       name.data);
-        sy_err_hint(&route->plan.refusal,
-                    "If it combines rows of one shard only, add it to safe_objects (and declare it in the "
-                    "keyspace with its key), or name a shard: /* switchyard: shard=... */.");
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "view \"%.*s\" reads sharded tables",
+                       (int)name.bytes, name.data);
+        sy_err_hint(
+            &route->plan.refusal,
+            "If it combines rows of one shard only, add it to safe_objects (and declare it in the "
+            "keyspace with its key), or name a shard: /* switchyard: shard=... */.");
         return false;
     }
     /* Policies may read any table. */
     if (use->kind != USE_TEMPORARY && use->relation != NULL && use->relation->has_rls &&
         !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "table \"%.*s\" has row-level security policies",
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                       "table \"%.*s\" has row-level security policies",
                        (int)use->relation->name.bytes, use->relation->name.data);
-        sy_err_hint(&route->plan.refusal, "If they read rows of the same shard only, add the table to "
-                                          "safe_objects.");
+        sy_err_hint(&route->plan.refusal,
+                    "If they read rows of the same shard only, add the table to "
+                    "safe_objects.");
         return false;
     }
     return use->kind != USE_SHARDED || check_sharded_use(route, use);
@@ -314,7 +334,8 @@ static bool check_uses(struct sy_route *route)
         if (!check_use(route, i))
             return false;
     if (route->stmt->too_deep) {
-        sy_plan_refuse(&route->plan, SY_E_LIMIT, "the statement is nested too deeply for a sharded database");
+        sy_plan_refuse(&route->plan, SY_E_LIMIT,
+                       "the statement is nested too deeply for a sharded database");
         sy_err_state(&route->plan.refusal, "54001");
         return false;
     }
@@ -325,11 +346,13 @@ static bool check_uses(struct sy_route *route)
 
 static bool looks_into_catalog(const struct sy_route *route)
 {
-    static const char *const prefixes[] = {"pg_", "has_", "to_reg", "obj_", "col_", "shobj_", "format_type"};
+    static const char *const prefixes[] = {"pg_",  "has_",   "to_reg",     "obj_",
+                                           "col_", "shobj_", "format_type"};
     for (int32_t i = 0; i < route->stmt->function_count; i++) {
         struct sy_slice name = route->stmt->functions[i].name.name;
         for (size_t k = 0; k < sizeof(prefixes) / sizeof(prefixes[0]); k++)
-            if (name.bytes >= strlen(prefixes[k]) && memcmp(name.data, prefixes[k], strlen(prefixes[k])) == 0)
+            if (name.bytes >= strlen(prefixes[k]) &&
+                memcmp(name.data, prefixes[k], strlen(prefixes[k])) == 0)
                 return true;
     }
     return false;
@@ -337,7 +360,8 @@ static bool looks_into_catalog(const struct sy_route *route)
 
 static void fix_without_sharded(struct sy_route *route)
 {
-    bool placed = false, fixed = route->uses_fixed_shard, catalog = looks_into_catalog(route), copies = false;
+    bool placed = false, fixed = route->uses_fixed_shard, catalog = looks_into_catalog(route),
+         copies = false;
     uint32_t shard = 0;
     for (int32_t i = 0; i < route->stmt->table_count; i++) {
         const struct use *use = &route->uses[i];
@@ -346,8 +370,9 @@ static void fix_without_sharded(struct sy_route *route)
         if (use->kind != USE_LOCAL)
             continue;
         if (placed && shard != use->shard) {
-            sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "a statement over local tables of different shards is "
-                                                           "not supported");
+            sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                           "a statement over local tables of different shards is "
+                           "not supported");
             sy_err_hint(&route->plan.refusal, "Use one statement for each shard.");
             return;
         }
@@ -360,9 +385,10 @@ static void fix_without_sharded(struct sy_route *route)
         sy_plan_set_several(&route->plan, SY_PLAN_ALL, all);
     else if (route->conflicts || (placed && fixed && shard != route->fixed_shard) ||
              (catalog && ((placed && shard != 0) || (fixed && route->fixed_shard != 0)))) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                       "a local table of another shard together with what belongs to the first shard (system "
-                       "catalogs, sequences, advisory locks) is not supported");
+        sy_plan_refuse(
+            &route->plan, SY_E_UNSUPPORTED,
+            "a local table of another shard together with what belongs to the first shard (system "
+            "catalogs, sequences, advisory locks) is not supported");
         sy_err_hint(&route->plan.refusal, "Use two statements.");
     } else if (placed || fixed)
         sy_plan_set_single(&route->plan, placed ? shard : route->fixed_shard);
@@ -386,7 +412,8 @@ static void find_fast_value(struct sy_route *route)
         route->insert_count > 0 || route->uses_fixed_shard || route->uses[0].table == NULL ||
         stmt->scope_count < 1 || stmt->scopes[0].where == SY_NO_INDEX)
         return;
-    const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, route->uses[0].table->keyspace);
+    const struct sy_keyspace_info *space =
+        sy_shardmap_keyspace(route->map, route->uses[0].table->keyspace);
     const struct sy_cond *root = &stmt->conds[stmt->scopes[0].where];
     const struct sy_cond *found = root->kind == SY_COND_COMPARE ? root : NULL;
     for (int32_t i = 0; root->kind == SY_COND_AND && i < root->child_count; i++) {
@@ -397,11 +424,13 @@ static void find_fast_value(struct sy_route *route)
             return;
         found = child;
     }
-    if (space->has_hash_key || found == NULL || found->kind != SY_COND_COMPARE || found->op != SY_OP_EQ ||
-        found->value_count != 1 || !sy_use_is_key(&route->uses[0], found->column))
+    if (space->has_hash_key || found == NULL || found->kind != SY_COND_COMPARE ||
+        found->op != SY_OP_EQ || found->value_count != 1 ||
+        !sy_use_is_key(&route->uses[0], found->column))
         return;
     route->fast_value = &stmt->values[found->first_value];
-    route->fast_target = (struct sy_value_target){.type = space->type, .alone = true, .time_precision = -1};
+    route->fast_target =
+        (struct sy_value_target){.type = space->type, .alone = true, .time_precision = -1};
 }
 
 /* ---- putting it together ---- */
@@ -441,8 +470,9 @@ static bool place_new_table(struct prepare *p)
         sy_route_fix_shard(route, made.shard);
         return true;
     }
-    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                   "CREATE TABLE AS is only supported for temporary tables and local tables beside the rows");
+    sy_plan_refuse(
+        &route->plan, SY_E_UNSUPPORTED,
+        "CREATE TABLE AS is only supported for temporary tables and local tables beside the rows");
     sy_err_hint(&route->plan.refusal, "Create the table first, then INSERT or COPY the rows.");
     return false;
 }
@@ -459,9 +489,11 @@ static bool check_locking(struct sy_route *route)
         placed |= route->uses[i].kind == USE_SHARDED || route->uses[i].kind == USE_LOCAL;
     }
     if (copies && placed) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                       "locking rows of reference tables together with rows of one shard is not supported");
-        sy_err_hint(&route->plan.refusal, "Lock the rows of the reference table with a statement of their own.");
+        sy_plan_refuse(
+            &route->plan, SY_E_UNSUPPORTED,
+            "locking rows of reference tables together with rows of one shard is not supported");
+        sy_err_hint(&route->plan.refusal,
+                    "Lock the rows of the reference table with a statement of their own.");
         return false;
     }
     if (copies)
@@ -499,9 +531,11 @@ static void prepare_copy_from(struct prepare *p)
     const struct use *use = &route->uses[0];
     if (use->relation != NULL && use->relation->has_triggers && use->kind != USE_LOCAL &&
         !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "COPY into a table with triggers is not supported");
-        sy_err_hint(&route->plan.refusal, "If they touch rows of the same shard only, add the table to "
-                                          "safe_objects.");
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                       "COPY into a table with triggers is not supported");
+        sy_err_hint(&route->plan.refusal,
+                    "If they touch rows of the same shard only, add the table to "
+                    "safe_objects.");
         return;
     }
     if ((use->kind == USE_SHARDED && use->table != NULL) || use->kind == USE_REFERENCE)
@@ -514,10 +548,12 @@ static void refuse_opaque(struct sy_route *route)
 {
     route->is_fixed = true;
     route->plan.writes = route->writes = true;
-    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "%s on a database of several shards is not supported",
+    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                   "%s on a database of several shards is not supported",
                    route->stmt->tag == NULL ? "this statement" : route->stmt->tag);
-    sy_err_hint(&route->plan.refusal, "The router cannot see what it touches. Name a shard: /* switchyard: "
-                                      "shard=... */.");
+    sy_err_hint(&route->plan.refusal,
+                "The router cannot see what it touches. Name a shard: /* switchyard: "
+                "shard=... */.");
 }
 
 static void prepare_sharded(struct prepare *p)
@@ -527,7 +563,8 @@ static void prepare_sharded(struct prepare *p)
     bool defines = kind == SY_STMT_DDL && route->outer == route->stmt;
     if (is_query(kind) || kind == SY_STMT_COPY_TO) {
         prepare_query(p);
-    } else if (defines || kind == SY_STMT_TRUNCATE || kind == SY_STMT_LOCK || kind == SY_STMT_MAINTENANCE) {
+    } else if (defines || kind == SY_STMT_TRUNCATE || kind == SY_STMT_LOCK ||
+               kind == SY_STMT_MAINTENANCE) {
         sy_route_prepare_ddl(p);
     } else if (kind == SY_STMT_COPY_FROM) {
         prepare_copy_from(p);

@@ -1,7 +1,7 @@
 /*
- * Statements that define, empty, lock or maintain objects on a database of several shards. What concerns sharded
- * or reference tables, or no table at all (types, functions, roles), happens on every shard; what concerns a local
- * table, on its shard.
+ * Statements that define, empty, lock or maintain objects on a database of several shards. What
+ * concerns sharded or reference tables, or no table at all (types, functions, roles), happens on
+ * every shard; what concerns a local table, on its shard.
  */
 #include "router/plan/route_internal.h"
 
@@ -28,7 +28,8 @@ static bool creates_table(const struct sy_stmt *stmt)
 
 static void everywhere(struct sy_route *route)
 {
-    sy_plan_set_several(&route->plan, SY_PLAN_ALL, sy_shard_set_all(sy_shardmap_shard_count(route->map)));
+    sy_plan_set_several(&route->plan, SY_PLAN_ALL,
+                        sy_shard_set_all(sy_shardmap_shard_count(route->map)));
 }
 
 static void refuse_mixed(struct sy_route *route)
@@ -42,10 +43,11 @@ static void refuse_mixed(struct sy_route *route)
 static void refuse_unplaced(struct sy_route *route, int32_t use)
 {
     struct sy_slice name = route->stmt->tables[use].name.name;
-    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "table \"%.*s\" is not declared and has no default placement",
-                   (int)name.bytes, name.data);
-    sy_err_hint(&route->plan.refusal,
-                "Declare it in a keyspace, in reference_tables or in local_tables, or set default_placement.");
+    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                   "table \"%.*s\" is not declared and has no default placement", (int)name.bytes,
+                   name.data);
+    sy_err_hint(&route->plan.refusal, "Declare it in a keyspace, in reference_tables or in "
+                                      "local_tables, or set default_placement.");
 }
 
 struct places {
@@ -70,11 +72,13 @@ static bool has_own_place(const struct sy_route *route, int32_t i)
         return true;
     if (use->relation != NULL)
         return use->relation->kind == SY_RELATION_TABLE || use->relation->depend_count > 0;
-    return stmt->object_kind.bytes == 0 || is_kind(stmt, "table") || is_kind(stmt, "foreign table") ||
-           is_kind(stmt, "index") || is_kind(stmt, "trigger") || is_kind(stmt, "policy") || is_kind(stmt, "rule");
+    return stmt->object_kind.bytes == 0 || is_kind(stmt, "table") ||
+           is_kind(stmt, "foreign table") || is_kind(stmt, "index") || is_kind(stmt, "trigger") ||
+           is_kind(stmt, "policy") || is_kind(stmt, "rule");
 }
 
-static void add_place(struct places *places, const struct use *use, enum sy_table_role role, int32_t index)
+static void add_place(struct places *places, const struct use *use, enum sy_table_role role,
+                      int32_t index)
 {
     switch (use->kind) {
     case USE_SHARDED:
@@ -145,7 +149,8 @@ static void place(struct prepare *p)
     struct places places = places_of(p);
     bool known = places.unplaced >= 0 && route->uses[places.unplaced].relation != NULL;
     if (only_temporary(route)) {
-        sy_plan_set_several(&route->plan, SY_PLAN_ANY, sy_shard_set_all(sy_shardmap_shard_count(route->map)));
+        sy_plan_set_several(&route->plan, SY_PLAN_ANY,
+                            sy_shard_set_all(sy_shardmap_shard_count(route->map)));
         route->plan.uses_temporary = true;
     } else if (places.mixed) {
         refuse_mixed(route);
@@ -168,17 +173,22 @@ void sy_route_prepare_ddl(struct prepare *p)
     if (refuse_object(route))
         return;
     if (stmt->creates_temp) {
-        sy_plan_set_several(&route->plan, SY_PLAN_ANY, sy_shard_set_all(sy_shardmap_shard_count(route->map)));
+        sy_plan_set_several(&route->plan, SY_PLAN_ANY,
+                            sy_shard_set_all(sy_shardmap_shard_count(route->map)));
         return;
     }
     for (int32_t i = 0; i < stmt->table_count; i++) {
         const struct use *use = &route->uses[i];
-        bool unsafe = stmt->kind == SY_STMT_TRUNCATE && use->relation != NULL && use->relation->has_triggers &&
-                      !sy_route_is_safe(route->database, use->relation->schema, use->relation->name);
+        bool unsafe =
+            stmt->kind == SY_STMT_TRUNCATE && use->relation != NULL &&
+            use->relation->has_triggers &&
+            !sy_route_is_safe(route->database, use->relation->schema, use->relation->name);
         if (unsafe) {
-            sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "TRUNCATE of a table with triggers is not supported");
-            sy_err_hint(&route->plan.refusal, "If they touch rows of the same shard only, add the table to "
-                                              "safe_objects.");
+            sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                           "TRUNCATE of a table with triggers is not supported");
+            sy_err_hint(&route->plan.refusal,
+                        "If they touch rows of the same shard only, add the table to "
+                        "safe_objects.");
             return;
         }
     }

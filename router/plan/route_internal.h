@@ -1,6 +1,6 @@
 /*
- * A route: what is known of a template's statement before its values are. Made by route.c and its helpers, read by
- * eval.c and explain.c. Private to plan.
+ * A route: what is known of a template's statement before its values are. Made by route.c and its
+ * helpers, read by eval.c and explain.c. Private to plan.
  */
 #ifndef SY_ROUTER_PLAN_ROUTE_INTERNAL_H
 #define SY_ROUTER_PLAN_ROUTE_INTERNAL_H
@@ -22,10 +22,10 @@ enum use_kind {
 struct use {
     enum use_kind kind;
     uint32_t shard;
-    const struct sy_map_table *table;            /* declared; NULL else */
-    const struct sy_schema_relation *relation;   /* NULL: not known */
+    const struct sy_map_table *table;          /* declared; NULL else */
+    const struct sy_schema_relation *relation; /* NULL: not known */
     bool is_view_on_sharded, is_view_on_reference;
-    bool is_monitoring;                          /* its contents differ on a standby */
+    bool is_monitoring; /* its contents differ on a standby */
 };
 
 /* Whatever confines table use `from` confines `to`. */
@@ -37,8 +37,9 @@ struct edge {
 struct insert_rows {
     const struct sy_insert *insert;
     int32_t use;
-    int32_t key_column, hash_column; /* position in a row (of VALUES, or of the query's outputs); -1: none */
-    bool follows;                    /* INSERT ... SELECT: an edge from the source's key says where the rows go */
+    int32_t key_column,
+        hash_column; /* position in a row (of VALUES, or of the query's outputs); -1: none */
+    bool follows;    /* INSERT ... SELECT: an edge from the source's key says where the rows go */
     struct sy_value_target key_target, hash_target;
 };
 
@@ -51,35 +52,36 @@ struct key_assignment {
 
 struct sy_route {
     struct sy_arena arena;
-    const struct sy_stmt *outer;  /* the statement */
-    const struct sy_stmt *stmt;   /* the one that decides: the inner of EXPLAIN, DECLARE, COPY (query) */
+    const struct sy_stmt *outer; /* the statement */
+    const struct sy_stmt
+        *stmt; /* the one that decides: the inner of EXPLAIN, DECLARE, COPY (query) */
     const struct sy_shardmap *map;
     const struct sy_schema *schema;
     const struct sy_config_database *database;
-    bool sharded;                 /* more than one shard */
+    bool sharded; /* more than one shard */
 
-    struct use *uses;             /* stmt->table_count */
+    struct use *uses; /* stmt->table_count */
     struct edge *edges;
     uint32_t edge_count, edge_max;
     struct insert_rows *inserts;
     uint32_t insert_count;
     struct key_assignment *key_assignments;
     uint32_t key_assignment_count;
-    uint32_t keyspace;            /* the only one involved; UINT32_MAX: none or several */
+    uint32_t keyspace; /* the only one involved; UINT32_MAX: none or several */
 
     bool read_only, writes, uses_temporary;
-    bool uses_fixed_shard;        /* something besides the tables lives on fixed_shard only */
+    bool uses_fixed_shard; /* something besides the tables lives on fixed_shard only */
     uint32_t fixed_shard;
-    bool conflicts;               /* ... and something else on another: refused */
-    const char *pins;             /* why the client must stay on its server; NULL: it need not */
+    bool conflicts;   /* ... and something else on another: refused */
+    const char *pins; /* why the client must stay on its server; NULL: it need not */
     bool needs_values;
-    bool is_fixed;                /* `plan` is the answer, whatever the values */
-    bool hint_cannot_help;        /* REFUSED whatever a hint says */
+    bool is_fixed;         /* `plan` is the answer, whatever the values */
+    bool hint_cannot_help; /* REFUSED whatever a hint says */
     struct sy_plan plan;
 
     /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
     const char *combine;
-    int32_t root;                 /* the table use whose shards are asked then */
+    int32_t root; /* the table use whose shards are asked then */
 
     /* COPY FROM. */
     int32_t copy_key, copy_hash_key;
@@ -98,8 +100,10 @@ struct prepare {
 };
 
 /* resolve.c */
-void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates, struct use *ret_use);
-bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema, struct sy_slice name);
+void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates,
+                      struct use *ret_use);
+bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema,
+                      struct sy_slice name);
 /* A key column of a use by this name. */
 bool sy_use_is_key(const struct use *use, struct sy_slice column);
 bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);
@@ -119,12 +123,14 @@ void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 void sy_route_prepare_ddl(struct prepare *p);
 
 /* route_write.c */
-/* Inserts, key assignments, triggers, MERGE on sharded tables; reference-table writes. False: refused. */
+/* Inserts, key assignments, triggers, MERGE on sharded tables; reference-table writes. False:
+ * refused. */
 bool sy_route_check_writes(struct prepare *p);
 bool sy_route_prepare_copy_from(struct prepare *p);
-/* Column `name`'s position in a row of a COPY or INSERT with this list; -1: not in it. `sure` false: unknown. */
-int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns, int32_t count,
-                                 struct sy_slice name, bool *ret_sure);
+/* Column `name`'s position in a row of a COPY or INSERT with this list; -1: not in it. `sure`
+ * false: unknown. */
+int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns,
+                                 int32_t count, struct sy_slice name, bool *ret_sure);
 struct sy_value_target sy_route_stored_target(const struct use *use, enum sy_key_type type,
                                               struct sy_slice column);
 

@@ -1,7 +1,8 @@
 /*
- * May a read on several shards be answered by appending what each shard says? Only if every result row is made from
- * one row of one sharded table, the root, and everything else that takes part lives beside that row: tables of the
- * same keyspace tied to it by the key, and reference tables. Then the shards' answers are disjoint parts of the whole.
+ * May a read on several shards be answered by appending what each shard says? Only if every result
+ * row is made from one row of one sharded table, the root, and everything else that takes part
+ * lives beside that row: tables of the same keyspace tied to it by the key, and reference tables.
+ * Then the shards' answers are disjoint parts of the whole.
  */
 #include "router/plan/route_internal.h"
 
@@ -44,7 +45,8 @@ static const char *scopes_obstacle(const struct sy_route *route)
             return obstacle;
         if (i > 0 && reads_sharded(route, i) && !scope->is_sublink)
             return "a subquery or WITH query over a sharded table";
-        /* Row order decides which rows a LIMIT of a subquery takes: copies may answer differently. */
+        /* Row order decides which rows a LIMIT of a subquery takes: copies may answer differently.
+         */
         if (i > 0 && (scope->has_limit || scope->has_offset || scope->has_distinct_on))
             return "LIMIT or DISTINCT ON in a subquery";
     }
@@ -128,8 +130,9 @@ static const char *form_obstacle(const struct sy_route *route)
 
 static const char *shard_dependent(struct sy_route *route)
 {
-    const char *words = sy_arena_printf(&route->arena, "%s(), whose value may differ between shards,",
-                                        sy_route_shard_dependent_function(route));
+    const char *words =
+        sy_arena_printf(&route->arena, "%s(), whose value may differ between shards,",
+                        sy_route_shard_dependent_function(route));
     return words == NULL ? "a function" : words;
 }
 
@@ -141,7 +144,8 @@ void sy_route_check_spread(struct sy_route *route)
     if (route->combine == NULL)
         route->combine = uses_obstacle(route);
     if (route->combine == NULL && route->uses_fixed_shard)
-        route->combine = "a function that belongs to one shard (sequences, advisory locks, large objects)";
+        route->combine =
+            "a function that belongs to one shard (sequences, advisory locks, large objects)";
     if (route->combine == NULL && sy_route_shard_dependent_function(route) != NULL)
         route->combine = shard_dependent(route);
     if (route->combine == NULL)

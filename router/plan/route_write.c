@@ -1,4 +1,5 @@
-/* What a statement that writes must fulfil: where inserted rows go, keys that change, copies that must not differ. */
+/* What a statement that writes must fulfil: where inserted rows go, keys that change, copies that
+ * must not differ. */
 #include "router/plan/route_internal.h"
 
 static struct sy_slice name_of(const struct prepare *p, int32_t use)
@@ -10,14 +11,14 @@ static bool refuse_write(struct prepare *p, int32_t use, const char *what, const
 {
     struct sy_slice name = name_of(p, use);
     p->route->hint_cannot_help = true;
-    sy_plan_refuse(&p->route->plan, SY_E_UNSUPPORTED, "%s \"%.*s\" is not supported", what, (int)name.bytes,
-                   name.data);
+    sy_plan_refuse(&p->route->plan, SY_E_UNSUPPORTED, "%s \"%.*s\" is not supported", what,
+                   (int)name.bytes, name.data);
     sy_err_hint(&p->route->plan.refusal, "%s", hint);
     return false;
 }
 
-int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns, int32_t count,
-                                 struct sy_slice name, bool *ret_sure)
+int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns,
+                                 int32_t count, struct sy_slice name, bool *ret_sure)
 {
     *ret_sure = true;
     for (int32_t i = 0; i < count; i++)
@@ -35,10 +36,12 @@ int32_t sy_route_column_position(const struct use *use, const struct sy_slice *c
 struct sy_value_target sy_route_stored_target(const struct use *use, enum sy_key_type type,
                                               struct sy_slice column)
 {
-    struct sy_value_target target = {.type = type, .stored = true, .alone = true, .time_precision = -1};
+    struct sy_value_target target = {
+        .type = type, .stored = true, .alone = true, .time_precision = -1};
     const struct sy_schema_column *known = sy_schema_column(use->relation, column);
-    target.may_trim = known == NULL ? type == SY_KEY_VARCHAR
-                                    : known->type_modifier >= 0 && sy_slice_eq(known->type, SY_SLICE("varchar"));
+    target.may_trim =
+        known == NULL ? type == SY_KEY_VARCHAR
+                      : known->type_modifier >= 0 && sy_slice_eq(known->type, SY_SLICE("varchar"));
     if (known != NULL && known->type_modifier >= 0 && sy_key_is_time(type))
         target.time_precision = known->type_modifier;
     return target;
@@ -52,17 +55,22 @@ static bool refuse_missing_key(struct prepare *p, int32_t use, struct sy_slice c
     struct sy_slice table = name_of(p, use);
     struct sy_plan *plan = &p->route->plan;
     p->route->hint_cannot_help = true;
-    if (known != NULL && !known->has_default && !known->is_identity_or_serial && !known->is_generated) {
-        sy_plan_refuse(plan, SY_E_NULL_KEY,
-                       "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
-                       (int)column.bytes, column.data, (int)table.bytes, table.data);
-        sy_err_hint(&plan->refusal, "The column is the sharding key: each row needs a value for it.");
+    if (known != NULL && !known->has_default && !known->is_identity_or_serial &&
+        !known->is_generated) {
+        sy_plan_refuse(
+            plan, SY_E_NULL_KEY,
+            "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+            (int)column.bytes, column.data, (int)table.bytes, table.data);
+        sy_err_hint(&plan->refusal,
+                    "The column is the sharding key: each row needs a value for it.");
         return false;
     }
-    sy_plan_refuse(plan, SY_E_UNSUPPORTED,
-                   "INSERT into \"%.*s\" without a value for its sharding key \"%.*s\" is not supported",
-                   (int)table.bytes, table.data, (int)column.bytes, column.data);
-    sy_err_hint(&plan->refusal, "Give the key as a constant or a parameter: the row's shard follows from it.");
+    sy_plan_refuse(
+        plan, SY_E_UNSUPPORTED,
+        "INSERT into \"%.*s\" without a value for its sharding key \"%.*s\" is not supported",
+        (int)table.bytes, table.data, (int)column.bytes, column.data);
+    sy_err_hint(&plan->refusal,
+                "Give the key as a constant or a parameter: the row's shard follows from it.");
     return false;
 }
 
@@ -77,7 +85,8 @@ static bool insert_key(struct prepare *p, struct insert_rows *rows, struct sy_sl
     if (!sure && !insert->default_values)
         return refuse_write(p, rows->use, "INSERT without a column list into sharded table",
                             "The table's columns are not known here: list them in the INSERT.");
-    if (position < 0 || insert->default_values || (!insert->from_select && position >= insert->row_width) ||
+    if (position < 0 || insert->default_values ||
+        (!insert->from_select && position >= insert->row_width) ||
         (insert->output_count > 0 && position >= insert->output_count))
         return refuse_missing_key(p, rows->use, column);
     const struct sy_schema_column *known = sy_schema_column(use->relation, column);
@@ -93,7 +102,8 @@ static bool check_sharded_insert(struct prepare *p, const struct sy_insert *inse
     struct sy_route *route = p->route;
     const struct use *use = &route->uses[insert->table];
     struct insert_rows *rows = &route->inserts[route->insert_count++];
-    *rows = (struct insert_rows){.insert = insert, .use = insert->table, .key_column = -1, .hash_column = -1};
+    *rows = (struct insert_rows){
+        .insert = insert, .use = insert->table, .key_column = -1, .hash_column = -1};
     const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
     if (!insert_key(p, rows, use->table->key, &rows->key_column))
         return false;
@@ -118,7 +128,8 @@ static bool fills_defaults(const struct sy_route *route, const struct sy_insert 
         for (int32_t c = 0; c < insert->column_count; c++)
             given |= sy_slice_eq(route->stmt->columns[insert->first_column + c], column->name);
         if (insert->column_count == 0)
-            given = !insert->default_values && (insert->from_select || i < (uint32_t)insert->row_width);
+            given =
+                !insert->default_values && (insert->from_select || i < (uint32_t)insert->row_width);
         if (!given && (column->has_default || column->is_identity_or_serial))
             return true;
     }
@@ -136,8 +147,9 @@ static bool check_reference_insert(struct prepare *p, const struct sy_insert *in
         return refuse_write(p, insert->table, "INSERT into reference table",
                             "The table's columns and defaults are not known to the router yet.");
     if (fills_defaults(p->route, insert, use->relation))
-        return refuse_write(p, insert->table, "INSERT that leaves a default to be filled in, into reference table",
-                            "Each copy would evaluate it by itself: give every column that has a default.");
+        return refuse_write(
+            p, insert->table, "INSERT that leaves a default to be filled in, into reference table",
+            "Each copy would evaluate it by itself: give every column that has a default.");
     return true;
 }
 
@@ -147,15 +159,21 @@ static bool check_reference_write(struct prepare *p, int32_t target)
     const struct sy_stmt *stmt = route->stmt;
     for (int32_t i = 0; i < stmt->table_count; i++)
         if (route->uses[i].kind != USE_REFERENCE)
-            return refuse_write(p, target, "a write that reads other than reference tables, to reference table",
-                                "Read the rows first, then write them as constants or parameters.");
+            return refuse_write(
+                p, target, "a write that reads other than reference tables, to reference table",
+                "Read the rows first, then write them as constants or parameters.");
     for (int32_t i = 0; i < stmt->scope_count; i++)
-        if (stmt->scopes[i].has_limit || stmt->scopes[i].has_offset || stmt->scopes[i].has_distinct_on)
-            return refuse_write(p, target, "a write that depends on row order (LIMIT, DISTINCT ON) to reference table",
-                                "Each copy might choose other rows: name them by their keys.");
+        if (stmt->scopes[i].has_limit || stmt->scopes[i].has_offset ||
+            stmt->scopes[i].has_distinct_on)
+            return refuse_write(
+                p, target,
+                "a write that depends on row order (LIMIT, DISTINCT ON) to reference table",
+                "Each copy might choose other rows: name them by their keys.");
     if (!sy_route_all_immutable(route))
-        return refuse_write(p, target, "a write that calls functions that are not immutable, to reference table",
-                            "Each copy would evaluate them by itself: give their values as constants or parameters.");
+        return refuse_write(
+            p, target, "a write that calls functions that are not immutable, to reference table",
+            "Each copy would evaluate them by itself: give their values as constants or "
+            "parameters.");
     for (int32_t i = 0; i < stmt->assignment_count; i++)
         if (stmt->assignments[i].value.kind == SY_VALUE_DEFAULT)
             return refuse_write(p, target, "SET column = DEFAULT on reference table",
@@ -180,14 +198,16 @@ static bool check_target(struct prepare *p, int32_t index)
                                  : route->stmt->kind;
     if (use->relation != NULL && use->relation->has_triggers &&
         !sy_route_is_safe(route->database, use->relation->schema, use->relation->name))
-        return refuse_write(p, index, "a write that fires triggers on",
-                            "If the triggers touch rows of the same shard only, add the table to safe_objects.");
+        return refuse_write(
+            p, index, "a write that fires triggers on",
+            "If the triggers touch rows of the same shard only, add the table to safe_objects.");
     if (copies && use->relation != NULL && use->relation->kind != SY_RELATION_TABLE)
         return refuse_write(p, index, "a write through view", "Write to its table.");
     if (copies && use->table == NULL && use->kind == USE_SHARDED)
         return refuse_write(p, index, "a write to", "Declare the table in a keyspace.");
     if (copies && kind == SY_STMT_MERGE)
-        return refuse_write(p, index, "MERGE into", "Use INSERT ... ON CONFLICT, UPDATE or DELETE.");
+        return refuse_write(p, index, "MERGE into",
+                            "Use INSERT ... ON CONFLICT, UPDATE or DELETE.");
     return use->kind != USE_REFERENCE || check_reference_write(p, index);
 }
 
@@ -196,7 +216,8 @@ static void note_key_assignments(struct sy_route *route)
     const struct sy_stmt *stmt = route->stmt;
     for (int32_t i = 0; i < stmt->assignment_count; i++)
         for (int32_t t = 0; t < stmt->table_count; t++) {
-            if (stmt->tables[t].role != SY_TABLE_TARGET || stmt->tables[t].scope != stmt->assignments[i].scope)
+            if (stmt->tables[t].role != SY_TABLE_TARGET ||
+                stmt->tables[t].scope != stmt->assignments[i].scope)
                 continue;
             bool hash = sy_use_is_hash_key(&route->uses[t], stmt->assignments[i].column);
             if (!hash && !sy_use_is_key(&route->uses[t], stmt->assignments[i].column))
@@ -216,7 +237,8 @@ bool sy_route_check_writes(struct prepare *p)
             return false;
         bool makes = stmt->tables[i].role == SY_TABLE_DEFINE;
         if (makes && (route->uses[i].kind == USE_SHARDED || route->uses[i].kind == USE_REFERENCE))
-            return refuse_write(p, i, "SELECT INTO or CREATE TABLE AS for sharded or reference table",
+            return refuse_write(p, i,
+                                "SELECT INTO or CREATE TABLE AS for sharded or reference table",
                                 "Create the table first, then INSERT or COPY the rows.");
     }
     for (int32_t i = 0; i < stmt->insert_count; i++) {
@@ -234,7 +256,8 @@ static bool copy_position(struct prepare *p, struct sy_slice column, int32_t *re
 {
     const struct sy_stmt *stmt = p->route->stmt;
     bool sure = false;
-    *ret_position = sy_route_column_position(&p->route->uses[0], stmt->columns, stmt->column_count, column, &sure);
+    *ret_position = sy_route_column_position(&p->route->uses[0], stmt->columns, stmt->column_count,
+                                             column, &sure);
     if (!sure)
         return refuse_write(p, 0, "COPY without a column list into sharded table",
                             "The table's columns are not known here: list them.");
@@ -248,7 +271,8 @@ static bool copy_to_reference(struct prepare *p)
     struct sy_insert all = {.column_count = route->stmt->column_count, .from_select = true};
     if (!check_reference_insert(p, &all))
         return false;
-    sy_plan_set_several(&route->plan, SY_PLAN_ALL, sy_shard_set_all(sy_shardmap_shard_count(route->map)));
+    sy_plan_set_several(&route->plan, SY_PLAN_ALL,
+                        sy_shard_set_all(sy_shardmap_shard_count(route->map)));
     return true;
 }
 
@@ -267,7 +291,8 @@ bool sy_route_prepare_copy_from(struct prepare *p)
     if (stmt->copy.encoding.bytes > 0 && sy_key_is_text(space->type))
         return refuse_write(p, 0, "COPY with ENCODING into", "Set client_encoding instead.");
     if (stmt->copy.has_force_null)
-        return refuse_write(p, 0, "COPY with FORCE_NULL or FORCE_NOT_NULL into", "Leave the option out.");
+        return refuse_write(p, 0, "COPY with FORCE_NULL or FORCE_NOT_NULL into",
+                            "Leave the option out.");
     route->copy_hash_key = -1;
     if (!copy_position(p, use->table->key, &route->copy_key) ||
         (space->has_hash_key && !copy_position(p, use->table->hash_key, &route->copy_hash_key)))

@@ -1,6 +1,6 @@
 /*
- * The frozen schema and its builder. The builder is the schema under construction: arrays grow with realloc, and
- * finish() closes the view dependencies transitively and builds the lookup tables.
+ * The frozen schema and its builder. The builder is the schema under construction: arrays grow with
+ * realloc, and finish() closes the view dependencies transitively and builds the lookup tables.
  */
 #include "router/plan/schema.h"
 
@@ -88,7 +88,8 @@ void sy_schema_builder_free(struct sy_schema_builder **builder)
 }
 
 /* Makes room for one more element; false, and a mark on the builder, when memory is exhausted. */
-static bool grow(struct sy_schema_builder *builder, void *array, uint32_t count, uint32_t *room, size_t size)
+static bool grow(struct sy_schema_builder *builder, void *array, uint32_t count, uint32_t *room,
+                 size_t size)
 {
     if (count < *room)
         return true;
@@ -146,7 +147,8 @@ uint32_t sy_schema_builder_add_relation(struct sy_schema_builder *builder,
     return schema->relation_count++;
 }
 
-/* Capacities of the small per-relation arrays follow from their counts: they double at powers of two from 8. */
+/* Capacities of the small per-relation arrays follow from their counts: they double at powers of
+ * two from 8. */
 static uint32_t room_of(uint32_t count)
 {
     if (count == 0 || (count >= 8 && (count & (count - 1)) == 0))
@@ -177,7 +179,8 @@ static bool depends_on(const struct sy_schema_relation *row, uint32_t relation)
     return false;
 }
 
-void sy_schema_builder_add_dependency(struct sy_schema_builder *builder, uint32_t view, uint32_t relation)
+void sy_schema_builder_add_dependency(struct sy_schema_builder *builder, uint32_t view,
+                                      uint32_t relation)
 {
     if (builder == NULL || view >= builder->schema->relation_count ||
         relation >= builder->schema->relation_count || view == relation)
@@ -203,7 +206,8 @@ void sy_schema_builder_add_function(struct sy_schema_builder *builder, struct sy
     *row = (struct function_row){keep(builder, schema_name), keep(builder, name), volatility};
 }
 
-/* Appending while walking visits what was appended, so one pass per view closes its dependencies. */
+/* Appending while walking visits what was appended, so one pass per view closes its dependencies.
+ */
 static void close_dependencies(struct sy_schema_builder *builder)
 {
     struct sy_schema *schema = builder->schema;
@@ -215,8 +219,8 @@ static void close_dependencies(struct sy_schema_builder *builder)
         }
 }
 
-static void note_volatility(struct sy_name_table *table, struct sy_slice schema, struct sy_slice name,
-                            enum sy_volatility volatility)
+static void note_volatility(struct sy_name_table *table, struct sy_slice schema,
+                            struct sy_slice name, enum sy_volatility volatility)
 {
     uint32_t *place = sy_name_table_put(table, schema, name);
     if (place != NULL && (*place == SY_NAME_NONE || *place < (uint32_t)volatility))
@@ -237,7 +241,8 @@ static bool build_tables(struct sy_schema *schema)
     for (uint32_t i = 0; i < schema->function_count; i++) {
         const struct function_row *row = &schema->functions[i];
         note_volatility(&schema->function_names, row->schema, row->name, row->volatility);
-        note_volatility(&schema->function_names, (struct sy_slice){"", 0}, row->name, row->volatility);
+        note_volatility(&schema->function_names, (struct sy_slice){"", 0}, row->name,
+                        row->volatility);
     }
     return true;
 }
@@ -258,8 +263,8 @@ enum sy_status sy_schema_builder_finish(struct sy_schema_builder **builder,
     return SY_OK;
 }
 
-const struct sy_schema_relation *sy_schema_find(const struct sy_schema *schema, struct sy_slice schema_name,
-                                                struct sy_slice name)
+const struct sy_schema_relation *sy_schema_find(const struct sy_schema *schema,
+                                                struct sy_slice schema_name, struct sy_slice name)
 {
     if (schema == NULL)
         return NULL;
@@ -267,7 +272,8 @@ const struct sy_schema_relation *sy_schema_find(const struct sy_schema *schema, 
     return index == SY_NAME_NONE ? NULL : &schema->relations[index];
 }
 
-const struct sy_schema_column *sy_schema_column(const struct sy_schema_relation *relation, struct sy_slice name)
+const struct sy_schema_column *sy_schema_column(const struct sy_schema_relation *relation,
+                                                struct sy_slice name)
 {
     for (uint32_t i = 0; relation != NULL && i < relation->column_count; i++)
         if (sy_slice_eq(relation->columns[i].name, name))

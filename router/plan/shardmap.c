@@ -10,7 +10,8 @@ static const struct sy_slice no_schema = {"", 0};
 void sy_bucket_assign(uint32_t shard_count, uint8_t ret_owner[SY_LIMIT_BUCKETS])
 {
     uint32_t counts[SY_LIMIT_SHARDS] = {SY_LIMIT_BUCKETS};
-    /* Owners only lose buckets from the top, so the search for the highest one resumes where it ended. */
+    /* Owners only lose buckets from the top, so the search for the highest one resumes where it
+     * ended. */
     uint32_t top[SY_LIMIT_SHARDS] = {SY_LIMIT_BUCKETS};
     memset(ret_owner, 0, SY_LIMIT_BUCKETS);
     for (uint32_t added = 1; added < shard_count; added++) {
@@ -50,8 +51,8 @@ bool sy_shardmap_is_sharded(const struct sy_shardmap *map)
     return map->shard_count > 1;
 }
 
-const struct sy_map_table *sy_shardmap_find_table(const struct sy_shardmap *map, struct sy_slice schema,
-                                                  struct sy_slice name)
+const struct sy_map_table *sy_shardmap_find_table(const struct sy_shardmap *map,
+                                                  struct sy_slice schema, struct sy_slice name)
 {
     uint32_t index = sy_name_table_get(&map->table_names, schema, name);
     return index == SY_NAME_NONE ? NULL : &map->tables[index];
@@ -154,11 +155,12 @@ struct sy_shard_set sy_shardmap_shards_of(const struct sy_shardmap *map, uint32_
     return one(UINT32_MAX);
 }
 
-struct sy_shard_set sy_shardmap_shards_where(const struct sy_shardmap *map, uint32_t keyspace, int op,
-                                             const struct sy_key *key)
+struct sy_shard_set sy_shardmap_shards_where(const struct sy_shardmap *map, uint32_t keyspace,
+                                             int op, const struct sy_key *key)
 {
     const struct keyspace *space = &map->keyspaces[keyspace];
-    /* Text is compared by the server's collation, which need not be the byte order of the boundaries. */
+    /* Text is compared by the server's collation, which need not be the byte order of the
+     * boundaries. */
     if (space->info.strategy != SY_STRATEGY_RANGE || sy_key_is_text(space->info.type))
         return space->info.shards;
     struct sy_shard_set set = {{0}};

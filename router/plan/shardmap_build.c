@@ -1,6 +1,7 @@
 /*
- * From declarations to a shard map. The configuration loader reports problems with file and line; what is checked
- * here again keeps a map from ever being wrong. Boundaries of timestamptz ranges without an offset are UTC.
+ * From declarations to a shard map. The configuration loader reports problems with file and line;
+ * what is checked here again keeps a map from ever being wrong. Boundaries of timestamptz ranges
+ * without an offset are UTC.
  */
 #include <stdlib.h>
 
@@ -30,11 +31,11 @@ static struct sy_slice keep(struct build *b, const char *text)
 
 static enum sy_status find_shard(struct build *b, const char *name, uint32_t *ret_shard)
 {
-    uint32_t shard = name == NULL ? (uint32_t)SY_NAME_NONE
-                                  : sy_shardmap_find_shard(b->map, sy_slice_of(name));
+    uint32_t shard =
+        name == NULL ? (uint32_t)SY_NAME_NONE : sy_shardmap_find_shard(b->map, sy_slice_of(name));
     if (shard == SY_NAME_NONE)
-        return sy_err_set(b->err, SY_E_CONFIG, "database \"%s\" has no shard \"%s\"", b->database->name,
-                          name == NULL ? "" : name);
+        return sy_err_set(b->err, SY_E_CONFIG, "database \"%s\" has no shard \"%s\"",
+                          b->database->name, name == NULL ? "" : name);
     *ret_shard = shard;
     return SY_OK;
 }
@@ -42,11 +43,13 @@ static enum sy_status find_shard(struct build *b, const char *name, uint32_t *re
 static enum sy_status read_key(struct build *b, enum sy_key_type type, const char *text,
                                struct sy_key *ret_key)
 {
-    const struct sy_key_context utc = {.time_zone = SY_SLICE("UTC"), .date_style = SY_SLICE("ISO, MDY")};
+    const struct sy_key_context utc = {.time_zone = SY_SLICE("UTC"),
+                                       .date_style = SY_SLICE("ISO, MDY")};
     struct sy_slice kept = keep(b, text);
     return sy_key_from_text(type, kept, &utc, ret_key, b->err) == SY_OK
                ? SY_OK
-               : sy_err_set(b->err, SY_E_CONFIG, "\"%s\" is not a %s", text, sy_key_type_name(type));
+               : sy_err_set(b->err, SY_E_CONFIG, "\"%s\" is not a %s", text,
+                            sy_key_type_name(type));
 }
 
 /* Buckets over `names` (all shards when there is none), as shard indexes. */
@@ -96,10 +99,11 @@ static enum sy_status build_ranges(struct build *b, const struct sy_config_keysp
             status = read_key(b, config->type, range->upto, &row->upto);
         if (status != SY_OK)
             return status;
-        if (i > 0 && (space->ranges[i - 1].unbounded ||
-                      (!row->unbounded && sy_key_compare(&space->ranges[i - 1].upto, &row->upto) >= 0)))
-            return sy_err_set(b->err, SY_E_CONFIG, "the ranges of keyspace \"%s\" are not ascending",
-                              config->name);
+        if (i > 0 &&
+            (space->ranges[i - 1].unbounded ||
+             (!row->unbounded && sy_key_compare(&space->ranges[i - 1].upto, &row->upto) >= 0)))
+            return sy_err_set(b->err, SY_E_CONFIG,
+                              "the ranges of keyspace \"%s\" are not ascending", config->name);
         sy_shard_set_add(&space->info.shards, row->shard);
         space->range_count++;
     }
@@ -201,8 +205,8 @@ static enum sy_status build_regions(struct build *b, const struct sy_config_keys
             return sy_err_set(b->err, SY_E_CONFIG, "region \"%s\" has no shard", region->name);
         struct region *made = &space->regions[i];
         made->name = keep(b, region->name);
-        enum sy_status status =
-            assign_buckets(b, region->shards, region->shard_count, &made->bucket_shard, &made->shards);
+        enum sy_status status = assign_buckets(b, region->shards, region->shard_count,
+                                               &made->bucket_shard, &made->shards);
         if (status == SY_OK)
             status = add_region_values(b, config, i, space);
         if (status != SY_OK)
@@ -217,15 +221,17 @@ static enum sy_status build_regions(struct build *b, const struct sy_config_keys
 static enum sy_status build_keyspace(struct build *b, const struct sy_config_keyspace *config,
                                      struct keyspace *space)
 {
-    *space = (struct keyspace){
-        .info = {.name = keep(b, config->name), .strategy = config->strategy, .type = config->type,
-                 .hash_type = config->hash_type},
-        .default_target = UINT32_MAX};
+    *space = (struct keyspace){.info = {.name = keep(b, config->name),
+                                        .strategy = config->strategy,
+                                        .type = config->type,
+                                        .hash_type = config->hash_type},
+                               .default_target = UINT32_MAX};
     for (uint32_t i = 0; i < config->table_count; i++) {
         bool hashed = config->strategy == SY_STRATEGY_GEO && config->tables[i].hash_key != NULL;
         if (i > 0 && hashed != space->info.has_hash_key)
             return sy_err_set(b->err, SY_E_CONFIG,
-                              "in keyspace \"%s\" either every table has a hash_key or none", config->name);
+                              "in keyspace \"%s\" either every table has a hash_key or none",
+                              config->name);
         space->info.has_hash_key = hashed;
     }
     switch (config->strategy) {
@@ -248,8 +254,8 @@ static enum sy_status add_table(struct build *b, struct sy_map_table table)
     if (place == NULL)
         return no_memory(b);
     if (*place != SY_NAME_NONE)
-        return sy_err_set(b->err, SY_E_CONFIG, "table \"%s.%s\" is declared twice", table.schema.data,
-                          table.name.data);
+        return sy_err_set(b->err, SY_E_CONFIG, "table \"%s.%s\" is declared twice",
+                          table.schema.data, table.name.data);
     *place = b->map->table_count;
     b->map->tables[b->map->table_count++] = table;
     return SY_OK;
@@ -292,12 +298,14 @@ static enum sy_status build_tables(struct build *b)
     for (uint32_t i = 0; status == SY_OK && i < database->keyspace_count; i++)
         status = build_sharded_tables(b, i);
     for (uint32_t i = 0; status == SY_OK && i < database->reference_table_count; i++)
-        status = add_table(b, (struct sy_map_table){
-                                  .schema = keep(b, schema_or_public(database->reference_tables[i].schema)),
-                                  .name = keep(b, database->reference_tables[i].name),
-                                  .placement = SY_TABLE_REFERENCE});
+        status = add_table(
+            b, (struct sy_map_table){
+                   .schema = keep(b, schema_or_public(database->reference_tables[i].schema)),
+                   .name = keep(b, database->reference_tables[i].name),
+                   .placement = SY_TABLE_REFERENCE});
     for (uint32_t i = 0; status == SY_OK && i < database->local_table_count; i++) {
-        struct sy_map_table row = {.schema = keep(b, schema_or_public(database->local_tables[i].schema)),
+        struct sy_map_table row = {.schema =
+                                       keep(b, schema_or_public(database->local_tables[i].schema)),
                                    .name = keep(b, database->local_tables[i].name),
                                    .placement = SY_TABLE_LOCAL};
         status = find_shard(b, database->local_tables[i].shard, &row.shard);
@@ -311,8 +319,9 @@ static enum sy_status build_shards(struct build *b)
 {
     uint32_t count = b->database->shard_count;
     if (count == 0 || count > SY_LIMIT_SHARDS)
-        return sy_err_set(b->err, SY_E_CONFIG, "database \"%s\" has %u shards; 1 to %d are possible",
-                          b->database->name, count, SY_LIMIT_SHARDS);
+        return sy_err_set(b->err, SY_E_CONFIG,
+                          "database \"%s\" has %u shards; 1 to %d are possible", b->database->name,
+                          count, SY_LIMIT_SHARDS);
     b->map->shards = sy_arena_calloc(b->arena, count, sizeof(*b->map->shards));
     if (b->map->shards == NULL || !sy_name_table_init(&b->map->shard_names, b->arena, count))
         return no_memory(b);
@@ -337,8 +346,8 @@ enum sy_status sy_shardmap_build(const struct sy_config_database *database, stru
     b.map = sy_arena_calloc(arena, 1, sizeof(*b.map));
     if (b.map == NULL)
         return no_memory(&b);
-    b.map->keyspaces = sy_arena_calloc(arena, (size_t)database->keyspace_count + 1,
-                                       sizeof(*b.map->keyspaces));
+    b.map->keyspaces =
+        sy_arena_calloc(arena, (size_t)database->keyspace_count + 1, sizeof(*b.map->keyspaces));
     if (b.map->keyspaces == NULL)
         return no_memory(&b);
     enum sy_status status = build_shards(&b);

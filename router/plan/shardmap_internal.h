@@ -24,12 +24,12 @@ struct range_row {
 
 struct keyspace {
     struct sy_keyspace_info info;
-    uint8_t *bucket_shard;      /* hash */
-    struct range_row *ranges;   /* range: ascending */
+    uint8_t *bucket_shard;    /* hash */
+    struct range_row *ranges; /* range: ascending */
     uint32_t range_count;
-    struct value_row *values;   /* list, geo: ascending by key */
+    struct value_row *values; /* list, geo: ascending by key */
     uint32_t value_count;
-    uint32_t default_target;    /* list: shard; geo: region; UINT32_MAX: none */
+    uint32_t default_target; /* list: shard; geo: region; UINT32_MAX: none */
     struct region *regions;
     uint32_t region_count;
 };

@@ -1,6 +1,7 @@
 /*
- * A value's type decides what its characters mean. This file follows PostgreSQL's rules for constants, parameters
- * and casts as far as they are certain, and says UNKNOWN for the rest: an unknown value never picks a shard.
+ * A value's type decides what its characters mean. This file follows PostgreSQL's rules for
+ * constants, parameters and casts as far as they are certain, and says UNKNOWN for the rest: an
+ * unknown value never picks a shard.
  */
 #include "router/plan/value.h"
 
@@ -100,8 +101,9 @@ static enum sy_value_state from_number(struct sy_slice text, bool negated,
 }
 
 /* Characters of type `source`, as its input function reads them. */
-static enum sy_value_state from_characters(const struct sy_value_reader *reader, struct sy_slice text,
-                                           struct source source, const struct sy_value_target *target,
+static enum sy_value_state from_characters(const struct sy_value_reader *reader,
+                                           struct sy_slice text, struct source source,
+                                           const struct sy_value_target *target,
                                            struct sy_key *ret_key)
 {
     if (source.is_numeric)
@@ -117,8 +119,9 @@ static enum sy_value_state from_characters(const struct sy_value_reader *reader,
 }
 
 /* An integer constant stored into a text column is cast to its decimal form. */
-static enum sy_value_state integer_as_text(const struct sy_value_reader *reader, struct sy_slice digits,
-                                           bool negated, const struct sy_value_target *target,
+static enum sy_value_state integer_as_text(const struct sy_value_reader *reader,
+                                           struct sy_slice digits, bool negated,
+                                           const struct sy_value_target *target,
                                            struct sy_key *ret_key)
 {
     int64_t value = 0;
@@ -131,8 +134,10 @@ static enum sy_value_state integer_as_text(const struct sy_value_reader *reader,
     return SY_VALUE_KNOWN;
 }
 
-static enum sy_value_state read_literal(const struct sy_value_reader *reader, const struct sy_value *value,
-                                        const struct sy_value_target *target, struct sy_key *ret_key)
+static enum sy_value_state read_literal(const struct sy_value_reader *reader,
+                                        const struct sy_value *value,
+                                        const struct sy_value_target *target,
+                                        struct sy_key *ret_key)
 {
     const struct sy_plan_values *values = reader->values;
     if (values->scan == NULL || value->index < 0 ||
@@ -146,7 +151,8 @@ static enum sy_value_state read_literal(const struct sy_value_reader *reader, co
     switch (literal->kind) {
     case SY_LITERAL_INTEGER:
     case SY_LITERAL_NUMBER:
-        if (value->cast.bytes == 0 && literal->kind == SY_LITERAL_INTEGER && sy_key_is_text(target->type))
+        if (value->cast.bytes == 0 && literal->kind == SY_LITERAL_INTEGER &&
+            sy_key_is_text(target->type))
             return integer_as_text(reader, raw, value->negated, target, ret_key);
         if (value->cast.bytes > 0 && !source.is_numeric &&
             !(source.is_key_type && sy_key_is_integer(source.type)))
@@ -156,8 +162,9 @@ static enum sy_value_state read_literal(const struct sy_value_reader *reader, co
     case SY_LITERAL_ESCAPE_STRING:
     case SY_LITERAL_DOLLAR_STRING: {
         struct sy_slice text;
-        if (value->negated || sy_literal_decode(values->text, literal, values->standard_conforming_strings,
-                                                reader->arena, &text, NULL) != SY_OK)
+        if (value->negated ||
+            sy_literal_decode(values->text, literal, values->standard_conforming_strings,
+                              reader->arena, &text, NULL) != SY_OK)
             return SY_VALUE_UNKNOWN;
         if (value->cast.bytes == 0)
             source = (struct source){.is_key_type = true, .type = target->type};
@@ -225,16 +232,19 @@ static bool cast_applies(struct sy_slice cast, struct source declared, struct so
         return false;
     bool same = (wanted.is_key_type && declared.is_key_type && wanted.type == declared.type) ||
                 (wanted.is_numeric && declared.is_numeric);
-    bool integers = wanted.is_key_type && sy_key_is_integer(wanted.type) &&
-                    ((declared.is_key_type && sy_key_is_integer(declared.type)) || declared.is_numeric);
-    bool through_text = declared.is_key_type && sy_key_is_text(declared.type) &&
-                        declared.type != SY_KEY_BPCHAR;
+    bool integers =
+        wanted.is_key_type && sy_key_is_integer(wanted.type) &&
+        ((declared.is_key_type && sy_key_is_integer(declared.type)) || declared.is_numeric);
+    bool through_text =
+        declared.is_key_type && sy_key_is_text(declared.type) && declared.type != SY_KEY_BPCHAR;
     *ret_source = through_text ? wanted : declared;
     return same || integers || through_text;
 }
 
-static enum sy_value_state read_parameter(const struct sy_value_reader *reader, const struct sy_value *value,
-                                          const struct sy_value_target *target, struct sy_key *ret_key)
+static enum sy_value_state read_parameter(const struct sy_value_reader *reader,
+                                          const struct sy_value *value,
+                                          const struct sy_value_target *target,
+                                          struct sy_key *ret_key)
 {
     const struct sy_plan_values *values = reader->values;
     uint32_t index = (uint32_t)value->index - 1;
@@ -251,7 +261,8 @@ static enum sy_value_state read_parameter(const struct sy_value_reader *reader, 
     if (oid == 0) {
         if (value->cast.bytes > 0)
             source = source_of_cast(value->cast);
-        /* Its type is inferred where it occurs first; the text of an integer means the same for every type. */
+        /* Its type is inferred where it occurs first; the text of an integer means the same for
+         * every type. */
         bool fixed = (!binary && sy_key_is_integer(target->type)) || value->cast.bytes > 0;
         if (!fixed && (!target->alone || !used_once(values->text, value->index)))
             return SY_VALUE_UNKNOWN;
@@ -271,7 +282,8 @@ static enum sy_value_state read_parameter(const struct sy_value_reader *reader, 
     return from_characters(reader, data, source, target, ret_key);
 }
 
-enum sy_value_state sy_value_read(const struct sy_value_reader *reader, const struct sy_value *value,
+enum sy_value_state sy_value_read(const struct sy_value_reader *reader,
+                                  const struct sy_value *value,
                                   const struct sy_value_target *target, struct sy_key *ret_key)
 {
     if (value->array_element_of)
@@ -461,8 +473,9 @@ bool sy_value_read_array(const struct sy_value_reader *reader, const struct sy_v
                          void (*each)(void *ctx, const struct sy_key *key), void *ctx)
 {
     struct array array = {.reader = reader, .target = *target, .each = each, .ctx = ctx};
-    array.source = value->cast.bytes > 0 ? source_of_cast(value->cast)
-                                         : (struct source){.is_key_type = true, .type = target->type};
+    array.source = value->cast.bytes > 0
+                       ? source_of_cast(value->cast)
+                       : (struct source){.is_key_type = true, .type = target->type};
     if (reader->arena == NULL)
         return false;
     if (value->kind == SY_VALUE_NULL)
@@ -477,8 +490,8 @@ bool sy_value_read_array(const struct sy_value_reader *reader, const struct sy_v
     struct sy_slice text;
     if (literal->kind == SY_LITERAL_INTEGER || literal->kind == SY_LITERAL_NUMBER ||
         literal->kind == SY_LITERAL_BIT ||
-        sy_literal_decode(values->text, literal, values->standard_conforming_strings, reader->arena, &text,
-                          NULL) != SY_OK)
+        sy_literal_decode(values->text, literal, values->standard_conforming_strings, reader->arena,
+                          &text, NULL) != SY_OK)
         return false;
     return text_array(&array, text);
 }

@@ -1,6 +1,7 @@
 /*
- * Byte 0: the format and options; byte 1: how many cuts follow, each a byte; the rest is the data of COPY. Split in
- * pieces it gives what it gives whole; rows are whole, in order, and together never more than the data.
+ * Byte 0: the format and options; byte 1: how many cuts follow, each a byte; the rest is the data
+ * of COPY. Split in pieces it gives what it gives whole; rows are whole, in order, and together
+ * never more than the data.
  */
 #include <string.h>
 
@@ -12,7 +13,8 @@ struct summary {
     enum sy_status status;
 };
 
-static enum sy_status take(void *ctx, uint32_t shard, const char *data, size_t bytes, struct sy_err *err)
+static enum sy_status take(void *ctx, uint32_t shard, const char *data, size_t bytes,
+                           struct sy_err *err)
 {
     (void)err;
     struct summary *summary = ctx;
@@ -37,8 +39,8 @@ static enum sy_status feed_copy(struct sy_copy_split *split, const uint8_t *data
     return status;
 }
 
-static struct summary run(const struct sy_copy_split_options *options, const uint8_t *data, size_t bytes,
-                          const uint8_t *cuts, size_t cut_count)
+static struct summary run(const struct sy_copy_split_options *options, const uint8_t *data,
+                          size_t bytes, const uint8_t *cuts, size_t cut_count)
 {
     struct summary summary = {.hash = 1};
     struct sy_copy_split *split = NULL;
@@ -65,10 +67,14 @@ static const struct sy_shardmap *make_map(void)
     struct sy_config_shard shards[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
     struct sy_config_keyspace_table tables[] = {{"public", "t", "k", NULL}};
     struct sy_config_keyspace spaces[] = {
-        {.name = "n", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8, .tables = tables, .table_count = 1},
+        {.name = "n",
+         .strategy = SY_STRATEGY_HASH,
+         .type = SY_KEY_INT8,
+         .tables = tables,
+         .table_count = 1},
         {.name = "s", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_TEXT}};
-    struct sy_config_database database = {.name = "d", .shards = shards, .shard_count = 3, .keyspaces = spaces,
-                                          .keyspace_count = 2};
+    struct sy_config_database database = {
+        .name = "d", .shards = shards, .shard_count = 3, .keyspaces = spaces, .keyspace_count = 2};
     if (map == NULL)
         FUZZ_CHECK(sy_shardmap_build(&database, &arena, &map, NULL) == SY_OK);
     return map;
@@ -78,7 +84,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes < 2 || bytes - 2 < data[1])
         return 0;
-    struct sy_copy_facts copy = {.format = (enum sy_copy_format)((data[0] & 3) % 3), .header = (data[0] & 4) != 0};
+    struct sy_copy_facts copy = {.format = (enum sy_copy_format)((data[0] & 3) % 3),
+                                 .header = (data[0] & 4) != 0};
     if (data[0] & 8)
         copy.escape = '\\';
     if (data[0] & 16)

@@ -1,6 +1,7 @@
 /*
- * Byte 0: the key's type; byte 1: the session's zone; the rest is the key's text, and its binary form. Whatever is
- * read has a bucket, integers survive being printed and read again, and nothing reads past the end.
+ * Byte 0: the key's type; byte 1: the session's zone; the rest is the key's text, and its binary
+ * form. Whatever is read has a bucket, integers survive being printed and read again, and nothing
+ * reads past the end.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -8,8 +9,8 @@
 #include "router/plan/key.h"
 #include "tests/fuzz/fuzz.h"
 
-static const char *const zones[] = {"UTC", "Europe/Berlin", "America/New_York", "+02", "<-03>+03", "", "nonsense",
-                                    "Asia/Kolkata"};
+static const char *const zones[] = {"UTC", "Europe/Berlin", "America/New_York", "+02", "<-03>+03",
+                                    "",    "nonsense",      "Asia/Kolkata"};
 
 static void check(const struct sy_key *key)
 {

@@ -1,7 +1,7 @@
 /*
- * Hashes and buckets against vectors that a PostgreSQL 15 server computed (hash_vectors.inc: type, text, hash,
- * bucket; each bucket was confirmed there by satisfies_hash_partition). With SY_HASH_VECTORS=FILE the same check runs
- * over a file of tab-separated vectors of any length.
+ * Hashes and buckets against vectors that a PostgreSQL 15 server computed (hash_vectors.inc: type,
+ * text, hash, bucket; each bucket was confirmed there by satisfies_hash_partition). With
+ * SY_HASH_VECTORS=FILE the same check runs over a file of tab-separated vectors of any length.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,9 +34,9 @@ static void check(const struct vector *vector)
     if (sy_key_from_text(type, sy_slice_of(vector->text), &utc, &key, &err) != SY_OK)
         fail_msg("%s '%s': %s", vector->type, vector->text, err.text);
     if ((int64_t)sy_key_hash(&key) != vector->hash || sy_key_bucket(&key) != vector->bucket)
-        fail_msg("%s '%s': hash %lld, bucket %u; PostgreSQL says %lld, %u", vector->type, vector->text,
-                 (long long)sy_key_hash(&key), sy_key_bucket(&key), (long long)vector->hash,
-                 vector->bucket);
+        fail_msg("%s '%s': hash %lld, bucket %u; PostgreSQL says %lld, %u", vector->type,
+                 vector->text, (long long)sy_key_hash(&key), sy_key_bucket(&key),
+                 (long long)vector->hash, vector->bucket);
 }
 
 static void equals_the_servers_hash_and_partition(void **state)

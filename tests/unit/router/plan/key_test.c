@@ -1,7 +1,8 @@
 /*
- * Keys from text against what a PostgreSQL 15 server read (key_vectors.inc: type, time zone, text, "ok VALUE" or
- * "error SQLSTATE"). A key that the router reads must be the server's; what the server refuses must not be read; the
- * router may be unsure. With SY_KEY_VECTORS=FILE the same check runs over a tab-separated file.
+ * Keys from text against what a PostgreSQL 15 server read (key_vectors.inc: type, time zone, text,
+ * "ok VALUE" or "error SQLSTATE"). A key that the router reads must be the server's; what the
+ * server refuses must not be read; the router may be unsure. With SY_KEY_VECTORS=FILE the same
+ * check runs over a tab-separated file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,8 +57,8 @@ static unsigned check(const struct vector *vector)
     else
         snprintf(got, sizeof(got), "error %s", sy_err_sqlstate(&err));
     if (strcmp(got, vector->result) != 0)
-        fail_msg("%s '%s' in %s: %s; PostgreSQL says %s", vector->type, vector->text, vector->zone, got,
-                 vector->result);
+        fail_msg("%s '%s' in %s: %s; PostgreSQL says %s", vector->type, vector->text, vector->zone,
+                 got, vector->result);
     return status == SY_OK;
 }
 
@@ -121,23 +122,29 @@ static void refuses_local_times_that_a_change_of_clocks_repeats_or_leaves_out(vo
         const char *text;
         enum sy_status status;
     } rows[] = {
-        {"2024-03-31 01:59:59", SY_OK},          {"2024-03-31 02:30:00", SY_E_UNSUPPORTED},
-        {"2024-03-31 03:00:00", SY_OK},          {"2024-10-27 01:59:59", SY_OK},
-        {"2024-10-27 02:30:00", SY_E_UNSUPPORTED}, {"2024-10-27 03:00:00", SY_OK},
-        {"2024-10-27 02:30:00+02", SY_OK},       {"2040-01-01 00:00:00", SY_E_UNSUPPORTED},
+        {"2024-03-31 01:59:59", SY_OK},
+        {"2024-03-31 02:30:00", SY_E_UNSUPPORTED},
+        {"2024-03-31 03:00:00", SY_OK},
+        {"2024-10-27 01:59:59", SY_OK},
+        {"2024-10-27 02:30:00", SY_E_UNSUPPORTED},
+        {"2024-10-27 03:00:00", SY_OK},
+        {"2024-10-27 02:30:00+02", SY_OK},
+        {"2040-01-01 00:00:00", SY_E_UNSUPPORTED},
         {"1900-01-01 00:00:00", SY_E_UNSUPPORTED},
     };
     struct sy_key key;
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_int_equal(
-            sy_key_from_text(SY_KEY_TIMESTAMPTZ, sy_slice_of(rows[i].text), &berlin, &key, NULL), rows[i].status);
+            sy_key_from_text(SY_KEY_TIMESTAMPTZ, sy_slice_of(rows[i].text), &berlin, &key, NULL),
+            rows[i].status);
 }
 
-static void binary(enum sy_key_type type, uint32_t oid, const char *bytes, size_t count, enum sy_status status,
-                   int64_t expected)
+static void binary(enum sy_key_type type, uint32_t oid, const char *bytes, size_t count,
+                   enum sy_status status, int64_t expected)
 {
     struct sy_key key = {0};
-    assert_int_equal(sy_key_from_binary(type, oid, (struct sy_slice){bytes, count}, &key, NULL), status);
+    assert_int_equal(sy_key_from_binary(type, oid, (struct sy_slice){bytes, count}, &key, NULL),
+                     status);
     if (status == SY_OK)
         assert_true(key.integer == expected);
 }
@@ -158,9 +165,11 @@ static void reads_binary_of_the_same_family(void **state)
     binary(SY_KEY_TIMESTAMPTZ, SY_OID_TIMESTAMP, "\0\0\0\0\0\0\0\7", 8, SY_E_UNSUPPORTED, 0);
     binary(SY_KEY_UUID, SY_OID_UUID, "0123456789abcde", 15, SY_E_TEXT, 0);
     struct sy_key key;
-    assert_int_equal(sy_key_from_binary(SY_KEY_TEXT, SY_OID_VARCHAR, SY_SLICE("x "), &key, NULL), SY_OK);
+    assert_int_equal(sy_key_from_binary(SY_KEY_TEXT, SY_OID_VARCHAR, SY_SLICE("x "), &key, NULL),
+                     SY_OK);
     assert_true(sy_slice_eq(key.text, SY_SLICE("x ")));
-    assert_int_equal(sy_key_from_binary(SY_KEY_TEXT, SY_OID_NAME, SY_SLICE("x"), &key, NULL), SY_E_UNSUPPORTED);
+    assert_int_equal(sy_key_from_binary(SY_KEY_TEXT, SY_OID_NAME, SY_SLICE("x"), &key, NULL),
+                     SY_E_UNSUPPORTED);
 }
 
 static void text_keys_outside_ascii_need_the_servers_encoding(void **state)
@@ -169,9 +178,11 @@ static void text_keys_outside_ascii_need_the_servers_encoding(void **state)
     const struct sy_key_context same = {0}, differs = {.server_encoding_differs = true};
     struct sy_key key;
     assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("\303\274"), &same, &key, NULL), SY_OK);
-    assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("\303\274"), &differs, &key, NULL), SY_E_UNSUPPORTED);
+    assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("\303\274"), &differs, &key, NULL),
+                     SY_E_UNSUPPORTED);
     assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("u"), &differs, &key, NULL), SY_OK);
-    assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("a\0b"), &same, &key, NULL), SY_E_UNSUPPORTED);
+    assert_int_equal(sy_key_from_text(SY_KEY_TEXT, SY_SLICE("a\0b"), &same, &key, NULL),
+                     SY_E_UNSUPPORTED);
     assert_int_equal(sy_key_from_text(SY_KEY_BPCHAR, SY_SLICE("a  "), &same, &key, NULL), SY_OK);
     assert_int_equal(key.text.bytes, 1);
 }

@@ -2,9 +2,11 @@
  * Statements to plans, through the real parser. The cases are in route_cases.txt:
  *
  *     statement
- *     @ parameters        (optional: text values, NULL, b:hex for binary, value/oid for a declared type)
- *     ! settings          (optional: temp=NAME, path=a,b, default=local|reference, one (shard), noschema, tz=ZONE)
- *     => plan             ("single s1", "concat s0 s1", "refused 0A000 message"; "replica" when one may serve it)
+ *     @ parameters        (optional: text values, NULL, b:hex for binary, value/oid for a declared
+ * type) ! settings          (optional: temp=NAME, path=a,b, default=local|reference, one (shard),
+ * noschema, tz=ZONE)
+ *     => plan             ("single s1", "concat s0 s1", "refused 0A000 message"; "replica" when one
+ * may serve it)
  *
  * With SY_PLAN_PRINT=1 the program prints the file with the plans that it finds.
  */
@@ -35,7 +37,8 @@ struct parameters {
     char bytes[512];
 };
 
-static void words(char *text, const char *separators, struct sy_slice *ret_words, uint32_t *ret_count)
+static void words(char *text, const char *separators, struct sy_slice *ret_words,
+                  uint32_t *ret_count)
 {
     for (char *word = strsep(&text, separators); word != NULL; word = strsep(&text, separators))
         if (*word != '\0')
@@ -90,9 +93,11 @@ static void read_parameters(char *line, struct parameters *p)
     }
 }
 
-static void print_plan(const struct sy_plan *plan, const struct sy_shardmap *map, struct sy_buf *out)
+static void print_plan(const struct sy_plan *plan, const struct sy_shardmap *map,
+                       struct sy_buf *out)
 {
-    static const char *const kinds[] = {"single", "concat", "all", "split", "any", "router", "refused"};
+    static const char *const kinds[] = {"single", "concat", "all",    "split",
+                                        "any",    "router", "refused"};
     sy_buf_append_str(out, kinds[plan->kind]);
     if (plan->kind == SY_PLAN_REFUSED) {
         sy_buf_printf(out, " %s %s", sy_err_sqlstate(&plan->refusal), plan->refusal.text);
@@ -116,8 +121,8 @@ struct world {
     struct sy_parser *parser;
 };
 
-static void plan_statement(struct world *w, const char *sql, const struct settings *s, const struct parameters *p,
-                           struct sy_buf *out)
+static void plan_statement(struct world *w, const char *sql, const struct settings *s,
+                           const struct parameters *p, struct sy_buf *out)
 {
     struct sy_slice text = sy_slice_of(sql);
     struct sy_err err = {0};
@@ -133,19 +138,27 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
     struct sy_plan_context context = {.map = s->one_shard ? w->single_map : w->map,
                                       .schema = s->no_schema ? NULL : w->schema,
                                       .database = &database,
-                                      .search_path = s->path, .search_path_count = s->path_count,
-                                      .temporary = s->temporary, .temporary_count = s->temporary_count};
-    struct sy_plan_values values = {.text = text, .scan = &scan, .parameters = p->values,
-                                    .parameter_count = p->count, .parameter_formats = p->formats,
-                                    .parameter_format_count = p->count, .parameter_types = p->types,
-                                    .parameter_type_count = p->count, .standard_conforming_strings = true};
+                                      .search_path = s->path,
+                                      .search_path_count = s->path_count,
+                                      .temporary = s->temporary,
+                                      .temporary_count = s->temporary_count};
+    struct sy_plan_values values = {.text = text,
+                                    .scan = &scan,
+                                    .parameters = p->values,
+                                    .parameter_count = p->count,
+                                    .parameter_formats = p->formats,
+                                    .parameter_format_count = p->count,
+                                    .parameter_types = p->types,
+                                    .parameter_type_count = p->count,
+                                    .standard_conforming_strings = true};
     values.key_context.time_zone = sy_slice_of(s->zone);
     for (int32_t i = 0; i < template_->facts->stmt_count; i++) {
         struct sy_route *route = NULL;
         struct sy_plan plan;
         struct sy_arena arena = {0};
         struct sy_buf words_out = {0};
-        assert_int_equal(sy_route_prepare(&template_->facts->stmts[i], &context, &route, &err), SY_OK);
+        assert_int_equal(sy_route_prepare(&template_->facts->stmts[i], &context, &route, &err),
+                         SY_OK);
         assert_int_equal(sy_route_eval(route, &values, &scan.hints, &arena, &plan, &err), SY_OK);
         if (i > 0)
             sy_buf_append_str(out, "; ");
@@ -219,8 +232,8 @@ static void plans_every_case_as_written(void **state)
         if (print)
             printf("=> %.*s\n", (int)out.bytes, out.data);
         else if (!sy_slice_eq(sy_slice_of(expected), (struct sy_slice){out.data, out.bytes})) {
-            print_error("line %u: %s\n  expected %s\n  got      %.*s\n", number, sql, expected, (int)out.bytes,
-                        out.data);
+            print_error("line %u: %s\n  expected %s\n  got      %.*s\n", number, sql, expected,
+                        (int)out.bytes, out.data);
             wrong++;
         }
         settings_line[0] = parameter_line[0] = '\0';

@@ -35,7 +35,8 @@ static void finds_relations_and_columns_by_exact_name(void **state)
     const struct sy_schema *schema = NULL;
     assert_int_equal(sy_schema_builder_finish(&builder, &schema, NULL), SY_OK);
     assert_null(builder);
-    const struct sy_schema_relation *t = sy_schema_find(schema, SY_SLICE("public"), SY_SLICE("t219"));
+    const struct sy_schema_relation *t =
+        sy_schema_find(schema, SY_SLICE("public"), SY_SLICE("t219"));
     assert_non_null(t);
     assert_int_equal(t->column_count, 20);
     assert_non_null(sy_schema_column(t, SY_SLICE("c19")));
@@ -81,7 +82,8 @@ static void answers_with_the_most_volatile_overload(void **state)
     assert_int_equal(sy_schema_builder_finish(&builder, &schema, NULL), SY_OK);
     struct sy_slice any = {NULL, 0};
     assert_int_equal(sy_schema_volatility(schema, any, SY_SLICE("f")), SY_VOLATILE);
-    assert_int_equal(sy_schema_volatility(schema, SY_SLICE("pg_catalog"), SY_SLICE("f")), SY_STABLE);
+    assert_int_equal(sy_schema_volatility(schema, SY_SLICE("pg_catalog"), SY_SLICE("f")),
+                     SY_STABLE);
     assert_int_equal(sy_schema_volatility(schema, any, SY_SLICE("g")), SY_VOLATILE_UNKNOWN);
     assert_int_equal(sy_schema_volatility(NULL, any, SY_SLICE("f")), SY_VOLATILE_UNKNOWN);
     sy_schema_unref(&schema);

@@ -45,7 +45,8 @@ static void keeps_buckets_within_one_of_even_and_moves_only_a_share(void **state
     }
 }
 
-static struct sy_config_shard shards[] = {{.name = "s0"}, {.name = "s1"}, {.name = "s2"}, {.name = "s3"}};
+static struct sy_config_shard shards[] = {
+    {.name = "s0"}, {.name = "s1"}, {.name = "s2"}, {.name = "s3"}};
 
 static enum sy_status build(struct sy_arena *arena, struct sy_config_keyspace *keyspace,
                             const struct sy_shardmap **ret_map, struct sy_err *err)
@@ -58,10 +59,15 @@ static enum sy_status build(struct sy_arena *arena, struct sy_config_keyspace *k
         keyspace->tables = &table;
         keyspace->table_count = 1;
     }
-    struct sy_config_database database = {
-        .name = "blog", .shards = shards, .shard_count = 4, .keyspaces = keyspace, .keyspace_count = 1,
-        .reference_tables = &reference, .reference_table_count = 1,
-        .local_tables = &local, .local_table_count = 1};
+    struct sy_config_database database = {.name = "blog",
+                                          .shards = shards,
+                                          .shard_count = 4,
+                                          .keyspaces = keyspace,
+                                          .keyspace_count = 1,
+                                          .reference_tables = &reference,
+                                          .reference_table_count = 1,
+                                          .local_tables = &local,
+                                          .local_table_count = 1};
     return sy_shardmap_build(&database, arena, ret_map, err);
 }
 
@@ -83,8 +89,8 @@ static void hash_uses_the_declared_shards_evenly(void **state)
     struct sy_arena arena = {0};
     const char *names[] = {"s3", "s1"};
     const struct sy_shardmap *map = NULL;
-    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8,
-                                          .shards = names, .shard_count = 2};
+    struct sy_config_keyspace keyspace = {
+        .strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8, .shards = names, .shard_count = 2};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     uint32_t on_s3 = 0;
     for (uint32_t i = 0; i < SY_LIMIT_BUCKETS; i++) {
@@ -112,8 +118,8 @@ static void ranges_have_exclusive_upper_bounds(void **state)
     struct sy_arena arena = {0};
     const struct sy_shardmap *map = NULL;
     struct sy_config_range ranges[] = {{"10", "s0"}, {"20", "s1"}, {"30", "s2"}};
-    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_RANGE, .type = SY_KEY_INT4,
-                                          .ranges = ranges, .range_count = 3};
+    struct sy_config_keyspace keyspace = {
+        .strategy = SY_STRATEGY_RANGE, .type = SY_KEY_INT4, .ranges = ranges, .range_count = 3};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     assert_int_equal(shard_of(map, "-5"), 0);
     assert_int_equal(shard_of(map, "9"), 0);
@@ -140,8 +146,10 @@ static void an_unbounded_range_takes_the_rest(void **state)
     struct sy_arena arena = {0};
     const struct sy_shardmap *map = NULL;
     struct sy_config_range ranges[] = {{"2026-01-01", "s0"}, {NULL, "s1"}};
-    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_RANGE, .type = SY_KEY_TIMESTAMPTZ,
-                                          .ranges = ranges, .range_count = 2};
+    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_RANGE,
+                                          .type = SY_KEY_TIMESTAMPTZ,
+                                          .ranges = ranges,
+                                          .range_count = 2};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     assert_int_equal(shard_of(map, "2025-12-31 23:59:59.999999"), 0);
     assert_int_equal(shard_of(map, "2026-01-01 01:00:00+02"), 0);
@@ -160,8 +168,8 @@ static void lists_fall_back_to_the_default_shard(void **state)
     const char *first[] = {"b", "a"};
     const char *second[] = {"zz"};
     struct sy_config_list_value lists[] = {{first, 2, "s1"}, {second, 1, "s2"}};
-    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_LIST, .type = SY_KEY_TEXT,
-                                          .lists = lists, .list_count = 2};
+    struct sy_config_keyspace keyspace = {
+        .strategy = SY_STRATEGY_LIST, .type = SY_KEY_TEXT, .lists = lists, .list_count = 2};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     assert_int_equal(shard_of(map, "a"), 1);
     assert_int_equal(shard_of(map, "zz"), 2);
@@ -180,14 +188,25 @@ static void geo_goes_from_country_to_region_to_default(void **state)
     const struct sy_shardmap *map = NULL;
     const char *eu_values[] = {"DE", "FR"}, *us_values[] = {"US"};
     const char *eu_shards[] = {"s0", "s1"}, *us_shards[] = {"s2"}, *rest[] = {"s3"};
-    struct sy_config_region regions[] = {
-        {.name = "eu", .values = eu_values, .value_count = 2, .shards = eu_shards, .shard_count = 2},
-        {.name = "us", .values = us_values, .value_count = 1, .shards = us_shards, .shard_count = 1},
-        {.name = "default", .shards = rest, .shard_count = 1}};
+    struct sy_config_region regions[] = {{.name = "eu",
+                                          .values = eu_values,
+                                          .value_count = 2,
+                                          .shards = eu_shards,
+                                          .shard_count = 2},
+                                         {.name = "us",
+                                          .values = us_values,
+                                          .value_count = 1,
+                                          .shards = us_shards,
+                                          .shard_count = 1},
+                                         {.name = "default", .shards = rest, .shard_count = 1}};
     struct sy_config_keyspace_table table = {"public", "people", "country", "id"};
-    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_GEO, .type = SY_KEY_TEXT,
-                                          .hash_type = SY_KEY_INT8, .regions = regions,
-                                          .region_count = 3, .tables = &table, .table_count = 1};
+    struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_GEO,
+                                          .type = SY_KEY_TEXT,
+                                          .hash_type = SY_KEY_INT8,
+                                          .regions = regions,
+                                          .region_count = 3,
+                                          .tables = &table,
+                                          .table_count = 1};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     assert_int_equal(shard_of(map, "US"), 2);
     assert_int_equal(shard_of(map, "us"), 2);
@@ -218,7 +237,8 @@ static void finds_tables_and_shards_by_exact_name(void **state)
     struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8};
     assert_int_equal(build(&arena, &keyspace, &map, NULL), SY_OK);
     struct sy_slice public = SY_SLICE("public");
-    assert_int_equal(sy_shardmap_find_table(map, public, SY_SLICE("t"))->placement, SY_TABLE_SHARDED);
+    assert_int_equal(sy_shardmap_find_table(map, public, SY_SLICE("t"))->placement,
+                     SY_TABLE_SHARDED);
     assert_int_equal(sy_shardmap_find_table(map, public, SY_SLICE("tags"))->placement,
                      SY_TABLE_REFERENCE);
     assert_int_equal(sy_shardmap_find_table(map, public, SY_SLICE("audit"))->shard, 2);
@@ -238,12 +258,23 @@ static void refuses_declarations_that_contradict_themselves(void **state)
     struct sy_config_range unbounded_first[] = {{NULL, "s0"}, {"10", "s1"}};
     const char *twice[] = {"s0", "s0"}, *missing[] = {"s9"}, *same[] = {"1", "01"};
     struct sy_config_list_value lists[] = {{same, 2, "s0"}};
-    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id"}, {"public", "b", "c", NULL}};
-    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL}, {"public", "a", "d", NULL}};
+    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id"},
+                                                {"public", "b", "c", NULL}};
+    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL},
+                                                 {"public", "a", "d", NULL}};
     struct sy_config_keyspace rows[] = {
-        {.strategy = SY_STRATEGY_RANGE, .type = SY_KEY_INT8, .ranges = descending, .range_count = 2},
-        {.strategy = SY_STRATEGY_RANGE, .type = SY_KEY_INT8, .ranges = unbounded_first, .range_count = 2},
-        {.strategy = SY_STRATEGY_RANGE, .type = SY_KEY_UUID, .ranges = descending, .range_count = 2},
+        {.strategy = SY_STRATEGY_RANGE,
+         .type = SY_KEY_INT8,
+         .ranges = descending,
+         .range_count = 2},
+        {.strategy = SY_STRATEGY_RANGE,
+         .type = SY_KEY_INT8,
+         .ranges = unbounded_first,
+         .range_count = 2},
+        {.strategy = SY_STRATEGY_RANGE,
+         .type = SY_KEY_UUID,
+         .ranges = descending,
+         .range_count = 2},
         {.strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8, .shards = twice, .shard_count = 2},
         {.strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8, .shards = missing, .shard_count = 1},
         {.strategy = SY_STRATEGY_LIST, .type = SY_KEY_INT8, .lists = lists, .list_count = 1},

@@ -1,4 +1,5 @@
-/* The database that the plan tests route for: three shards, every strategy, a schema. Used by tests and benchmarks. */
+/* The database that the plan tests route for: three shards, every strategy, a schema. Used by tests
+ * and benchmarks. */
 #ifndef SY_TESTS_UNIT_ROUTER_PLAN_WORLD_H
 #define SY_TESTS_UNIT_ROUTER_PLAN_WORLD_H
 
@@ -9,28 +10,26 @@
 #include "router/plan/plan.h"
 
 static struct sy_config_shard world_shards[] = {{.name = "s0"}, {.name = "s1"}, {.name = "s2"}};
-static struct sy_config_keyspace_table world_authors[] = {{"public", "posts", "author_id", NULL},
-                                                          {"public", "authors", "id", NULL},
-                                                          {"public", "comments", "author_id", NULL},
-                                                          {"public", "author_stats", "author_id", NULL},
-                                                          {"public", "guarded", "author_id", NULL},
-                                                          {"public", "triggered", "author_id", NULL},
-                                                          {"app", "notes", "author_id", NULL}};
+static struct sy_config_keyspace_table world_authors[] = {
+    {"public", "posts", "author_id", NULL},    {"public", "authors", "id", NULL},
+    {"public", "comments", "author_id", NULL}, {"public", "author_stats", "author_id", NULL},
+    {"public", "guarded", "author_id", NULL},  {"public", "triggered", "author_id", NULL},
+    {"app", "notes", "author_id", NULL}};
 static struct sy_config_keyspace_table world_accounts[] = {{"public", "accounts", "id", NULL}};
 static struct sy_config_keyspace_table world_names[] = {{"public", "nicknames", "name", NULL}};
 static struct sy_config_keyspace_table world_events[] = {{"public", "events", "at", NULL}};
 static struct sy_config_keyspace_table world_measures[] = {{"public", "measures", "n", NULL}};
 static struct sy_config_keyspace_table world_people[] = {{"public", "people", "country", NULL},
                                                          {"public", "addresses", "country", NULL}};
-static struct sy_config_keyspace_table world_citizens[] = {{"public", "citizens", "country", "id"},
-                                                           {"public", "passports", "country", "citizen_id"}};
+static struct sy_config_keyspace_table world_citizens[] = {
+    {"public", "citizens", "country", "id"}, {"public", "passports", "country", "citizen_id"}};
 static struct sy_config_keyspace_table world_orders[] = {{"public", "orders", "status", NULL}};
 static struct sy_config_keyspace_table world_days[] = {{"public", "days", "d", NULL}};
 static struct sy_config_keyspace_table world_codes[] = {{"public", "codes", "code", NULL}};
 static struct sy_config_range world_event_ranges[] = {{"2026-01-01", "s0"}, {"2027-01-01", "s1"}};
 static struct sy_config_range world_measure_ranges[] = {{"0", "s0"}, {"100", "s1"}, {NULL, "s2"}};
-static const char *world_eu[] = {"DE", "FR"}, *world_us[] = {"US"}, *world_s0[] = {"s0"}, *world_s1[] = {"s1"},
-                  *world_s2[] = {"s2"}, *world_s01[] = {"s0", "s1"};
+static const char *world_eu[] = {"DE", "FR"}, *world_us[] = {"US"}, *world_s0[] = {"s0"},
+                  *world_s1[] = {"s1"}, *world_s2[] = {"s2"}, *world_s01[] = {"s0", "s1"};
 static struct sy_config_region world_regions[] = {
     {.name = "eu", .values = world_eu, .value_count = 2, .shards = world_s0, .shard_count = 1},
     {.name = "us", .values = world_us, .value_count = 1, .shards = world_s1, .shard_count = 1}};
@@ -43,25 +42,56 @@ static struct sy_config_list_value world_lists[] = {{world_open, 2, "s1"}, {worl
 #define WORLD_TABLES(array) .tables = array, .table_count = sizeof(array) / sizeof((array)[0])
 
 static struct sy_config_keyspace world_keyspaces[] = {
-    {.name = "authors", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_INT8, WORLD_TABLES(world_authors)},
-    {.name = "accounts", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_UUID, WORLD_TABLES(world_accounts)},
+    {.name = "authors",
+     .strategy = SY_STRATEGY_HASH,
+     .type = SY_KEY_INT8,
+     WORLD_TABLES(world_authors)},
+    {.name = "accounts",
+     .strategy = SY_STRATEGY_HASH,
+     .type = SY_KEY_UUID,
+     WORLD_TABLES(world_accounts)},
     {.name = "names", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_TEXT, WORLD_TABLES(world_names)},
-    {.name = "events", .strategy = SY_STRATEGY_RANGE, .type = SY_KEY_TIMESTAMPTZ, WORLD_TABLES(world_events),
-     .ranges = world_event_ranges, .range_count = 2},
-    {.name = "measures", .strategy = SY_STRATEGY_RANGE, .type = SY_KEY_INT4, WORLD_TABLES(world_measures),
-     .ranges = world_measure_ranges, .range_count = 3},
-    {.name = "people", .strategy = SY_STRATEGY_GEO, .type = SY_KEY_TEXT, WORLD_TABLES(world_people),
-     .regions = world_regions, .region_count = 2},
-    {.name = "citizens", .strategy = SY_STRATEGY_GEO, .type = SY_KEY_TEXT, .hash_type = SY_KEY_INT8,
-     WORLD_TABLES(world_citizens), .regions = world_hashed_regions, .region_count = 2},
-    {.name = "orders", .strategy = SY_STRATEGY_LIST, .type = SY_KEY_TEXT, WORLD_TABLES(world_orders),
-     .lists = world_lists, .list_count = 2},
+    {.name = "events",
+     .strategy = SY_STRATEGY_RANGE,
+     .type = SY_KEY_TIMESTAMPTZ,
+     WORLD_TABLES(world_events),
+     .ranges = world_event_ranges,
+     .range_count = 2},
+    {.name = "measures",
+     .strategy = SY_STRATEGY_RANGE,
+     .type = SY_KEY_INT4,
+     WORLD_TABLES(world_measures),
+     .ranges = world_measure_ranges,
+     .range_count = 3},
+    {.name = "people",
+     .strategy = SY_STRATEGY_GEO,
+     .type = SY_KEY_TEXT,
+     WORLD_TABLES(world_people),
+     .regions = world_regions,
+     .region_count = 2},
+    {.name = "citizens",
+     .strategy = SY_STRATEGY_GEO,
+     .type = SY_KEY_TEXT,
+     .hash_type = SY_KEY_INT8,
+     WORLD_TABLES(world_citizens),
+     .regions = world_hashed_regions,
+     .region_count = 2},
+    {.name = "orders",
+     .strategy = SY_STRATEGY_LIST,
+     .type = SY_KEY_TEXT,
+     WORLD_TABLES(world_orders),
+     .lists = world_lists,
+     .list_count = 2},
     {.name = "days", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_DATE, WORLD_TABLES(world_days)},
-    {.name = "codes", .strategy = SY_STRATEGY_HASH, .type = SY_KEY_VARCHAR, WORLD_TABLES(world_codes)},
+    {.name = "codes",
+     .strategy = SY_STRATEGY_HASH,
+     .type = SY_KEY_VARCHAR,
+     WORLD_TABLES(world_codes)},
 };
-static struct sy_config_reference_table world_references[] = {{"public", "sections"}, {"public", "countries"},
-                                                             {"public", "secrets"}};
-static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2"}, {"public", "logbook", "s1"}};
+static struct sy_config_reference_table world_references[] = {
+    {"public", "sections"}, {"public", "countries"}, {"public", "secrets"}};
+static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2"},
+                                                      {"public", "logbook", "s1"}};
 static const char *world_safe[] = {"safe_posts", "safe_fn"};
 
 static struct sy_config_database world_database = {
@@ -90,63 +120,170 @@ struct world_relation {
 };
 
 static const struct world_relation world_relations[] = {
-    {.schema = "public", .name = "posts", .kind = SY_RELATION_TABLE, .columns = {"id int8 s", "author_id int8", "title text", "body text", "at timestamptz d"}},
-    {.schema = "public", .name = "authors", .kind = SY_RELATION_TABLE, .columns = {"id int8", "name text", "country text", "email varchar"}},
-    {.schema = "public", .name = "comments", .kind = SY_RELATION_TABLE, .columns = {"id int8 s", "author_id int8", "post_id int8", "body text"}},
-    {.schema = "public", .name = "author_stats", .kind = SY_RELATION_TABLE, .columns = {"author_id int8 s", "n int4"}},
-    {.schema = "public", .name = "guarded", .kind = SY_RELATION_TABLE, .columns = {"author_id int8", "n int4"}, .rls = true},
-    {.schema = "public", .name = "triggered", .kind = SY_RELATION_TABLE, .columns = {"author_id int8", "n int4"}, .triggers = true},
-    {.schema = "app", .name = "notes", .kind = SY_RELATION_TABLE, .columns = {"author_id int8", "note text"}},
-    {.schema = "app", .name = "tags", .kind = SY_RELATION_TABLE, .columns = {"id int8", "name text"}},
-    {.schema = "public", .name = "accounts", .kind = SY_RELATION_TABLE, .columns = {"id uuid", "owner text"}},
-    {.schema = "public", .name = "nicknames", .kind = SY_RELATION_TABLE, .columns = {"name text", "author_id int8"}},
-    {.schema = "public", .name = "events", .kind = SY_RELATION_TABLE, .columns = {"at timestamptz", "what text"}},
-    {.schema = "public", .name = "measures", .kind = SY_RELATION_TABLE, .columns = {"n int4", "value float8"}},
-    {.schema = "public", .name = "people", .kind = SY_RELATION_TABLE, .columns = {"id int8", "country text", "name text"}},
-    {.schema = "public", .name = "addresses", .kind = SY_RELATION_TABLE, .columns = {"person_id int8", "country text", "street text"}},
-    {.schema = "public", .name = "citizens", .kind = SY_RELATION_TABLE, .columns = {"id int8", "country text", "name text"}},
-    {.schema = "public", .name = "passports", .kind = SY_RELATION_TABLE, .columns = {"citizen_id int8", "country text", "number text"}},
-    {.schema = "public", .name = "orders", .kind = SY_RELATION_TABLE, .columns = {"id int8", "status text", "total numeric"}},
-    {.schema = "public", .name = "days", .kind = SY_RELATION_TABLE, .columns = {"d date", "note text"}},
-    {.schema = "public", .name = "codes", .kind = SY_RELATION_TABLE, .columns = {"code varchar", "note text"}},
-    {.schema = "public", .name = "sections", .kind = SY_RELATION_TABLE, .columns = {"id int4", "name text"}},
-    {.schema = "public", .name = "countries", .kind = SY_RELATION_TABLE, .columns = {"code text", "name text", "added timestamptz d"}},
-    {.schema = "public", .name = "secrets", .kind = SY_RELATION_TABLE, .columns = {"id int8"}, .rls = true},
-    {.schema = "public", .name = "audit", .kind = SY_RELATION_TABLE, .columns = {"id int8 s", "what text"}},
-    {.schema = "public", .name = "logbook", .kind = SY_RELATION_TABLE, .columns = {"id int8", "what text"}},
+    {.schema = "public",
+     .name = "posts",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8 s", "author_id int8", "title text", "body text", "at timestamptz d"}},
+    {.schema = "public",
+     .name = "authors",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "name text", "country text", "email varchar"}},
+    {.schema = "public",
+     .name = "comments",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8 s", "author_id int8", "post_id int8", "body text"}},
+    {.schema = "public",
+     .name = "author_stats",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"author_id int8 s", "n int4"}},
+    {.schema = "public",
+     .name = "guarded",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"author_id int8", "n int4"},
+     .rls = true},
+    {.schema = "public",
+     .name = "triggered",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"author_id int8", "n int4"},
+     .triggers = true},
+    {.schema = "app",
+     .name = "notes",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"author_id int8", "note text"}},
+    {.schema = "app",
+     .name = "tags",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "name text"}},
+    {.schema = "public",
+     .name = "accounts",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id uuid", "owner text"}},
+    {.schema = "public",
+     .name = "nicknames",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"name text", "author_id int8"}},
+    {.schema = "public",
+     .name = "events",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"at timestamptz", "what text"}},
+    {.schema = "public",
+     .name = "measures",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"n int4", "value float8"}},
+    {.schema = "public",
+     .name = "people",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "country text", "name text"}},
+    {.schema = "public",
+     .name = "addresses",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"person_id int8", "country text", "street text"}},
+    {.schema = "public",
+     .name = "citizens",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "country text", "name text"}},
+    {.schema = "public",
+     .name = "passports",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"citizen_id int8", "country text", "number text"}},
+    {.schema = "public",
+     .name = "orders",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "status text", "total numeric"}},
+    {.schema = "public",
+     .name = "days",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"d date", "note text"}},
+    {.schema = "public",
+     .name = "codes",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"code varchar", "note text"}},
+    {.schema = "public",
+     .name = "sections",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int4", "name text"}},
+    {.schema = "public",
+     .name = "countries",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"code text", "name text", "added timestamptz d"}},
+    {.schema = "public",
+     .name = "secrets",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8"},
+     .rls = true},
+    {.schema = "public",
+     .name = "audit",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8 s", "what text"}},
+    {.schema = "public",
+     .name = "logbook",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int8", "what text"}},
     {.schema = "public", .name = "stray", .kind = SY_RELATION_TABLE, .columns = {"id int8"}},
     {.schema = "public", .name = "posts_id_seq", .kind = SY_RELATION_SEQUENCE},
-    {.schema = "public", .name = "recent_posts", .kind = SY_RELATION_VIEW, .columns = {"id int8", "author_id int8"},
+    {.schema = "public",
+     .name = "recent_posts",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"id int8", "author_id int8"},
      .reads = {"posts"}},
-    {.schema = "public", .name = "safe_posts", .kind = SY_RELATION_VIEW, .columns = {"id int8", "author_id int8"},
+    {.schema = "public",
+     .name = "safe_posts",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"id int8", "author_id int8"},
      .reads = {"posts"}},
-    {.schema = "public", .name = "section_names", .kind = SY_RELATION_VIEW, .columns = {"name text"},
-     .reads = {"sections"}, .read_only_view = true},
-    {.schema = "public", .name = "audit_lines", .kind = SY_RELATION_VIEW, .columns = {"what text"},
+    {.schema = "public",
+     .name = "section_names",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"name text"},
+     .reads = {"sections"},
+     .read_only_view = true},
+    {.schema = "public",
+     .name = "audit_lines",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"what text"},
      .reads = {"audit"}},
-    {.schema = "pg_catalog", .name = "pg_class", .kind = SY_RELATION_TABLE, .columns = {"oid oid", "relname name"}},
+    {.schema = "pg_catalog",
+     .name = "pg_class",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"oid oid", "relname name"}},
 };
 
 static const struct {
     const char *schema, *name;
     enum sy_volatility volatility;
 } world_functions[] = {
-    {"pg_catalog", "count", SY_IMMUTABLE},      {"pg_catalog", "sum", SY_IMMUTABLE},
-    {"pg_catalog", "max", SY_IMMUTABLE},        {"pg_catalog", "lower", SY_IMMUTABLE},
-    {"pg_catalog", "length", SY_IMMUTABLE},     {"pg_catalog", "coalesce", SY_IMMUTABLE},
-    {"pg_catalog", "row_number", SY_IMMUTABLE}, {"pg_catalog", "now", SY_STABLE},
-    {"pg_catalog", "to_char", SY_STABLE},       {"pg_catalog", "random", SY_VOLATILE},
-    {"pg_catalog", "nextval", SY_VOLATILE},     {"pg_catalog", "currval", SY_VOLATILE},
-    {"pg_catalog", "setval", SY_VOLATILE},      {"pg_catalog", "pg_advisory_lock", SY_VOLATILE},
-    {"pg_catalog", "pg_advisory_xact_lock", SY_VOLATILE}, {"pg_catalog", "txid_current", SY_STABLE},
-    {"pg_catalog", "pg_backend_pid", SY_STABLE}, {"pg_catalog", "version", SY_STABLE},
-    {"pg_catalog", "generate_series", SY_IMMUTABLE}, {"pg_catalog", "unnest", SY_IMMUTABLE},
-    {"pg_catalog", "pg_table_size", SY_VOLATILE}, {"pg_catalog", "current_setting", SY_STABLE},
-    {"pg_catalog", "set_config", SY_VOLATILE},  {"pg_catalog", "query_to_xml", SY_VOLATILE},
-    {"pg_catalog", "pg_get_viewdef", SY_STABLE}, {"pg_catalog", "array_agg", SY_IMMUTABLE},
-    {"pg_catalog", "date_trunc", SY_STABLE},    {"pg_catalog", "abs", SY_IMMUTABLE},
-    {"public", "user_fn", SY_STABLE},           {"public", "pure_fn", SY_IMMUTABLE},
-    {"public", "safe_fn", SY_VOLATILE},         {"public", "my_agg", SY_IMMUTABLE},
+    {"pg_catalog", "count", SY_IMMUTABLE},
+    {"pg_catalog", "sum", SY_IMMUTABLE},
+    {"pg_catalog", "max", SY_IMMUTABLE},
+    {"pg_catalog", "lower", SY_IMMUTABLE},
+    {"pg_catalog", "length", SY_IMMUTABLE},
+    {"pg_catalog", "coalesce", SY_IMMUTABLE},
+    {"pg_catalog", "row_number", SY_IMMUTABLE},
+    {"pg_catalog", "now", SY_STABLE},
+    {"pg_catalog", "to_char", SY_STABLE},
+    {"pg_catalog", "random", SY_VOLATILE},
+    {"pg_catalog", "nextval", SY_VOLATILE},
+    {"pg_catalog", "currval", SY_VOLATILE},
+    {"pg_catalog", "setval", SY_VOLATILE},
+    {"pg_catalog", "pg_advisory_lock", SY_VOLATILE},
+    {"pg_catalog", "pg_advisory_xact_lock", SY_VOLATILE},
+    {"pg_catalog", "txid_current", SY_STABLE},
+    {"pg_catalog", "pg_backend_pid", SY_STABLE},
+    {"pg_catalog", "version", SY_STABLE},
+    {"pg_catalog", "generate_series", SY_IMMUTABLE},
+    {"pg_catalog", "unnest", SY_IMMUTABLE},
+    {"pg_catalog", "pg_table_size", SY_VOLATILE},
+    {"pg_catalog", "current_setting", SY_STABLE},
+    {"pg_catalog", "set_config", SY_VOLATILE},
+    {"pg_catalog", "query_to_xml", SY_VOLATILE},
+    {"pg_catalog", "pg_get_viewdef", SY_STABLE},
+    {"pg_catalog", "array_agg", SY_IMMUTABLE},
+    {"pg_catalog", "date_trunc", SY_STABLE},
+    {"pg_catalog", "abs", SY_IMMUTABLE},
+    {"public", "user_fn", SY_STABLE},
+    {"public", "pure_fn", SY_IMMUTABLE},
+    {"public", "safe_fn", SY_VOLATILE},
+    {"public", "my_agg", SY_IMMUTABLE},
 };
 
 static inline uint32_t world_oid(const char *type)
@@ -161,14 +298,17 @@ static inline uint32_t world_oid(const char *type)
     return 0;
 }
 
-static inline void world_columns(struct sy_schema_builder *builder, uint32_t relation, const char *const *columns)
+static inline void world_columns(struct sy_schema_builder *builder, uint32_t relation,
+                                 const char *const *columns)
 {
     for (int i = 0; i < 8 && columns[i] != NULL; i++) {
         char name[64], type[64], flag[8] = "";
         if (sscanf(columns[i], "%63s %63s %7s", name, type, flag) < 2)
             abort();
-        struct sy_schema_column column = {.name = sy_slice_of(name), .type = sy_slice_of(type),
-                                          .type_oid = world_oid(type), .type_modifier = -1,
+        struct sy_schema_column column = {.name = sy_slice_of(name),
+                                          .type = sy_slice_of(type),
+                                          .type_oid = world_oid(type),
+                                          .type_modifier = -1,
                                           .has_default = flag[0] == 'd' || flag[0] == 's',
                                           .is_identity_or_serial = flag[0] == 's',
                                           .is_generated = flag[0] == 'g'};
@@ -184,10 +324,14 @@ static inline const struct sy_schema *world_schema(void)
     sy_schema_builder_add_namespace(builder, SY_SLICE("app"));
     for (uint32_t i = 0; i < COUNT; i++) {
         const struct world_relation *row = &world_relations[i];
-        struct sy_schema_relation relation = {.schema = sy_slice_of(row->schema), .name = sy_slice_of(row->name),
-                                              .oid = 16384 + i, .kind = row->kind,
-                                              .is_unlogged = row->unlogged, .has_triggers = row->triggers,
-                                              .has_rls = row->rls, .is_read_only_view = row->read_only_view};
+        struct sy_schema_relation relation = {.schema = sy_slice_of(row->schema),
+                                              .name = sy_slice_of(row->name),
+                                              .oid = 16384 + i,
+                                              .kind = row->kind,
+                                              .is_unlogged = row->unlogged,
+                                              .has_triggers = row->triggers,
+                                              .has_rls = row->rls,
+                                              .is_read_only_view = row->read_only_view};
         uint32_t at = sy_schema_builder_add_relation(builder, &relation);
         world_columns(builder, at, row->columns);
     }
@@ -198,7 +342,8 @@ static inline const struct sy_schema *world_schema(void)
                     sy_schema_builder_add_dependency(builder, i, j);
     for (size_t i = 0; i < sizeof(world_functions) / sizeof(world_functions[0]); i++)
         sy_schema_builder_add_function(builder, sy_slice_of(world_functions[i].schema),
-                                       sy_slice_of(world_functions[i].name), world_functions[i].volatility);
+                                       sy_slice_of(world_functions[i].name),
+                                       world_functions[i].volatility);
     const struct sy_schema *schema = NULL;
     if (sy_schema_builder_finish(&builder, &schema, NULL) != SY_OK)
         abort();
