@@ -39,6 +39,27 @@ static void run_extend(struct sy_session *session, uint32_t from, uint32_t to)
 
 /* ---- expectations ---- */
 
+/* The columns of a read on a replica wait for its first row: until then it may still move to the primary. */
+static void put_held(struct sy_session *session)
+{
+    if (session->held_columns.bytes == 0)
+        return;
+    run_flush(session);
+    sy_session_put(session, session->held_columns.data, session->held_columns.bytes);
+    sy_buf_clear(&session->held_columns);
+}
+
+static bool hold_columns(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    if (part->primary || session->replay.chunk == NULL)
+        return false;
+    size_t start = sy_msg_begin(&session->held_columns, 'T');
+    sy_buf_append_slice(&session->held_columns, body);
+    sy_msg_end(&session->held_columns, start);
+    return !session->held_columns.failed;
+}
+
 static void put_local(struct sy_session *session, uint32_t bytes)
 {
     run_flush(session);
@@ -194,13 +215,15 @@ static bool rerun_on_primary(struct sy_part *part, const struct sy_expect *head,
 {
     struct sy_session *session = part->session;
     if (part->primary || session->replay.chunk == NULL || session->txn != 'I' || head->answered
-        || head->why != SY_WHY_CLIENT)
+        || head->why != SY_WHY_CLIENT || session->replay_told)
         return false;
     if (!sy_slice_eq(fields->sqlstate, SY_SLICE("25006"))
         && !sy_slice_eq(fields->sqlstate, SY_SLICE("0A000"))
-        && !sy_slice_eq(fields->sqlstate, SY_SLICE("40001")))
+        && !sy_slice_eq(fields->sqlstate, SY_SLICE("55000")) /* "recovery is in progress" */
+        && !sy_slice_eq(fields->sqlstate, SY_SLICE("40001"))) /* conflict with recovery */
         return false;
     session->replica_retry = true;
+    sy_buf_clear(&session->held_columns);
     return true;
 }
 
@@ -240,8 +263,8 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
             sy_txn_failed(session);
         silence_rest(part);
     }
-    head->answered = true;
     bool rerun = rerun_on_primary(part, head, &fields);
+    head->answered = true;
     if ((head->flags & SY_X_GATHER) != 0) {
         forward = forward && !session->gather->failed;
         session->gather->failed = true;
@@ -293,7 +316,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
         sy_txn_note_status(session);
     if (!ready)
         return SWALLOW;
-    if (session->replica_retry || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
+    if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
         || (session->gather != NULL && session->gather->active) || session->txn != part->status
         || session->ready_sent || session->stmt_cursor != 0)
         return SWALLOW; /* the end of the cycle tells it */
@@ -408,6 +431,10 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
                        || !forwards(part, head)
                    ? SWALLOW
                    : FORWARD;
+    case 'T':
+        if (forwards(part, head) && hold_columns(part, body))
+            return SWALLOW;
+        return on_simple_answer(part, type);
     default:
         return on_simple_answer(part, type);
     }
@@ -439,6 +466,10 @@ static void take_streamed(struct sy_part *part, const struct sy_frame_part *fram
     struct sy_session *session = part->session;
     if (frame->starts) {
         part->streaming_forward = row_forwards(part, frame->type);
+        if (part->streaming_forward && session->held_columns.bytes > 0) {
+            session->replay_told = true;
+            put_held(session);
+        }
         if (part->streaming_forward && frame->header_before > 0) {
             run_flush(session);
             sy_session_put(session, part->walker.header, frame->header_before);
@@ -454,8 +485,10 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
     struct sy_session *session = part->session;
     if (frame->starts && frame->ends && frame->header_before == 0) {
         struct sy_slice body = {frame->body, frame->body_bytes};
-        if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL)
+        if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL) {
+            put_held(session);
             run_extend(session, frame->from, frame->to);
+        }
         return true;
     }
     if (frame->starts) {
@@ -470,6 +503,7 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
         return true;
     struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
     if (on_message(part, frame->type, body) == FORWARD) {
+        put_held(session);
         run_flush(session);
         sy_session_put(session, part->assembly.data, part->assembly.bytes);
     }
@@ -523,7 +557,7 @@ static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at
 {
     const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
-    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head)
+    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->session->held_columns.bytes > 0
         || (gather != NULL && gather->drop_next_copy_row))
         return;
     uint32_t frames;
@@ -685,10 +719,18 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
     bool in_txn = part->in_txn && session->txn != 'I';
     bool pinned = part->pinned;
     bool gathers = session->gather != NULL && session->gather->active;
+    bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told
+                 && session->txn == 'I' && session->state == SY_SESSION_ACTIVE;
     part->server = NULL;
     sy_part_forget(part);
     if (session->state >= SY_SESSION_CLOSING)
         return;
+    if (rerun && !pinned) {
+        session->replica_retry = true;
+        sy_buf_clear(&session->held_columns);
+        sy_cycle_check(session);
+        return;
+    }
     if (pinned) { /* what the session had there (locks, temporary tables, LISTEN) is gone with it */
         sy_session_fatal(session, &err);
         return;

@@ -17,6 +17,7 @@ void sy_cycle_begin(struct sy_session *session, bool query)
     session->query_cycle = query;
     session->sync_seen = false;
     session->canceled = false;
+    session->replay_told = false;
     session->statement_class = SY_CLASS_OTHER;
 }
 
@@ -165,7 +166,7 @@ void sy_cycle_check(struct sy_session *session)
         sy_session_drive(session);
         return;
     }
-    if (session->replica_retry && !session->in_batch) {
+    if (session->replica_retry && session->replay.chunk != NULL) {
         rerun(session);
         return;
     }

@@ -418,9 +418,7 @@ static enum sy_step on_bind(struct sy_session *session, const struct sy_frame *f
                                                                : &prepared->statement->template->facts->stmts[0];
     bool ends = stmt != NULL && stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
     if (session->txn == 'E' && !ends && stmt != NULL)
-        return (void)sy_err_set(err, SY_E_TXN_FAILED,
-                                "current transaction is aborted, commands ignored until end of transaction block"),
-               SY_STEP_ERROR;
+        return sy_txn_refuse(session, err);
     if (!local)
         return bind_remote(session, frame, &bind, prepared, err);
     if (bind.parameter_count > 0)

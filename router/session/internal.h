@@ -298,6 +298,8 @@ struct sy_session {
     int64_t schema_wanted_wall_us;  /* the next statement waits for a schema read after this; 0: none */
     struct sy_timer schema_timer;
     struct sy_piece replay;         /* an autocommit read sent to a replica, to be rerun */
+    struct sy_buf held_columns;     /* its RowDescription */
+    bool replay_told;               /* rows went out: too late for the primary */
     char peer[64];
     uint16_t peer_port;
 };
@@ -446,6 +448,7 @@ enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec
 /* txn.c */
 enum sy_step sy_txn_to_all(struct sy_session *session, struct sy_slice sql, const char *tag);
 enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err);
+enum sy_step sy_txn_refuse(struct sy_session *session, struct sy_err *err);
 void sy_txn_failed(struct sy_session *session); /* an error of the router's own inside a block */
 /* Called when every server is quiet; true: more is under way. */
 bool sy_txn_finish_phase(struct sy_session *session);

@@ -357,11 +357,7 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
                                 struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
-    if (session->txn == 'E') {
-        (void)sy_err_set(err, SY_E_TXN_FAILED,
-                         "current transaction is aborted, commands ignored until end of transaction block");
-        return SY_STEP_ERROR;
-    }
+    if (session->txn == 'E') return sy_txn_refuse(session, err);
     struct sy_prepared *prepared = sy_extended_find(session, stmt->name, err);
     const char *rest = behind_name(exec->text, "EXECUTE");
     if (prepared == NULL)
@@ -466,11 +462,7 @@ enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec
     const struct sy_stmt *stmt = exec->stmt;
     session->statement_class = SY_CLASS_OTHER;
     bool allowed_failed = stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
-    if (session->txn == 'E' && !allowed_failed) {
-        (void)sy_err_set(err, SY_E_TXN_FAILED,
-                         "current transaction is aborted, commands ignored until end of transaction block");
-        return SY_STEP_ERROR;
-    }
+    if (session->txn == 'E' && !allowed_failed) return sy_txn_refuse(session, err);
     switch ((int)stmt->kind) {
     case SY_STMT_DISCARD:
         return discard(session, exec, err);

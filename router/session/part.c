@@ -155,11 +155,15 @@ static void on_failed(struct sy_pool_wait *wait, const struct sy_err *why)
 {
     struct sy_session *session = sy_container_of(wait, struct sy_session, wait);
     struct sy_part *part = session->waiting_part;
-    session->wait_error = malloc(sizeof(*session->wait_error));
-    if (session->wait_error != NULL && why != NULL)
-        *session->wait_error = *why;
-    else if (session->wait_error != NULL)
-        (void)sy_err_set(session->wait_error, SY_E_CONNECT, "no server connection");
+    if (!part->primary) {
+        session->replica_retry = true; /* a replica that cannot be reached costs nobody an error */
+    } else {
+        session->wait_error = malloc(sizeof(*session->wait_error));
+        if (session->wait_error != NULL && why != NULL)
+            *session->wait_error = *why;
+        else if (session->wait_error != NULL)
+            (void)sy_err_set(session->wait_error, SY_E_CONNECT, "no server connection");
+    }
     unlink_part(part);
     free_part(part);
     wait_over(session);
@@ -248,8 +252,15 @@ enum sy_step sy_part_get(struct sy_session *session, uint32_t shard, bool replic
     struct sy_part *part = find(session, shard, replica_ok);
     if (part == NULL) {
         enum sy_step step = pick(session, shard, replica_ok, &part, err);
+        bool replica = step == SY_STEP_DONE && !part->primary;
         if (step == SY_STEP_DONE)
             step = checkout(session, part, err);
+        if (step == SY_STEP_ERROR && replica) {
+            session->replica_retry = true;
+            step = pick(session, shard, false, &part, err);
+            if (step == SY_STEP_DONE)
+                step = checkout(session, part, err);
+        }
         if (step != SY_STEP_DONE)
             return step;
     }

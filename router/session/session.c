@@ -340,6 +340,7 @@ static void free_session(struct sy_session *session)
         sy_chunk_unref(session->replay.chunk);
     sy_input_drop(session->input, &session->input_count);
     sy_buf_release(&session->owed);
+    sy_buf_release(&session->held_columns);
     sy_settings_unref(&session->settings);
     sy_settings_unref(&session->settings_startup);
     free(session->wait_error);

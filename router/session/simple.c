@@ -140,9 +140,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
                                  struct sy_err *err)
 {
     if (session->txn == 'E')
-        return sy_err_set(err, SY_E_TXN_FAILED,
-                          "current transaction is aborted, commands ignored until end of transaction block"),
-               SY_STEP_ERROR;
+        return sy_txn_refuse(session, err);
     struct sy_target target;
     if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;

@@ -51,6 +51,20 @@ void sy_txn_failed(struct sy_session *session)
     session->txn = 'E';
 }
 
+/* Why a statement is refused in a failed block: what made it fail, if that was not told yet. */
+enum sy_step sy_txn_refuse(struct sy_session *session, struct sy_err *err)
+{
+    if (session->wait_error != NULL) {
+        *err = *session->wait_error;
+        free(session->wait_error);
+        session->wait_error = NULL;
+        return SY_STEP_ERROR;
+    }
+    (void)sy_err_set(err, SY_E_TXN_FAILED,
+                     "current transaction is aborted, commands ignored until end of transaction block");
+    return SY_STEP_ERROR;
+}
+
 /* ---- what late participants repeat ---- */
 
 static struct sy_prelude_entry *add_entry(struct sy_session *session, struct sy_slice name,
@@ -383,6 +397,15 @@ static enum sy_step end_on_one(struct sy_session *session, bool commit)
     return SY_STEP_DONE;
 }
 
+static void discard_one_in_txn(struct sy_session *session)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->in_txn) {
+            sy_part_discard(part);
+            return;
+        }
+}
+
 static enum sy_step end(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
 {
     bool commit = exec->stmt->kind == SY_STMT_COMMIT;
@@ -402,6 +425,15 @@ static enum sy_step end(struct sy_session *session, const struct sy_exec *exec, 
             sy_session_set_state(session, SY_SESSION_ACTIVE);
         return SY_STEP_DONE;
     }
+    if (session->wait_error != NULL && commit) { /* nobody told the client yet that there is nothing to commit */
+        (void)sy_txn_refuse(session, err);
+        while (sy_parts_in_txn(session) > 0)
+            discard_one_in_txn(session);
+        sy_txn_over(session, false);
+        return SY_STEP_ERROR;
+    }
+    free(session->wait_error);
+    session->wait_error = NULL;
     struct sy_txn *txn = sy_txn_ensure(session);
     if (txn != NULL)
         txn->chain = exec->stmt->chain;
@@ -437,19 +469,12 @@ enum sy_step sy_txn_to_all(struct sy_session *session, struct sy_slice sql, cons
     return SY_STEP_DONE;
 }
 
-static enum sy_step aborted(struct sy_err *err)
-{
-    (void)sy_err_set(err, SY_E_TXN_FAILED,
-                     "current transaction is aborted, commands ignored until end of transaction block");
-    return SY_STEP_ERROR;
-}
-
 static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *exec,
                               struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
     if (session->txn_state != NULL && session->txn_state->broken)
-        return aborted(err);
+        return sy_txn_refuse(session, err);
     bool release = stmt->kind == SY_STMT_RELEASE, back = stmt->kind == SY_STMT_ROLLBACK_TO;
     if (session->txn == 'I')
         return no_block(stmt->kind == SY_STMT_SAVEPOINT ? "SAVEPOINT"
@@ -457,7 +482,7 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
                                                         : "ROLLBACK TO SAVEPOINT",
                         err);
     if (session->txn == 'E' && !back)
-        return aborted(err);
+        return sy_txn_refuse(session, err);
     struct sy_txn *txn = session->txn_state;
     if (stmt->kind == SY_STMT_SAVEPOINT) {
         struct sy_prelude_entry *entry = add_entry(session, stmt->name, exec->text);
@@ -492,7 +517,7 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
 {
     switch ((int)exec->stmt->kind) {
     case SY_STMT_BEGIN:
-        return session->txn == 'E' ? aborted(err) : begin(session, exec, err);
+        return session->txn == 'E' ? sy_txn_refuse(session, err) : begin(session, exec, err);
     case SY_STMT_COMMIT:
     case SY_STMT_ROLLBACK:
         return end(session, exec, err);
