@@ -1,0 +1,35 @@
+/*
+ * What the rest of the program asks of the embedded engine, besides sy_engine_sqlite() of
+ * router/engine/engine.h.
+ */
+#ifndef SY_ROUTER_ENGINE_SQLITE_SQLITE_H
+#define SY_ROUTER_ENGINE_SQLITE_SQLITE_H
+
+#include "base/err.h"
+#include "router/plan/schema.h"
+#include "router/topology/topology.h"
+
+/*
+ * Opens (creates) the file of a node and ties the node to it: from now on the engine keeps
+ * node->role, reachable, replay_lsn and lag_us. Node 0 of a shard is the primary (node->file); node
+ * k > 0 is a replica that the engine keeps in "<file>.r<k>" and feeds. Links do this by themselves
+ * when they open; the program does it at start so that roles are known before the first client.
+ * Blocks (a new replica is copied from its primary). Errors: SY_E_IO, SY_E_CATALOG, SY_E_NO_MEMORY.
+ */
+SY_MUST_CHECK enum sy_status sy_sqlite_node_attach(struct sy_node *node, struct sy_err *err);
+
+/*
+ * The schema of a node's shard for the router: relations, columns, and the volatility of the
+ * functions that the engine knows. Ownership: the caller's. Blocks. Errors: as above.
+ */
+SY_MUST_CHECK enum sy_status sy_sqlite_schema_load(struct sy_node *node,
+                                                   const struct sy_schema **ret_schema,
+                                                   struct sy_err *err);
+/* Grows when a committed statement has changed the schema of any shard: when to load again. Any
+ * thread. */
+uint64_t sy_sqlite_schema_generation(void);
+
+/* Closes all shards and ends the engine threads; every link must be closed. Blocks. */
+void sy_sqlite_stop(void);
+
+#endif

@@ -1,0 +1,564 @@
+/*
+ * Promise: the embedded engine answers as PostgreSQL does: both protocols, transactions and their
+ * errors, COPY, cursors, prepared statements, settings, notifications, locks and limits, and what
+ * psql asks of the catalog.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "router/engine/sqlite/sqlite.h"
+#include "tests/harness/sqlite_server.h"
+
+static struct sy_sqlite_server *server;
+static char folder[] = "/tmp/sy-sqlite-XXXXXX";
+static PGconn *first, *second;
+
+static PGconn *connect_to(uint32_t node)
+{
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=app dbname=demo",
+             sy_sqlite_server_port(server, node));
+    PGconn *conn = PQconnectdb(conninfo);
+    if (PQstatus(conn) != CONNECTION_OK)
+        fail_msg("connect: %s", PQerrorMessage(conn));
+    return conn;
+}
+
+/* Runs a query and returns its first value (static memory), its tag when it has no rows, or its
+ * SQLSTATE. */
+static const char *ask(PGconn *conn, const char *sql)
+{
+    static char answers[8][512];
+    static unsigned turn;
+    char *answer = answers[turn++ % 8];
+    PGresult *result = PQexec(conn, sql);
+    switch ((int)PQresultStatus(result)) {
+    case PGRES_TUPLES_OK:
+        snprintf(answer, 512, "%s",
+                 PQntuples(result) == 0      ? "(none)"
+                 : PQgetisnull(result, 0, 0) ? "(null)"
+                                             : PQgetvalue(result, 0, 0));
+        break;
+    case PGRES_COMMAND_OK:
+        snprintf(answer, 512, "%s", PQcmdStatus(result));
+        break;
+    default:
+        snprintf(answer, 512, "%s",
+                 PQresultErrorField(result, PG_DIAG_SQLSTATE) == NULL
+                     ? PQerrorMessage(conn)
+                     : PQresultErrorField(result, PG_DIAG_SQLSTATE));
+        break;
+    }
+    PQclear(result);
+    return answer;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    char file[64];
+    struct sy_err err = {0};
+    if (mkdtemp(folder) == NULL)
+        return -1;
+    snprintf(file, sizeof(file), "%s/s0.db", folder);
+    const struct sy_sqlite_server_options options = {.file = file, .replicas = 1};
+    if (sy_sqlite_server_start(&options, &server, &err) != SY_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return -1;
+    }
+    first = connect_to(0);
+    second = connect_to(0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    PQfinish(first);
+    PQfinish(second);
+    sy_sqlite_server_stop(&server);
+    sy_sqlite_stop();
+    char command[128];
+    snprintf(command, sizeof(command), "rm -rf %s", folder);
+    return system(command);
+}
+
+static int new_tables(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "drop table if exists child; drop table if exists t"),
+                        "DROP TABLE");
+    assert_string_equal(
+        ask(first, "create table t (id int primary key, name text not null, n int check (n >= 0))"),
+        "CREATE TABLE");
+    assert_string_equal(
+        ask(first, "create table child (id int primary key, t_id int references t (id))"),
+        "CREATE TABLE");
+    assert_string_equal(
+        ask(first, "insert into t values (1, 'one', 1), (2, 'two', 2), (3, 'three', 3)"),
+        "INSERT 0 3");
+    return 0;
+}
+
+struct step {
+    const char *sql, *answer;
+};
+
+static void expect(PGconn *conn, const struct step *steps)
+{
+    for (; steps->sql != NULL; steps++) {
+        const char *answer = ask(conn, steps->sql);
+        if (strcmp(answer, steps->answer) != 0)
+            fail_msg("%s\n  gives %s, expected %s", steps->sql, answer, steps->answer);
+    }
+}
+
+static void simple_statements_have_postgresqls_tags_and_errors(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"select 1", "1"},
+        {"select name from t where id = 2", "two"},
+        {"update t set n = n + 1 where id < 3", "UPDATE 2"},
+        {"delete from t where id = 3", "DELETE 1"},
+        {"insert into t values (1, 'again', 0)", "23505"},
+        {"insert into t (id) values (9)", "23502"},
+        {"insert into t values (9, 'x', -1)", "23514"},
+        {"insert into child values (1, 77)", "23503"},
+        {"select * from nowhere", "42P01"},
+        {"select nothing from t", "42703"},
+        {"selekt", "42601"},
+        {"insert into t values (4, 'four', 4) returning id", "4"},
+        {"select count(*) from t", "3"},
+        {"select name from t where id = 77", "(none)"},
+        {"", ""},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+}
+
+static void transactions_begin_fail_and_end_as_on_postgresql(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"begin", "BEGIN"},
+        {"insert into t values (10, 'ten', 10)", "INSERT 0 1"},
+        {"savepoint a", "SAVEPOINT"},
+        {"insert into t values (10, 'again', 10)", "23505"},
+        {"select 1", "25P02"},
+        {"rollback to a", "ROLLBACK"},
+        {"select count(*) from t", "4"},
+        {"insert into t values (11, 'eleven', 11)", "INSERT 0 1"},
+        {"release a", "RELEASE"},
+        {"commit", "COMMIT"},
+        {"select count(*) from t", "5"},
+        {"begin", "BEGIN"},
+        {"delete from t", "DELETE 5"},
+        {"rollback", "ROLLBACK"},
+        {"select count(*) from t", "5"},
+        {"begin", "BEGIN"},
+        {"select 1 from nowhere", "42P01"},
+        {"commit", "ROLLBACK"},
+        {"savepoint b", "25P01"},
+        {"rollback to b", "25P01"},
+        {"commit", "COMMIT"},
+        {"begin read only", "BEGIN"},
+        {"insert into t values (12, 'x', 1)", "25006"},
+        {"rollback", "ROLLBACK"},
+        {"insert into t values (20, 'a', 1); insert into t values (20, 'b', 1)", "23505"},
+        {"select count(*) from t where id = 20", "0"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+}
+
+static void a_reader_does_not_see_what_is_not_committed(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "begin"), "BEGIN");
+    assert_string_equal(ask(first, "update t set name = 'changed' where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(second, "select name from t where id = 1"), "one");
+    assert_string_equal(ask(first, "select name from t where id = 1"), "changed");
+    assert_string_equal(ask(first, "commit"), "COMMIT");
+    assert_string_equal(ask(second, "select name from t where id = 1"), "changed");
+}
+
+static void a_repeatable_read_that_writes_after_a_commit_is_refused(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "begin isolation level repeatable read"), "BEGIN");
+    assert_string_equal(ask(first, "select name from t where id = 1"), "one");
+    assert_string_equal(ask(second, "update t set name = 'other' where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(first, "select name from t where id = 1"), "one");
+    assert_string_equal(ask(first, "update t set name = 'mine' where id = 1"), "40001");
+    assert_string_equal(ask(first, "rollback"), "ROLLBACK");
+    assert_string_equal(ask(first, "begin isolation level repeatable read"), "BEGIN");
+    assert_string_equal(ask(first, "select name from t where id = 1"), "other");
+    assert_string_equal(ask(first, "update t set name = 'mine' where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(first, "commit"), "COMMIT");
+}
+
+static void a_waiting_writer_gives_up_after_its_lock_timeout(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "begin"), "BEGIN");
+    assert_string_equal(ask(first, "update t set n = 5 where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(second, "set lock_timeout = '50ms'"), "SET");
+    assert_string_equal(ask(second, "update t set n = 6 where id = 1"), "55P03");
+    assert_string_equal(ask(second, "begin; update t set n = 6 where id = 1"), "55P03");
+    assert_string_equal(ask(second, "rollback"), "ROLLBACK");
+    assert_string_equal(ask(first, "commit"), "COMMIT");
+    assert_string_equal(ask(second, "update t set n = 6 where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(second, "reset lock_timeout"), "RESET");
+}
+
+static void an_idle_transaction_that_holds_the_writer_is_ended(void **state)
+{
+    (void)state;
+    PGconn *idle = connect_to(0);
+    assert_string_equal(ask(idle, "set idle_in_transaction_session_timeout = '100ms'"), "SET");
+    assert_string_equal(ask(idle, "begin; update t set n = 7 where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(first, "update t set n = 8 where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(first, "select n from t where id = 1"), "8");
+    assert_non_null(strstr(ask(idle, "select 1"), "idle-in-transaction timeout"));
+    assert_int_equal(PQstatus(idle), CONNECTION_BAD);
+    PQfinish(idle);
+}
+
+static void a_deadlock_has_one_victim(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "begin; update t set n = 1 where id = 1"), "UPDATE 1");
+    assert_string_equal(ask(second, "begin; select pg_advisory_xact_lock(7)"), "");
+    assert_int_equal(PQsendQuery(second, "update t set n = 2 where id = 2"), 1);
+    usleep(50000); /* it waits for the writer, or will: either closes the circle */
+    assert_string_equal(ask(first, "select pg_advisory_xact_lock(7)"), "40P01");
+    assert_string_equal(ask(first, "rollback"), "ROLLBACK");
+    PGresult *result = PQgetResult(second);
+    assert_string_equal(PQcmdStatus(result), "UPDATE 1");
+    PQclear(result);
+    assert_null(PQgetResult(second));
+    assert_string_equal(ask(second, "commit"), "COMMIT");
+}
+
+static void an_advisory_lock_waits_for_its_holder(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "select pg_advisory_lock(5)"), "");
+    assert_string_equal(ask(second, "select pg_try_advisory_lock(5)"), "f");
+    assert_int_equal(PQsendQuery(second, "select pg_advisory_lock(5)"), 1);
+    usleep(50000);
+    assert_string_equal(ask(first, "select pg_advisory_unlock(5)"), "t");
+    PGresult *result = PQgetResult(second);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    PQclear(result);
+    assert_null(PQgetResult(second));
+    assert_string_equal(ask(second, "select pg_advisory_unlock(5)"), "t");
+}
+
+static void a_statement_is_cancelled(void **state)
+{
+    (void)state;
+    static const char slow[] =
+        "with recursive r(i) as (select 1 union all select i + 1 from r where i < 100000000)"
+        " select count(*) from r";
+    char problem[256];
+    assert_int_equal(PQsendQuery(first, slow), 1);
+    usleep(100000);
+    PGcancel *cancel = PQgetCancel(first);
+    assert_int_equal(PQcancel(cancel, problem, sizeof(problem)), 1);
+    PQfreeCancel(cancel);
+    PGresult *result = PQgetResult(first);
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
+    PQclear(result);
+    assert_null(PQgetResult(first));
+    assert_string_equal(ask(first, "set statement_timeout = '50ms'"), "SET");
+    assert_string_equal(ask(first, slow), "57014");
+    assert_string_equal(ask(first, "reset statement_timeout"), "RESET");
+    assert_string_equal(ask(first, "select 1"), "1");
+}
+
+static void prepared_statements_work_in_both_protocols(void **state)
+{
+    (void)state;
+    const Oid types[] = {23};
+    const char *values[] = {"2"};
+    PGresult *result = PQprepare(first, "by_id", "select id, name from t where id = $1", 1, types);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    result = PQdescribePrepared(first, "by_id");
+    assert_int_equal(PQnparams(result), 1);
+    assert_int_equal(PQparamtype(result, 0), 23);
+    assert_int_equal(PQftype(result, 1), 25);
+    PQclear(result);
+    for (int format = 0; format < 2; format++) {
+        result = PQexecPrepared(first, "by_id", 1, values, NULL, NULL, format);
+        assert_string_equal(PQgetvalue(result, 0, 1), "two");
+        if (format == 1)
+            assert_memory_equal(PQgetvalue(result, 0, 0), "\0\0\0\2", 4);
+        PQclear(result);
+    }
+    static const struct step steps[] = {
+        {"prepare q (int) as select name from t where id = $1", "PREPARE"},
+        {"execute q (3)", "three"},
+        {"execute q (1 + 1)", "two"},
+        {"execute q", "42601"},
+        {"alter table t add column extra int", "ALTER TABLE"},
+        {"execute q (1)", "one"},
+        {"deallocate q", "DEALLOCATE"},
+        {"execute q (1)", "26000"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+    result = PQexecPrepared(first, "by_id", 1, values, NULL, NULL, 0);
+    assert_string_equal(PQgetvalue(result, 0, 1), "two");
+    PQclear(result);
+    assert_string_equal(ask(first, "deallocate all"), "DEALLOCATE ALL");
+}
+
+static void a_pipeline_is_one_transaction_until_its_sync(void **state)
+{
+    (void)state;
+    assert_int_equal(PQenterPipelineMode(first), 1);
+    assert_int_equal(
+        PQsendQueryParams(first, "insert into t values (30, 'x', 1)", 0, NULL, NULL, NULL, NULL, 0),
+        1);
+    assert_int_equal(PQsendQueryParams(first, "insert into t values (1, 'dup', 1)", 0, NULL, NULL,
+                                       NULL, NULL, 0),
+                     1);
+    assert_int_equal(
+        PQsendQueryParams(first, "insert into t values (31, 'y', 1)", 0, NULL, NULL, NULL, NULL, 0),
+        1);
+    assert_int_equal(PQpipelineSync(first), 1);
+    ExecStatusType expected[] = {PGRES_COMMAND_OK, PGRES_FATAL_ERROR, PGRES_PIPELINE_ABORTED};
+    for (int i = 0; i < 3; i++) {
+        PGresult *result = PQgetResult(first);
+        assert_int_equal(PQresultStatus(result), expected[i]);
+        PQclear(result);
+        assert_null(PQgetResult(first));
+    }
+    PGresult *sync = PQgetResult(first);
+    assert_int_equal(PQresultStatus(sync), PGRES_PIPELINE_SYNC);
+    PQclear(sync);
+    assert_int_equal(PQexitPipelineMode(first), 1);
+    assert_string_equal(ask(first, "select count(*) from t where id >= 30"), "0");
+}
+
+static void copy_in(PGconn *conn, const char *sql, const char *data, const char *expected)
+{
+    PGresult *result = PQexec(conn, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COPY_IN);
+    PQclear(result);
+    /* A byte at a time: rows are cut anywhere. */
+    for (size_t i = 0; data[i] != '\0'; i++)
+        assert_int_equal(PQputCopyData(conn, data + i, 1), 1);
+    assert_int_equal(PQputCopyEnd(conn, NULL), 1);
+    result = PQgetResult(conn);
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    assert_string_equal(sqlstate != NULL ? sqlstate : PQcmdStatus(result), expected);
+    PQclear(result);
+    assert_null(PQgetResult(conn));
+}
+
+static void copy_out(PGconn *conn, const char *sql, const char *expected)
+{
+    char got[1024] = "", *row = NULL;
+    PGresult *result = PQexec(conn, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COPY_OUT);
+    PQclear(result);
+    while (PQgetCopyData(conn, &row, 0) > 0) {
+        strncat(got, row, sizeof(got) - strlen(got) - 1);
+        PQfreemem(row);
+    }
+    result = PQgetResult(conn);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    assert_null(PQgetResult(conn));
+    assert_string_equal(got, expected);
+}
+
+static void copy_goes_both_ways_in_text_and_csv(void **state)
+{
+    (void)state;
+    copy_in(first, "copy t from stdin", "40\ta\\tb\\nc\t\\N\n41\tplain\t5\n", "COPY 2");
+    copy_out(first, "copy (select * from t where id >= 40 order by id) to stdout",
+             "40\ta\\tb\\nc\t\\N\n41\tplain\t5\n");
+    copy_in(first, "copy t (id, name) from stdin with (format csv, header)",
+            "id,name\r\n42,\"with, comma \"\"and quotes\"\" and\nnewline\"\r\n43,plain\r\n",
+            "COPY 2");
+    copy_out(first,
+             "copy (select id, name, n from t where id >= 42 order by id) to stdout with (format "
+             "csv, header)",
+             "id,name,n\n42,\"with, comma \"\"and quotes\"\" and\nnewline\",\n43,plain,\n");
+    copy_in(first, "copy t from stdin", "44\tx\n", "22P04");
+    copy_in(first, "copy t from stdin", "44\tx\t1\t2\n", "22P04");
+    copy_in(first, "copy t from stdin", "45\tx\tabc\n", "22P02");
+    copy_in(first, "copy t from stdin", "46\tx\t1\n1\tdup\t1\n", "23505");
+    assert_string_equal(ask(first, "select count(*) from t where id > 43"), "0");
+    assert_string_equal(ask(first, "copy t from '/etc/passwd'"), "42501");
+}
+
+static void cursors_go_forth_and_back(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"declare c cursor for select id from t order by id", "25P01"},
+        {"begin", "BEGIN"},
+        {"declare c scroll cursor for select id from t order by id", "DECLARE CURSOR"},
+        {"fetch c", "1"},
+        {"fetch 2 from c", "2"},
+        {"fetch c", "(none)"},
+        {"fetch backward 1 from c", "3"},
+        {"fetch absolute 2 from c", "2"},
+        {"fetch first from c", "1"},
+        {"fetch last from c", "3"},
+        {"move backward all in c", "MOVE 2"},
+        {"fetch all from c", "1"},
+        {"close c", "CLOSE CURSOR"},
+        {"fetch c", "34000"},
+        {"rollback", "ROLLBACK"},
+        {"declare h cursor with hold for select id from t order by id", "DECLARE CURSOR"},
+        {"fetch h", "1"},
+        {"close h", "CLOSE CURSOR"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+}
+
+static void settings_follow_their_transaction(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"set application_name = 'a'", "SET"},
+        {"begin; set application_name = 'b'; rollback; show application_name", "a"},
+        {"begin; set local application_name = 'c'", "SET"},
+        {"show application_name", "c"},
+        {"commit", "COMMIT"},
+        {"show application_name", "a"},
+        {"begin; savepoint s; set application_name = 'd'; rollback to s", "ROLLBACK"},
+        {"commit", "COMMIT"},
+        {"show application_name", "a"},
+        {"set timezone = 'Europe/Berlin'", "SET"},
+        {"show timezone", "Europe/Berlin"},
+        {"reset timezone", "RESET"},
+        {"set nonsense = 1", "42704"},
+        {"set my.own = 'x'", "SET"},
+        {"show my.own", "x"},
+        {"set client_encoding = 'latin1'", "0A000"},
+        {"set statement_timeout = '5s'", "SET"},
+        {"show statement_timeout", "5s"},
+        {"discard all", "DISCARD ALL"},
+        {"show statement_timeout", "0"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+    assert_string_equal(PQparameterStatus(first, "TimeZone"), "UTC");
+    assert_int_equal(PQserverVersion(first), 150000);
+}
+
+static void notifications_arrive_after_the_commit(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(second, "listen news"), "LISTEN");
+    assert_string_equal(ask(first, "begin; notify news, 'hello'"), "NOTIFY");
+    assert_string_equal(ask(second, "select 1"), "1");
+    assert_null(PQnotifies(second));
+    assert_string_equal(ask(first, "commit"), "COMMIT");
+    PGnotify *notification = NULL;
+    for (int i = 0; i < 500 && notification == NULL; i++) {
+        usleep(10000);
+        assert_int_equal(PQconsumeInput(second), 1);
+        notification = PQnotifies(second);
+    }
+    assert_non_null(notification);
+    assert_string_equal(notification->relname, "news");
+    assert_string_equal(notification->extra, "hello");
+    assert_int_equal(notification->be_pid, PQbackendPID(first));
+    PQfreemem(notification);
+    assert_string_equal(ask(second, "unlisten *"), "UNLISTEN");
+}
+
+static void a_replica_follows_and_refuses_writes(void **state)
+{
+    (void)state;
+    PGconn *replica = connect_to(1);
+    assert_string_equal(ask(first, "create table r (id int primary key, v text)"), "CREATE TABLE");
+    assert_string_equal(ask(first, "insert into r values (1, 'a'), (2, 'b')"), "INSERT 0 2");
+    assert_string_equal(
+        ask(first, "begin; update r set v = 'c' where id = 1; delete from r where id = 2; commit"),
+        "COMMIT");
+    uint64_t written = atomic_load(&sy_sqlite_server_node(server, 0)->replay_lsn);
+    for (int i = 0; i < 500 && atomic_load(&sy_sqlite_server_node(server, 1)->replay_lsn) < written;
+         i++)
+        usleep(10000);
+    assert_int_equal(atomic_load(&sy_sqlite_server_node(server, 1)->replay_lsn), written);
+    assert_int_equal(atomic_load(&sy_sqlite_server_node(server, 1)->role), SY_NODE_REPLICA);
+    assert_string_equal(ask(replica, "select v from r where id = 1"), "c");
+    assert_string_equal(ask(replica, "select count(*) from r"), "1");
+    assert_string_equal(ask(replica, "insert into r values (3, 'x')"), "25006");
+    assert_string_equal(ask(replica, "select pg_is_in_recovery()"), "t");
+    assert_string_equal(ask(first, "drop table r"), "DROP TABLE");
+    PQfinish(replica);
+}
+
+static void the_catalog_agrees_with_row_descriptions(void **state)
+{
+    (void)state;
+    PGresult *result = PQexec(first, "select id, name from t");
+    char oid[16];
+    snprintf(oid, sizeof(oid), "%u", PQftable(result, 0));
+    assert_string_equal(ask(first, "select 't'::regclass::oid"), oid);
+    assert_int_equal(PQftablecol(result, 1), 2);
+    PQclear(result);
+    static const struct step steps[] = {
+        {"select relname from pg_class where relname = 't' and relkind = 'r'", "t"},
+        {"select pg_get_constraintdef(oid) from pg_constraint where conname = 't_pkey'",
+         "PRIMARY KEY (id)"},
+        {"select pg_get_indexdef(indexrelid) from pg_index where indrelid = 't'::regclass",
+         "CREATE UNIQUE INDEX t_pkey ON public.t USING btree (id)"},
+        {"select format_type(atttypid, atttypmod) from pg_attribute where attrelid = 't'::regclass "
+         "and attname = 'name'",
+         "text"},
+        {"select column_name from information_schema.columns where table_name = 't' and "
+         "ordinal_position = 3",
+         "n"},
+        {"select current_database()", "demo"},
+        {"select current_user", "app"},
+        {"insert into pg_class (relname) values ('x')", "42501"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(simple_statements_have_postgresqls_tags_and_errors, new_tables),
+        cmocka_unit_test_setup(transactions_begin_fail_and_end_as_on_postgresql, new_tables),
+        cmocka_unit_test_setup(a_reader_does_not_see_what_is_not_committed, new_tables),
+        cmocka_unit_test_setup(a_repeatable_read_that_writes_after_a_commit_is_refused, new_tables),
+        cmocka_unit_test_setup(a_waiting_writer_gives_up_after_its_lock_timeout, new_tables),
+        cmocka_unit_test_setup(an_idle_transaction_that_holds_the_writer_is_ended, new_tables),
+        cmocka_unit_test_setup(a_deadlock_has_one_victim, new_tables),
+        cmocka_unit_test_setup(an_advisory_lock_waits_for_its_holder, new_tables),
+        cmocka_unit_test_setup(a_statement_is_cancelled, new_tables),
+        cmocka_unit_test_setup(prepared_statements_work_in_both_protocols, new_tables),
+        cmocka_unit_test_setup(a_pipeline_is_one_transaction_until_its_sync, new_tables),
+        cmocka_unit_test_setup(copy_goes_both_ways_in_text_and_csv, new_tables),
+        cmocka_unit_test_setup(cursors_go_forth_and_back, new_tables),
+        cmocka_unit_test_setup(settings_follow_their_transaction, new_tables),
+        cmocka_unit_test_setup(notifications_arrive_after_the_commit, new_tables),
+        cmocka_unit_test_setup(a_replica_follows_and_refuses_writes, new_tables),
+        cmocka_unit_test_setup(the_catalog_agrees_with_row_descriptions, new_tables),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
