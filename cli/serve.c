@@ -122,6 +122,7 @@ static enum sy_status publish(const struct sy_serve_options *options, struct sy_
     if (status == SY_OK)
         sy_topology_publish(next);
     sy_topology_unref(&previous);
+    sy_config_unref(&config); /* the snapshot holds its own reference */
     return status;
 }
 

@@ -127,7 +127,7 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     gather->current++;
     if (gather->failed)
         return SWALLOW;
-    if (part->gather_index == 0)
+    if (gather->tags.parts == 0)
         (void)sy_tag_rows(tag, &gather->rows_first);
     uint64_t rows = 0;
     (void)sy_tag_rows(tag, &rows);
@@ -483,7 +483,8 @@ static void take_streamed(struct sy_part *part, const struct sy_frame_part *fram
 static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
 {
     struct sy_session *session = part->session;
-    if (frame->starts && frame->ends && frame->header_before == 0) {
+    bool mapped = (frame->type == 'T' || frame->type == 't') && sy_part_maps_types(part);
+    if (frame->starts && frame->ends && frame->header_before == 0 && !mapped) {
         struct sy_slice body = {frame->body, frame->body_bytes};
         if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL) {
             put_held(session);
@@ -502,6 +503,8 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
     if (!frame->ends)
         return true;
     struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
+    if (mapped)
+        sy_part_map_description(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes);
     if (on_message(part, frame->type, body) == FORWARD) {
         put_held(session);
         run_flush(session);

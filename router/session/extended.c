@@ -123,6 +123,20 @@ static void evict(struct sy_part *part, bool simple)
     sy_part_send_copy(part, out->data, out->bytes);
 }
 
+static void write_parse(const struct sy_part *part, struct sy_buf *out, struct sy_slice name,
+                        const struct sy_statement *statement)
+{
+    uint32_t few[16], *types = few;
+    if (statement->type_count > 16)
+        types = sy_arena_calloc(&part->session->worker->arena, statement->type_count, sizeof(*types));
+    if (types == NULL) {
+        out->failed = true;
+        return;
+    }
+    sy_part_map_parse(part, statement->types, statement->type_count, types);
+    sy_write_parse(out, name, statement->text, types, statement->type_count);
+}
+
 void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool simple)
 {
     struct sy_session *session = part->session;
@@ -149,7 +163,7 @@ void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool si
         sy_msg_end(out, start);
         sy_part_expect(part, SY_X_QUERY, SY_WHY_PREPARE, 0, statement->id);
     } else {
-        sy_write_parse(out, as, statement->text, statement->types, statement->type_count);
+        write_parse(part, out, as, statement);
         sy_part_expect(part, SY_X_PARSE, SY_WHY_PREPARE, 0, statement->id);
         if (simple) {
             sy_write_simple(out, 'S');
@@ -168,12 +182,12 @@ static void prepare_unnamed(struct sy_part *part, struct sy_prepared *prepared)
         return;
     const struct sy_piece *own = &session->extended->unnamed_parse;
     sy_part_expect(part, SY_X_PARSE, SY_WHY_PREPARE, 0, 0);
-    if (own->chunk != NULL) {
+    bool mapped = prepared->statement->type_count > 0 && sy_part_maps_types(part);
+    if (own->chunk != NULL && !mapped) {
         sy_part_send(part, own->chunk, own->from, own->to);
     } else {
         struct sy_buf *out = sy_session_scratch(session);
-        sy_write_parse(out, (struct sy_slice){"", 0}, prepared->statement->text,
-                       prepared->statement->types, prepared->statement->type_count);
+        write_parse(part, out, (struct sy_slice){"", 0}, prepared->statement);
         sy_part_send_copy(part, out->data, out->bytes);
     }
     state->unnamed_owner = prepared->serial;

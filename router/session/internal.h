@@ -415,6 +415,12 @@ uint32_t sy_parts_in_txn(const struct sy_session *session);
 extern const struct sy_server_events sy_part_events;
 void sy_backend_kick(struct sy_session *session); /* goes on with what was stashed */
 
+/* type_map.c */
+bool sy_part_maps_types(const struct sy_part *part);
+/* The body of a 'T' or 't', rewritten in place to shard 0's OIDs. */
+void sy_part_map_description(const struct sy_part *part, char type, char *body, size_t bytes);
+void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count, uint32_t *ret_types);
+
 /* statement.c */
 /* Parses a Query's text and finds the statement's route. */
 enum sy_status sy_exec_parse(struct sy_session *session, struct sy_slice text, struct sy_exec *exec,
