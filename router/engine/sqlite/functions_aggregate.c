@@ -509,7 +509,10 @@ static void json_agg(struct sq_call *call, void *state, bool jsonb, bool object)
     bool first = true;
     for (struct row *row = ordered(state, &from); row != NULL; row = row->next) {
         struct sy_sqvalue value = value_of(row->values[from + (object ? 3 : 1)]);
-        sy_buf_append_str(&out, first ? (object ? "{ " : "[") : ", ");
+        const struct sy_type_info *info = sy_type_find((uint32_t)sqlite3_value_int64(row->values[from]));
+        bool structured = info != NULL && !object && value.kind != SY_SQ_NULL &&
+                          (info->oid == SY_T_RECORD || info->category == 'A');
+        sy_buf_append_str(&out, first ? (object ? "{ " : "[") : structured ? ", \n " : ", ");
         if (object) {
             struct sy_sqvalue key = value_of(row->values[from + 1]);
             struct sy_buf text = {0};

@@ -710,7 +710,7 @@ static void age(struct sq_call *call, int64_t a, int64_t b)
         days--;
     }
     while (days < 0) {
-        days += negative ? sq_days_in_month(x.year, x.month == 1 ? 12 : x.month - 1) : sq_days_in_month(y.year, y.month);
+        days += sq_days_in_month(y.year, y.month);
         months--;
     }
     int32_t sign = negative ? -1 : 1;
@@ -849,24 +849,25 @@ static void f_justify(struct sq_call *call)
     if ((mode & 2) != 0) {
         v.days += (int32_t)(v.us / SQ_US_PER_DAY);
         v.us %= SQ_US_PER_DAY;
-        if (v.days > 0 && v.us < 0) {
-            v.us += SQ_US_PER_DAY;
-            v.days--;
-        } else if (v.days < 0 && v.us > 0) {
-            v.us -= SQ_US_PER_DAY;
-            v.days++;
-        }
     }
     if ((mode & 1) != 0) {
         v.months += v.days / 30;
         v.days %= 30;
-        if (v.months > 0 && (v.days < 0 || (v.days == 0 && v.us < 0))) {
+        bool with_time = mode == 3;
+        if (v.months > 0 && (v.days < 0 || (with_time && v.days == 0 && v.us < 0))) {
             v.days += 30;
             v.months--;
-        } else if (v.months < 0 && (v.days > 0 || (v.days == 0 && v.us > 0))) {
+        } else if (v.months < 0 && (v.days > 0 || (with_time && v.days == 0 && v.us > 0))) {
             v.days -= 30;
             v.months++;
         }
+    }
+    if ((mode & 2) != 0 && v.days > 0 && v.us < 0) {
+        v.us += SQ_US_PER_DAY;
+        v.days--;
+    } else if ((mode & 2) != 0 && v.days < 0 && v.us > 0) {
+        v.us -= SQ_US_PER_DAY;
+        v.days++;
     }
     return_interval(call, &v);
 }

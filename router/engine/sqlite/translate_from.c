@@ -265,7 +265,8 @@ static const struct set_function multi_column[] = {
 static bool function_columns(struct sq_cx *cx, const char *key, const char *name, uint32_t type, const char *alias,
                              bool ordinality, struct sq_field **ret_columns, uint32_t *ret_count)
 {
-    struct set_function one = {key, {"value", NULL}, {name, NULL}, {type, 0}};
+    bool own = strncmp(key, "json", 4) == 0 && strstr(key, "_array_elements") != NULL;
+    struct set_function one = {key, {"value", NULL}, {own ? "value" : name, NULL}, {type, 0}};
     const struct set_function *shape = &one;
     for (size_t i = 0; i < sizeof(multi_column) / sizeof(multi_column[0]); i++)
         if (strcmp(multi_column[i].key, key) == 0)
@@ -337,6 +338,12 @@ static const char *from_sqlvalue(struct sq_cx *cx, const sq_node *node, const ch
     return sq_printf(cx, "(SELECT %s AS value) AS %s", value->sql, sq_ident(cx, alias));
 }
 
+/* Functions whose one output has a name of its own. */
+static bool names_its_output(const char *name)
+{
+    return strncmp(name, "json", 4) == 0 && strstr(name, "_array_elements") != NULL;
+}
+
 static const char *from_function(struct sq_cx *cx, const PgQuery__RangeFunction *node)
 {
     if (node->n_functions != 1 || node->n_coldeflist > 0 || node->functions[0]->node_case != NODE(LIST))
@@ -356,7 +363,7 @@ static const char *from_function(struct sq_cx *cx, const PgQuery__RangeFunction 
                                     : sq_from_function(cx, call, alias, node->ordinality, &columns, &count);
     if (text == NULL)
         return NULL;
-    if (node->alias != NULL && count - (node->ordinality ? 1 : 0) == 1)
+    if (node->alias != NULL && count - (node->ordinality ? 1 : 0) == 1 && !names_its_output(name))
         columns[0].name = alias; /* a function of one column is named by its alias */
     if (!sq_alias_columns(cx, node->alias, columns, count) || add_item(cx, alias, columns, count) == NULL)
         return NULL;

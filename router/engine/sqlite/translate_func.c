@@ -254,6 +254,8 @@ static struct sq_expr *call(struct sq_cx *cx, const PgQuery__FuncCall *node, con
     }
     bool ok = collect_args(cx, node, args, &count);
     struct sq_expr *typed = NULL;
+    if (ok && count == 1 && strcmp(name, "pg_typeof") == 0 && args[0]->type == SY_T_UNKNOWN && args[0]->kind == SQ_LITERAL)
+        return sq_new(cx, SY_T_REGTYPE, node->location, "705");
     if (ok && (first == NULL || !first->returns_set))
         typed = type_call(cx, name, args, count, node->location);
     uint32_t result = 0;

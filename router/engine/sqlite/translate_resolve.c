@@ -298,7 +298,7 @@ static void *proc_error(struct sq_cx *cx, const char *name, struct sq_expr **arg
 
 static bool is_polymorphic(uint32_t type)
 {
-    return type == SY_T_ANYELEMENT || type == SY_T_ANYARRAY || type == 5077 || type == 5078;
+    return type == SY_T_ANYELEMENT || type == SY_T_ANYARRAY || type == 2776 || type == 5077 || type == 5078;
 }
 
 /* The element type that polymorphic arguments agree on; coerces them to it. 0: error set. */
@@ -336,7 +336,7 @@ static bool coerce_arguments(struct sq_cx *cx, const struct candidate *c, struct
     const struct sy_type_info *info = sy_type_find(element);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t type = argument_type(c, i);
-        if (type == SY_T_ANYELEMENT || type == 5077)
+        if (type == SY_T_ANYELEMENT || type == 2776 || type == 5077)
             type = element;
         else if (type == SY_T_ANYARRAY || type == 5078)
             type = args[i]->type == SY_T_UNKNOWN && info != NULL ? info->array : args[i]->type;

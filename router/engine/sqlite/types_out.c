@@ -72,6 +72,8 @@ static enum sy_status integer_out(const struct sy_type_info *type, int64_t value
         if (strncmp(type->name, "reg", 3) == 0) {
             if (value == 0)
                 sy_buf_append_str(out, "-");
+            else if (type->oid == SY_T_REGTYPE && sy_type_find((uint32_t)value) != NULL)
+                sy_type_format((uint32_t)value, -1, out);
             else if (settings == NULL || settings->reg_out == NULL ||
                      !settings->reg_out(settings->reg_ctx, type->oid, (uint32_t)value, out))
                 sy_buf_printf(out, "%lld", (long long)value);

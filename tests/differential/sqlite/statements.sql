@@ -1,0 +1,453 @@
+-- literals and arithmetic
+SELECT 1
+SELECT 1 AS one, 'x' AS text, NULL AS nothing, true AS yes
+SELECT 2147483648, 9223372036854775807, 9223372036854775808, 1.5, 1e3, -5, - 5
+SELECT 1 + 1, 1 - 2, 3 * 4, 7 / 2, -7 / 2, 7 % 3, -7 % 3
+SELECT 2147483647 + 1
+SELECT 9223372036854775807 + 1
+SELECT 1 / 0
+SELECT 1.0 / 0
+SELECT 1.0::float8 / 0
+SELECT 1::int2 + 1::int2, 1::int2 + 1::int4, 1::int4 + 1::int8, 1::int2 * 1::int8
+SELECT 32767::int2 + 1::int2
+SELECT 1.5 + 1, 1.5 - 0.25, 1.5 * 1.25, 10.0 / 3, 1 / 3.0, 2.0 / 3.0
+SELECT 1.10 + 2.200, 5 % 3.2, -5.5 % 2
+SELECT 100.0 / 7, 1234567890.123456789 / 3, 0.0001 / 3, 1e20::numeric / 7
+SELECT 1.5::float8 + 1, 0.1::float8 + 0.2::float8, 1e300::float8 * 10
+SELECT 1e308::float8 * 10
+SELECT 0.1::float4, 0.1::float8, 1e20::float8, 1e15::float8, 1e14::float8, 123456.789::float4, 1e-5::float8, 0.0001::float8
+SELECT 'infinity'::float8, '-infinity'::float8, '-0'::float8
+SELECT 7 & 3, 7 | 8, 5 # 3, ~5, 1 << 4, 256 >> 2
+SELECT abs(-5), abs(-5.5), sign(-3.2), @ -5
+SELECT round(2.5), round(-2.5), round(2.567, 2), round(1234.5, -2), trunc(2.567, 1), ceil(2.1), floor(-2.1), round(2.5::float8), round(3.5::float8)
+SELECT mod(10, 3), div(10.5, 3), gcd(12, 18), lcm(4, 6), factorial(5)
+SELECT sqrt(2::float8), cbrt(27::float8), exp(1::float8), ln(10::float8), log(100::float8), pi(), power(2::float8, 10::float8), sin(1::float8)
+SELECT sqrt(-1::float8)
+SELECT ln(0::float8)
+SELECT scale(1.230), min_scale(1.230), trim_scale(1.230)
+SELECT 'abc' + 1
+SELECT '5' + 1, 1 + '5'
+SELECT 1 + true
+SELECT '1' + '2'
+-- comparisons and logic
+SELECT 1 = 1, 1 <> 2, 1 < 2, 2 <= 2, 3 > 2, 3 >= 4, 1 != 1
+SELECT 1 = 1.0, 1.0 = 1.00, 1.5 > 1, 1::float8 = 1
+SELECT 'a' = 'a', 'a' < 'b', 'B' < 'a', 'a' || 'b', 'a' || 1, 1 || 'a', 'a' || NULL
+SELECT true AND false, true OR NULL, NOT true, NULL AND false, NULL OR false
+SELECT 1 IS NULL, NULL IS NULL, 1 IS NOT NULL, true IS TRUE, NULL::bool IS UNKNOWN, false IS NOT TRUE
+SELECT 1 IS DISTINCT FROM NULL, NULL IS NOT DISTINCT FROM NULL, 1 IS DISTINCT FROM 1
+SELECT 5 BETWEEN 1 AND 10, 5 NOT BETWEEN 1 AND 10, 5 BETWEEN SYMMETRIC 10 AND 1
+SELECT 1 IN (1, 2, 3), 4 IN (1, 2, 3), NULL IN (1, 2), 1 NOT IN (2, NULL), 'a' IN ('a', 'b'), 1.0 IN (1, 2)
+SELECT CASE WHEN true THEN 1 ELSE 2 END, CASE 3 WHEN 1 THEN 'one' WHEN 3 THEN 'three' END, CASE WHEN false THEN 1 END
+SELECT CASE WHEN true THEN 1 ELSE 2.5 END
+SELECT CASE WHEN true THEN 1 ELSE 'x' END
+SELECT coalesce(NULL, 1), coalesce(NULL, NULL), coalesce(1, 2.5), nullif(1, 1), nullif(1, 2), nullif('a', 'b')
+SELECT greatest(1, 2, 3), least(1, NULL, 3), greatest(1.5, 2), greatest('a', 'b'), least(NULL, NULL)
+SELECT (1, 2) = (1, 2), (1, 2) < (1, 3), ROW(1, 'a') = ROW(1, 'a')
+SELECT 1 = 'x'
+SELECT 1 = true
+SELECT NOT 1
+SELECT 1 WHERE 1
+SELECT 1 AND true
+-- casts
+SELECT 1::text, 'x'::text, '1'::int, 1.5::int, 2.5::int, -2.5::int, '1.5'::numeric, 1::bool, true::int, 'yes'::bool, 'off'::bool
+SELECT '12abc'::int
+SELECT ''::int
+SELECT '99999999999'::int
+SELECT 40000::int2
+SELECT 'maybe'::bool
+SELECT '1.5'::int
+SELECT 1.5::float8::int, 2.5::float8::int, 0.5::float8::int, 1e10::float8::int8
+SELECT 1e10::float8::int4
+SELECT 123.456::numeric(5,2), 123.456::numeric(5,1), 1234.5::numeric(6,2)
+SELECT 12345.6::numeric(5,2)
+SELECT 'abc'::varchar(2), 'abc'::char(5), 'abc'::char(5) || 'x', 'ab '::char(5) = 'ab', length('ab '::char(5))
+SELECT true::text, 't'::text::bool, 1::int8::text, 1.50::text, '2020-01-01'::date::text
+SELECT cast('5' AS integer), int '5', float8 '1.5', text 'x', numeric '1.50'
+SELECT 'x'::nosuch
+SELECT '{1,2,3}'::int[], '{a,"b c",NULL}'::text[], ARRAY[1,2,3], ARRAY['a','b']
+SELECT 1::date
+SELECT '\x616263'::bytea, 'abc'::bytea, '\x00ff'::bytea
+SELECT 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'::uuid, 'A0EEBC999C0B4EF8BB6D6BB9BD380A11'::uuid
+SELECT 'nope'::uuid
+SELECT 'hello'::name, 'a'::"char", 5::oid, '5'::oid
+SELECT pg_typeof(1), pg_typeof('x'), pg_typeof(1.5), pg_typeof(now()), pg_typeof(NULL)
+-- strings
+SELECT lower('ABC'), upper('abc'), initcap('hello wORLD'), length('héllo'), char_length('abc'), octet_length('héllo'), bit_length('abc')
+SELECT upper('é'), lower('É')
+SELECT substring('hello' from 2 for 3), substring('hello' from 2), substr('hello', 2, 3), substring('hello', 0, 3), substr('hello', -1)
+SELECT substring('hello' from 2 for -1)
+SELECT position('l' in 'hello'), strpos('hello', 'z'), replace('hello', 'l', 'L'), left('hello', 2), left('hello', -2), right('hello', 2), right('hello', -2)
+SELECT trim('  x  '), ltrim('  x'), rtrim('x  '), btrim('xxaxx', 'x'), trim(both 'x' from 'xxaxx'), trim(leading 'x' from 'xxaxx'), trim(trailing from 'a  ')
+SELECT lpad('x', 5), lpad('x', 5, 'ab'), rpad('x', 5, 'ab'), lpad('hello', 2), repeat('ab', 3), reverse('abc'), split_part('a,b,c', ',', 2), split_part('a,b,c', ',', -1), split_part('a,b,c', ',', 9)
+SELECT concat('a', 1, NULL, true), concat_ws(',', 'a', NULL, 'b'), format('%s is %s', 'x', 1), format('%I %L', 'Foo', 'it''s'), format('%5s|%-5s|', 'a', 'b'), format('%2$s %1$s', 'a', 'b')
+SELECT ascii('A'), chr(65), chr(233), translate('12345', '143', 'ax'), md5('abc'), to_hex(255), to_hex(-1), encode('abc'::bytea, 'hex'), encode('abc'::bytea, 'base64'), decode('YWJj', 'base64')
+SELECT quote_ident('foo'), quote_ident('Foo'), quote_ident('select'), quote_literal('it''s'), quote_nullable(NULL), quote_literal(5)
+SELECT 'abc' LIKE 'a%', 'ABC' LIKE 'a%', 'ABC' ILIKE 'a%', 'abc' NOT LIKE '_b_', 'a%c' LIKE 'a\%c', 'a_c' LIKE 'a!_c' ESCAPE '!', 'abc' ~~ 'abc'
+SELECT 'abc' LIKE 'abc\'
+SELECT 'abc' ~ 'b', 'abc' ~ '^b', 'ABC' ~* 'b', 'abc' !~ 'x', 'abc123' ~ '^[a-z]+\d+$', 'foo bar' ~ '\mbar\M', 'abc' SIMILAR TO 'a%', 'abc' SIMILAR TO '(a|b)_c'
+SELECT regexp_replace('hello world', 'o', '0'), regexp_replace('hello world', 'o', '0', 'g'), regexp_replace('abc', '(b)', '[\1]'), regexp_replace('ABC', 'b', 'x', 'i')
+SELECT regexp_match('foobarbequebaz', '(bar)(beque)'), regexp_match('abc', 'x'), regexp_split_to_array('a1b2c', '\d'), substring('foobar' from 'o(.)b'), substring('foobar' from 'o.b')
+SELECT 'abc' ~ '('
+SELECT starts_with('alphabet', 'alph'), overlay('Txxxxas' placing 'hom' from 2 for 4), 'x' || 'y' || 'z'
+SELECT string_to_array('a,b,c', ','), string_to_array('a,b,', ','), array_to_string(ARRAY[1,2,3], ','), array_to_string(ARRAY['a',NULL,'c'], ',', '*'), array_length(ARRAY[1,2,3], 1), cardinality(ARRAY[1,2])
+SELECT 'b' = ANY(ARRAY['a','b']), 5 = ANY('{1,2,3}'), 1 = ANY(ARRAY[1,NULL]), 2 = ANY(ARRAY[1,NULL]), 2 > ALL(ARRAY[1,0]), 1 <> ALL(ARRAY[1,2]), (ARRAY[10,20,30])[2], (ARRAY[1])[5]
+SELECT nosuch('x')
+SELECT lower(5)
+SELECT length()
+SELECT substr('a')
+SELECT convert_from('\x616263'::bytea, 'UTF8'), convert_to('abc', 'UTF8'), sha256('abc'::bytea)
+-- dates and times
+SELECT '2020-02-29'::date, '2020-02-29'::date + 1, '2020-03-01'::date - '2020-02-01'::date, '2020-01-31'::date + interval '1 month', '2020-01-31'::date - 31
+SELECT '2019-02-29'::date
+SELECT 'garbage'::date
+SELECT '2020-13-01'::date
+SELECT 'Jan 5, 2020'::date, '5 January 2020'::date, '1/2/2020'::date, '20200105'::date, '2020-01-05 BC'::date, 'infinity'::date, 'epoch'::date
+SELECT '2020-01-01 12:34:56.789'::timestamp, '2020-01-01T12:34:56'::timestamp, '2020-01-01'::timestamp, '2020-01-01 24:00:00'::timestamp, '2020-01-01 1:02 PM'::timestamp
+SELECT '2020-01-01 12:00:00+02'::timestamptz, '2020-01-01 12:00:00'::timestamptz, '2020-07-01 12:00 Europe/Berlin'::timestamptz, '2020-01-01 12:00 EST'::timestamptz
+SELECT '12:34:56'::time, '12:34'::time, '23:59:59.999999'::time, '12:00+02'::timetz, '04:05 PM'::time
+SELECT interval '1 day', interval '1 year 2 months 3 days 04:05:06.5', interval '-1 day', interval '90 minutes', interval '1.5 days', interval '1 week', interval 'P1Y2M3DT4H5M6S', interval '1-2', interval '3 days ago', interval '1' year, interval '5' minute, interval '2:30' hour to minute
+SELECT interval '1 day' + interval '2 hours', interval '1 day' * 2, interval '1 day' / 2, interval '1 month' * 1.5, -interval '1 day', interval '1 day' = interval '24 hours', interval '1 mon' > interval '29 days'
+SELECT timestamp '2020-01-31' + interval '1 month', timestamp '2020-03-31 10:00' - interval '1 month', timestamp '2020-01-02' - timestamp '2020-01-01 12:00', timestamptz '2020-01-01 00:00+00' + interval '1 day 2 hours'
+SELECT date '2020-01-01' + time '10:00', time '10:00' + interval '3 hours', time '10:00' - time '08:30', time '23:00' + interval '2 hours'
+SELECT extract(year from date '2020-03-04'), extract(month from timestamp '2020-03-04 05:06:07.89'), extract(second from timestamp '2020-03-04 05:06:07.89'), extract(epoch from timestamptz '2020-01-01 00:00+00'), extract(dow from date '2020-03-01'), extract(isodow from date '2020-03-01'), extract(doy from date '2020-03-01'), extract(week from date '2020-01-01'), extract(quarter from date '2020-05-05'), extract(epoch from interval '1 day 1 second'), extract(hour from time '05:06'), extract(century from date '2001-01-01'), extract(isoyear from date '2021-01-01')
+SELECT date_part('year', date '2020-03-04'), date_part('epoch', interval '1 hour'), date_part('second', time '01:02:03.5')
+SELECT extract(nosuch from date '2020-01-01')
+SELECT date_trunc('month', timestamp '2020-03-04 05:06:07'), date_trunc('hour', timestamptz '2020-03-04 05:06:07+00'), date_trunc('week', timestamp '2020-03-04'), date_trunc('quarter', timestamp '2020-05-04'), date_trunc('year', date '2020-05-04'), date_trunc('day', interval '3 days 04:05'), date_trunc('decade', timestamp '2025-01-01'), date_trunc('century', timestamp '2025-01-01')
+SELECT date_trunc('nope', timestamp '2020-01-01')
+SELECT age(timestamp '2020-03-01', timestamp '2019-01-15'), age(timestamp '2019-01-15', timestamp '2020-03-01'), age(timestamp '2020-02-29', timestamp '2019-02-28')
+SELECT timestamp '2020-01-01 12:00' AT TIME ZONE 'Europe/Berlin', timestamptz '2020-07-01 12:00+00' AT TIME ZONE 'America/New_York', timestamptz '2020-01-01 12:00+00' AT TIME ZONE 'UTC'
+SELECT timestamp '2020-01-01' AT TIME ZONE 'Nowhere/Land'
+SELECT make_date(2020, 2, 29), make_time(10, 20, 30.5), make_timestamp(2020, 1, 2, 3, 4, 5.5), make_interval(days => 10), make_interval(1, 2, 0, 3), to_timestamp(1577836800), isfinite(date '2020-01-01'), justify_hours(interval '27 hours'), justify_days(interval '35 days'), justify_interval(interval '1 mon -1 hour')
+SELECT make_date(2020, 2, 30)
+SELECT date '2020-01-01' < timestamp '2020-01-01 00:00:01', date '2020-01-01' = timestamptz '2020-01-01 00:00+00', timestamp '2020-01-01' = timestamptz '2020-01-01 00:00+00'
+SELECT timestamp '2020-01-01 12:34:56.789'::timestamp(0), timestamp '2020-01-01 12:34:56.789'::date, timestamp '2020-01-01 12:34:56.789'::time, timestamptz '2020-01-01 12:34:56+00'::date, date_bin('15 minutes', timestamp '2020-02-11 15:44:17', timestamp '2001-01-01')
+SELECT (date '2020-01-01', date '2020-06-01') OVERLAPS (date '2020-03-01', date '2020-09-01')
+SELECT now() = current_timestamp, now()::date = current_date, localtimestamp = now()::timestamp, statement_timestamp() >= now()
+SET timezone = 'Europe/Berlin'
+SELECT timestamptz '2020-01-01 00:00+00', timestamptz '2020-07-01 00:00+00', '2020-07-01 12:00'::timestamptz, timestamp '2020-01-01'::timestamptz, timestamptz '2020-03-28 12:00+01' + interval '1 day', timestamptz '2020-03-28 12:00+01' + interval '24 hours', '2020-03-29 02:30'::timestamptz, '2020-10-25 02:30'::timestamptz, date_trunc('day', timestamptz '2020-07-01 12:00+00'), extract(timezone from timestamptz '2020-07-01 00:00+00')
+SELECT timestamptz '1900-01-01 00:00+00', timestamptz '2050-07-01 00:00+00', timestamptz '1945-06-01 00:00+00'
+SET timezone = 'UTC'
+-- json
+SELECT '{"a":1,"b":[1,2,{"c":3}]}'::json -> 'a', '{"a":1,"b":[1,2]}'::json ->> 'b', '{"a":{"b":"x"}}'::jsonb #> '{a,b}', '{"a":{"b":"x"}}'::jsonb #>> '{a,b}', '[1,2,3]'::json -> 1, '[1,2,3]'::jsonb -> -1, '{"a":null}'::jsonb ->> 'a', '{"a":1}'::jsonb -> 'z'
+SELECT '{"b":1,"a":2,"b":3, "long":1.500}'::jsonb, '[1, "x", null, true]'::jsonb, '"str"'::jsonb, '{"a" :  1}'::json, '{}'::jsonb, '[]'::jsonb, '1.0e2'::jsonb, '"\u00e9\n"'::jsonb
+SELECT '{bad'::json
+SELECT '{"a":1,}'::jsonb
+SELECT '{"a":1,"b":2}'::jsonb @> '{"a":1}', '[1,2,3]'::jsonb @> '[3,1]', '{"a":1}'::jsonb <@ '{"a":1,"b":2}', '{"a":1}'::jsonb ? 'a', '{"a":1}'::jsonb ?| ARRAY['x','a'], '{"a":1}'::jsonb ?& ARRAY['x','a'], '["a"]'::jsonb ? 'a'
+SELECT '{"a":1}'::jsonb || '{"b":2}', '[1]'::jsonb || '[2]', '{"a":1,"b":2}'::jsonb - 'a', '[1,2,3]'::jsonb - 0, '{"a":{"b":1}}'::jsonb #- '{a,b}', '{"a":1}'::jsonb = '{"a":1.0}'
+SELECT jsonb_set('{"a":{"b":1}}', '{a,b}', '2'), jsonb_set('{"a":1}', '{c}', '3'), jsonb_set('{"a":1}', '{c}', '3', false), jsonb_pretty('{"a":[1,2]}'), jsonb_typeof('[1]'), json_typeof('1'), jsonb_array_length('[1,2]'), jsonb_strip_nulls('{"a":null,"b":1}')
+SELECT json_build_object('a', 1, 'b', 'x', 'c', NULL, 'd', true, 'e', 1.50), jsonb_build_object('z', 1, 'a', ARRAY[1,2]), json_build_array(1, 'a', NULL, 2.5), jsonb_build_array(), to_json('x'::text), to_jsonb(1.5), to_json(true), to_jsonb(timestamp '2020-01-01 10:00'), to_json(date '2020-01-01')
+SELECT ('{"a":5}'::jsonb -> 'a')::int, ('{"a":"5"}'::jsonb ->> 'a')::int, ('true'::jsonb)::bool, ('1.5'::jsonb)::numeric
+SELECT json_extract_path_text('{"a":{"b":"c"}}', 'a', 'b'), jsonb_extract_path('{"a":[1,2]}', 'a', '1')
+SELECT * FROM json_array_elements('[1,"a",null]')
+SELECT * FROM jsonb_array_elements_text('[1,"a",null]')
+SELECT * FROM jsonb_each('{"b":1,"a":"x"}')
+SELECT key, value FROM json_each_text('{"b":1,"a":null}') ORDER BY key
+SELECT json_object_keys('{"b":1,"a":2}')
+SELECT '{"a":1}'::json = '{"a":1}'::json
+-- FROM functions
+SELECT * FROM generate_series(1, 5)
+SELECT * FROM generate_series(10, 1, -3) AS n
+SELECT g, g * 2 AS d FROM generate_series(1, 3) AS g
+SELECT * FROM generate_series(1.0, 2.0, 0.5) x
+SELECT generate_series(1, 3)
+SELECT generate_series(timestamp '2020-01-01', timestamp '2020-01-03', interval '1 day')
+SELECT d::date FROM generate_series('2020-01-30'::date, '2020-02-02'::date, '1 day') d
+SELECT * FROM generate_series(1, 3, 0)
+SELECT unnest(ARRAY[1,2,3]), 'x'
+SELECT * FROM unnest(ARRAY['a','b']) WITH ORDINALITY AS t(v, i)
+SELECT * FROM unnest('{3,1,2}'::int[]) u ORDER BY u DESC
+SELECT * FROM regexp_split_to_table('a b c', ' ') w
+SELECT * FROM string_to_table('a,b', ',')
+-- tables
+CREATE TABLE users (id serial PRIMARY KEY, name text NOT NULL, email varchar(50) UNIQUE, age int CHECK (age >= 0), active boolean DEFAULT true, created timestamp DEFAULT '2020-01-01 00:00:00', balance numeric(10,2) DEFAULT 0)
+CREATE TABLE users (id int)
+CREATE TABLE IF NOT EXISTS users (id int)
+INSERT INTO users (name, email, age) VALUES ('alice', 'alice@example.com', 30)
+INSERT INTO users (name, email, age, balance) VALUES ('bob', 'bob@example.com', 25, 10.5), ('carol', NULL, NULL, 99.999)
+INSERT INTO users (name, age) VALUES ('dave', -1)
+INSERT INTO users (email) VALUES ('x@example.com')
+INSERT INTO users (name, email) VALUES ('alice2', 'alice@example.com')
+INSERT INTO users (name, email) VALUES ('long', repeat('x', 60))
+INSERT INTO users (nope) VALUES (1)
+INSERT INTO users (name, name) VALUES ('a', 'b')
+INSERT INTO users (name) VALUES ('a', 'b')
+INSERT INTO users (name, age) VALUES ('a')
+INSERT INTO users (name, age) VALUES ('a', 'x')
+INSERT INTO users (name, age) VALUES ('a', true)
+INSERT INTO nosuch VALUES (1)
+SELECT * FROM users ORDER BY id
+SELECT name, balance + 1 AS more FROM users WHERE balance > 5 ORDER BY balance DESC
+SELECT u.name FROM users u WHERE u.age IS NULL OR u.age > 26 ORDER BY 1
+SELECT users.* FROM users WHERE id = 1
+SELECT nope FROM users
+SELECT users.nope FROM users
+SELECT x.name FROM users u
+SELECT name FROM users u WHERE users.id = 1
+SELECT * FROM nosuch
+SELECT * FROM public.users WHERE id = 2
+SELECT * FROM nosuch.users
+SELECT "name" FROM "users" WHERE "id" = 1
+SELECT "nope" FROM users
+INSERT INTO users (name) VALUES ('erin') RETURNING id, name, active
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT (email) DO NOTHING
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT (email) DO UPDATE SET name = excluded.name, age = users.age + 1 RETURNING id, name, age
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT ON CONSTRAINT users_email_key DO UPDATE SET name = 'franky' WHERE users.id > 100
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT DO NOTHING
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT (name) DO NOTHING
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT (nope) DO NOTHING
+INSERT INTO users (name, email) VALUES ('frank', 'bob@example.com') ON CONFLICT ON CONSTRAINT nope DO NOTHING
+INSERT INTO users DEFAULT VALUES
+INSERT INTO users (id, name) VALUES (DEFAULT, 'gina') RETURNING id
+INSERT INTO users (name) SELECT 'copy of ' || name FROM users WHERE id = 1 RETURNING id, name
+UPDATE users SET age = age + 1 WHERE id = 1
+UPDATE users SET age = 41, active = false WHERE name = 'carol' RETURNING id, age, active
+UPDATE users SET balance = balance * 1.1
+UPDATE users SET nope = 1
+UPDATE users SET age = 1, age = 2
+UPDATE users SET age = DEFAULT WHERE id = 3 RETURNING age
+UPDATE users SET (name, age) = ('dora', 50) WHERE id = 3 RETURNING name, age
+UPDATE users SET (name, age) = (SELECT 'doro', 51) WHERE id = 3 RETURNING name, age
+UPDATE users AS u SET age = u.age + 1 WHERE u.id = 3 RETURNING u.age, u.*
+UPDATE users SET age = 'abc'
+UPDATE users SET age = 1.6 WHERE id = 3 RETURNING age
+UPDATE users SET age = now()
+DELETE FROM users WHERE id = 999
+DELETE FROM users WHERE name LIKE 'copy%' RETURNING name
+SELECT count(*), count(age), sum(age), avg(age), min(age), max(name), sum(balance), avg(balance) FROM users
+SELECT active, count(*) FROM users GROUP BY active ORDER BY active
+SELECT active, name FROM users GROUP BY active
+SELECT id, name FROM users GROUP BY id ORDER BY id
+SELECT name FROM users WHERE count(*) > 1
+SELECT active, count(*) AS n FROM users GROUP BY 1 HAVING count(*) > 1 ORDER BY n DESC
+SELECT upper(name) AS u, count(*) FROM users GROUP BY u ORDER BY u
+SELECT lower(name), age FROM users GROUP BY lower(name)
+SELECT count(DISTINCT active), count(*) FILTER (WHERE age > 30), string_agg(name, ',' ORDER BY name DESC), array_agg(id ORDER BY id), bool_and(active), bool_or(active) FROM users
+SELECT max(count(*)) FROM users
+SELECT sum(name) FROM users
+SELECT json_agg(name ORDER BY id), json_object_agg(name, age ORDER BY id) FROM users WHERE id < 3
+SELECT row_to_json(u) FROM (SELECT id, name FROM users ORDER BY id) u
+SELECT json_agg(u) FROM (SELECT id, name FROM users ORDER BY id LIMIT 2) u
+SELECT u FROM (SELECT 1 AS a, 'x y' AS b) u
+SELECT to_json(u.*) FROM (SELECT 1 AS a, NULL AS b) u
+-- joins
+CREATE TABLE posts (id int PRIMARY KEY, user_id int REFERENCES users(id) ON DELETE CASCADE, title text, tags jsonb, score float8, published date)
+INSERT INTO posts VALUES (1, 1, 'first', '["a","b"]', 1.5, '2020-01-01'), (2, 1, 'second', '{"x":1}', 2.5, '2020-02-01'), (3, 2, 'third', NULL, NULL, NULL)
+INSERT INTO posts VALUES (4, 999, 'bad')
+SELECT u.name, p.title FROM users u JOIN posts p ON p.user_id = u.id ORDER BY p.id
+SELECT u.name, count(p.id) FROM users u LEFT JOIN posts p ON p.user_id = u.id GROUP BY u.id ORDER BY u.id
+SELECT u.id, p.id FROM users u RIGHT JOIN posts p ON u.id = p.user_id AND p.id > 1 ORDER BY p.id
+SELECT a.x, b.x FROM (VALUES (1),(2)) a(x) FULL JOIN (VALUES (2),(3)) b(x) ON a.x = b.x ORDER BY a.x, b.x
+SELECT * FROM (VALUES (1,'a'),(2,'b')) a(id, v) JOIN (VALUES (1,'c'),(3,'d')) b(id, w) USING (id)
+SELECT * FROM (VALUES (1,'a'),(2,'b')) a(id, v) FULL JOIN (VALUES (1,'c'),(3,'d')) b(id, w) USING (id) ORDER BY id
+SELECT * FROM (VALUES (1,'a')) a(id, v) NATURAL JOIN (VALUES (1,'c')) b(id, w)
+SELECT id FROM users u JOIN posts p ON p.user_id = u.id
+SELECT 1 FROM users, users
+SELECT count(*) FROM users, posts WHERE users.id = posts.user_id
+SELECT u.name FROM users u WHERE EXISTS (SELECT 1 FROM posts p WHERE p.user_id = u.id) ORDER BY u.name
+SELECT name, (SELECT max(title) FROM posts p WHERE p.user_id = u.id) AS last FROM users u ORDER BY id
+SELECT (SELECT id FROM users)
+SELECT (SELECT id FROM users WHERE id = 1), (SELECT id FROM users WHERE false)
+SELECT name FROM users WHERE id IN (SELECT user_id FROM posts) ORDER BY 1
+SELECT name FROM users WHERE id NOT IN (SELECT user_id FROM posts) ORDER BY 1
+SELECT name FROM users WHERE (id, name) IN (SELECT user_id, 'alice' FROM posts)
+SELECT 5 > ANY (SELECT id FROM posts), 5 > ALL (SELECT id FROM posts), 2 = ALL (SELECT 2), 1 < ALL (SELECT id FROM posts WHERE false)
+SELECT (SELECT 1, 2)
+SELECT 1 IN (SELECT 1, 2)
+UPDATE posts SET title = u.name || ': ' || posts.title FROM users u WHERE u.id = posts.user_id AND posts.id = 1 RETURNING posts.title
+DELETE FROM posts USING users u WHERE u.id = posts.user_id AND u.name = 'nobody'
+SELECT title FROM posts ORDER BY score DESC NULLS LAST, id
+SELECT title FROM posts ORDER BY score
+SELECT title FROM posts ORDER BY score DESC
+SELECT id FROM posts ORDER BY published NULLS FIRST, id DESC
+SELECT DISTINCT user_id FROM posts ORDER BY user_id
+SELECT DISTINCT ON (user_id) user_id, title FROM posts ORDER BY user_id, id DESC
+SELECT DISTINCT ON (user_id) user_id, title FROM posts ORDER BY id
+SELECT DISTINCT title FROM posts ORDER BY id
+SELECT id FROM posts ORDER BY id LIMIT 1 OFFSET 1
+SELECT id FROM posts ORDER BY id LIMIT ALL
+SELECT id FROM posts ORDER BY id OFFSET 2
+SELECT id FROM posts ORDER BY id FETCH FIRST 2 ROWS ONLY
+SELECT id FROM posts LIMIT -1
+SELECT id FROM posts ORDER BY 5
+SELECT id FROM posts ORDER BY nope
+SELECT id FROM posts ORDER BY id FOR UPDATE
+SELECT tags -> 0, tags ->> 'x' FROM posts ORDER BY id
+SELECT sum(score), avg(score), stddev(score), variance(score) FROM posts
+-- set operations
+SELECT 1 UNION SELECT 2 UNION SELECT 1 ORDER BY 1
+SELECT 1 UNION ALL SELECT 1
+SELECT 1 UNION SELECT 2.5 ORDER BY 1
+SELECT 'a' UNION SELECT NULL ORDER BY 1
+SELECT 1 UNION SELECT 'x'
+SELECT 1, 2 UNION SELECT 1
+SELECT count(*) FROM (SELECT 1.0 UNION SELECT 1.00) x
+SELECT x FROM (VALUES (1),(2),(2),(3)) v(x) INTERSECT SELECT 2
+SELECT x FROM (VALUES (1),(2),(2),(3)) v(x) EXCEPT SELECT 2 ORDER BY x
+SELECT x FROM (VALUES (1),(2),(2),(3)) v(x) EXCEPT ALL SELECT 2 ORDER BY x
+SELECT x FROM (VALUES (2),(2),(3)) v(x) INTERSECT ALL SELECT x FROM (VALUES (2),(2),(2)) w(x)
+SELECT 1 UNION SELECT 2 INTERSECT SELECT 3
+(SELECT id FROM posts ORDER BY id LIMIT 1) UNION ALL (SELECT id FROM posts ORDER BY id DESC LIMIT 1)
+SELECT id AS a FROM posts UNION SELECT 10 ORDER BY a DESC
+SELECT id AS a FROM posts UNION SELECT 10 ORDER BY a + 1
+VALUES (1, 'a'), (2, 'b')
+VALUES (1), (2.5)
+VALUES (1), ('x')
+SELECT * FROM (VALUES (1, 'one'), (2, 'two')) AS t (num, letter) WHERE num > 1
+-- CTEs and windows
+WITH t AS (SELECT 1 AS a, 'x' AS b) SELECT * FROM t
+WITH t(a) AS (SELECT 1), u AS (SELECT a + 1 AS b FROM t) SELECT * FROM t, u
+WITH RECURSIVE t(n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT sum(n) FROM t
+WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT n % 3 + 1 FROM t) SELECT * FROM t ORDER BY n
+WITH RECURSIVE tree(id, path) AS (SELECT 1, 'root'::text UNION ALL SELECT id + 1, path || '/' || id FROM tree WHERE id < 3) SELECT * FROM tree ORDER BY id
+WITH t AS (SELECT 1) INSERT INTO posts (id, title) SELECT 50, 'cte' FROM t RETURNING id
+WITH t AS MATERIALIZED (SELECT id FROM posts) DELETE FROM posts WHERE id IN (SELECT id FROM t WHERE id = 50)
+SELECT id, row_number() OVER (ORDER BY id DESC), rank() OVER (ORDER BY user_id), sum(id) OVER (PARTITION BY user_id), lag(id) OVER (ORDER BY id), lead(id, 1, 0) OVER (ORDER BY id) FROM posts ORDER BY id
+SELECT id, first_value(title) OVER w, count(*) OVER w FROM posts WINDOW w AS (PARTITION BY user_id ORDER BY id) ORDER BY id
+SELECT id, sum(id) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), avg(id) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) FROM posts ORDER BY id
+SELECT user_id, sum(count(*)) OVER (ORDER BY user_id) FROM posts GROUP BY user_id ORDER BY user_id
+SELECT id FROM posts WHERE row_number() OVER () = 1
+SELECT row_number() FROM posts
+SELECT ntile(2) OVER (ORDER BY id), dense_rank() OVER (ORDER BY user_id), percent_rank() OVER (ORDER BY id), cume_dist() OVER (ORDER BY id) FROM posts ORDER BY id
+-- numerics in tables
+CREATE TABLE money_t (id int PRIMARY KEY, amount numeric(12,4), plain numeric, f4 float4, i8 bigint, s smallint)
+INSERT INTO money_t VALUES (1, 10.5, 1.50, 1.1, 9007199254740993, 7), (2, -3.25, 1.5, 2.2, -1, -7), (3, 100000.00005, 2, NULL, NULL, NULL)
+SELECT * FROM money_t ORDER BY amount
+SELECT plain, count(*) FROM money_t GROUP BY plain ORDER BY plain
+SELECT DISTINCT plain FROM money_t ORDER BY plain DESC
+SELECT sum(amount), avg(amount), min(amount), max(amount), sum(i8), avg(i8), sum(s), avg(s), sum(f4), avg(f4) FROM money_t
+SELECT id FROM money_t WHERE plain = 1.500 ORDER BY id
+SELECT id FROM money_t WHERE amount BETWEEN -5 AND 11 ORDER BY id
+SELECT id, amount * 2, amount / 3, amount::int, -amount, abs(amount), round(amount), amount > plain FROM money_t ORDER BY id
+SELECT a.id, b.id FROM money_t a JOIN money_t b ON a.plain = b.plain AND a.id < b.id
+SELECT amount FROM money_t WHERE amount IN (10.5, 3) OR amount = '-3.25' ORDER BY amount DESC
+INSERT INTO money_t (id, amount) VALUES (4, 1234567890.5)
+INSERT INTO money_t (id, s) VALUES (4, 40000)
+INSERT INTO money_t (id, i8) VALUES (4, 1.5) RETURNING i8
+SELECT i8 + 1 FROM money_t WHERE i8 > 9007199254740992
+SELECT s * 30000::smallint FROM money_t WHERE id = 1
+-- dates in tables
+CREATE TABLE events (id uuid PRIMARY KEY DEFAULT 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', at timestamptz NOT NULL, d date, t time, span interval, data bytea, c char(3), j json)
+INSERT INTO events VALUES (DEFAULT, '2020-01-01 10:00+00', '2020-01-01', '10:00', '1 day 02:03:04', '\xdeadbeef', 'ab', '{"k": [1, 2]}')
+INSERT INTO events (id, at, span) VALUES ('b0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2020-06-01 10:00+02', '24 hours')
+SELECT * FROM events ORDER BY at
+SELECT date_trunc('month', at) AS m, count(*) FROM events GROUP BY 1 ORDER BY 1
+SELECT at + span, at::date - d, span * 2, c || '|', length(c), j -> 'k' -> 1, data || '\x01' FROM events ORDER BY at
+SELECT id FROM events WHERE at >= '2020-02-01' AND at < '2020-12-31'
+SELECT id FROM events WHERE span = '1 day'
+SELECT max(at), min(d), sum(span), max(span) FROM events
+SELECT at FROM events WHERE at > now() - interval '100 years' ORDER BY at DESC LIMIT 1
+SELECT extract(hour from at), to_json(at) FROM events ORDER BY at
+INSERT INTO events (id, at, c) VALUES ('c0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'now', 'abcd')
+INSERT INTO events (id, at) VALUES ('xyz', 'now')
+INSERT INTO events (id, at) VALUES ('a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2020-01-01')
+SELECT c = 'ab', c = 'ab ', c LIKE 'ab', c LIKE 'ab ' FROM events WHERE c IS NOT NULL
+-- identity, generated, sequences
+CREATE TABLE ident (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, b bigint GENERATED BY DEFAULT AS IDENTITY (START WITH 100 INCREMENT BY 10), v text)
+INSERT INTO ident (v) VALUES ('a'), ('b') RETURNING id, b
+INSERT INTO ident (id, v) VALUES (5, 'c')
+INSERT INTO ident (id, v) OVERRIDING SYSTEM VALUE VALUES (5, 'c') RETURNING id
+INSERT INTO ident (b, v) VALUES (7, 'd') RETURNING id, b
+UPDATE ident SET id = 9 WHERE id = 1
+CREATE TABLE gen (a int, b int, c int GENERATED ALWAYS AS (a * b) STORED)
+INSERT INTO gen (a, b) VALUES (3, 4) RETURNING c
+INSERT INTO gen (a, b, c) VALUES (3, 4, 5)
+UPDATE gen SET a = 5 RETURNING c
+CREATE SEQUENCE sq START 10 INCREMENT 5
+SELECT nextval('sq'), nextval('sq'::regclass), currval('sq'), lastval()
+SELECT setval('sq', 100), nextval('sq')
+SELECT setval('sq', 200, false), nextval('sq')
+SELECT nextval('nosuch')
+CREATE SEQUENCE sq
+CREATE SEQUENCE sq2 MAXVALUE 2
+SELECT nextval('sq2')
+SELECT nextval('sq2')
+SELECT nextval('sq2')
+DROP SEQUENCE sq2
+DROP SEQUENCE users_id_seq
+-- views
+CREATE VIEW active_users AS SELECT id, name FROM users WHERE active
+SELECT * FROM active_users ORDER BY id
+CREATE VIEW v2 (a, b) AS SELECT user_id, count(*) FROM posts GROUP BY user_id
+SELECT a, b FROM v2 ORDER BY a
+SELECT au.name, v2.b FROM active_users au JOIN v2 ON v2.a = au.id ORDER BY 1
+CREATE VIEW active_users AS SELECT 1
+CREATE OR REPLACE VIEW active_users AS SELECT id, name, age FROM users WHERE active
+SELECT * FROM active_users WHERE id = 1
+DROP TABLE users
+DROP VIEW v2
+DROP VIEW nosuch
+DROP VIEW IF EXISTS nosuch
+-- indexes and alter
+CREATE INDEX ON posts (title)
+CREATE UNIQUE INDEX posts_lower ON posts (lower(title)) WHERE id < 100
+CREATE INDEX posts_lower ON posts (id)
+CREATE INDEX IF NOT EXISTS posts_lower ON posts (id)
+INSERT INTO posts (id, title) VALUES (60, 'SECOND')
+CREATE INDEX bad ON posts (nope)
+CREATE INDEX bad ON posts (now())
+ALTER TABLE posts ADD COLUMN views int NOT NULL DEFAULT 7
+SELECT id, views FROM posts ORDER BY id
+ALTER TABLE posts ADD COLUMN views int
+ALTER TABLE posts ADD COLUMN IF NOT EXISTS views int
+ALTER TABLE posts ADD COLUMN must int NOT NULL
+ALTER TABLE posts RENAME COLUMN views TO hits
+SELECT hits FROM posts WHERE id = 1
+ALTER TABLE posts ALTER COLUMN hits SET DEFAULT 9
+INSERT INTO posts (id, title) VALUES (70, 'seventy') RETURNING hits
+ALTER TABLE posts ALTER COLUMN hits TYPE numeric
+SELECT hits + 0.5 FROM posts WHERE id = 70
+ALTER TABLE posts ALTER COLUMN title TYPE int
+ALTER TABLE posts ALTER COLUMN hits DROP NOT NULL
+UPDATE posts SET hits = NULL WHERE id = 70
+ALTER TABLE posts ALTER COLUMN hits SET NOT NULL
+ALTER TABLE posts ADD CONSTRAINT hits_small CHECK (hits < 1000)
+UPDATE posts SET hits = 5000 WHERE id = 1
+ALTER TABLE posts ADD CONSTRAINT bad CHECK (id < 0)
+ALTER TABLE posts DROP CONSTRAINT hits_small
+UPDATE posts SET hits = 5000 WHERE id = 1
+ALTER TABLE posts ADD CONSTRAINT title_key UNIQUE (title)
+INSERT INTO posts (id, title) VALUES (71, 'seventy')
+ALTER TABLE posts DROP CONSTRAINT nosuch
+ALTER TABLE posts DROP COLUMN hits
+SELECT * FROM posts WHERE id = 70
+ALTER TABLE posts DROP COLUMN nosuch
+ALTER TABLE posts RENAME TO articles
+SELECT count(*) FROM articles
+SELECT count(*) FROM posts
+ALTER TABLE nosuch ADD COLUMN a int
+ALTER TABLE IF EXISTS nosuch ADD COLUMN a int
+DELETE FROM users WHERE id = 1
+SELECT id FROM articles ORDER BY id
+TRUNCATE users
+TRUNCATE articles
+SELECT count(*) FROM articles
+TRUNCATE ident RESTART IDENTITY
+INSERT INTO ident (v) VALUES ('again') RETURNING id, b
+CREATE TABLE nokey (a int, b text)
+INSERT INTO nokey VALUES (1, 'x'), (1, 'x') RETURNING *
+SELECT * FROM nokey
+CREATE TABLE as_t AS SELECT id, name, balance * 2 AS twice FROM users ORDER BY id
+SELECT * FROM as_t ORDER BY id
+CREATE TABLE child (id int PRIMARY KEY, parent int, CONSTRAINT child_parent_fk FOREIGN KEY (parent) REFERENCES child (id), UNIQUE (parent, id))
+INSERT INTO child VALUES (1, NULL), (2, 1)
+INSERT INTO child VALUES (3, 99)
+DELETE FROM child WHERE id = 1
+CREATE TABLE bad (a int, a int)
+CREATE TABLE bad (a nosuch)
+CREATE TABLE bad (a int REFERENCES nosuch)
+CREATE TABLE bad (a int REFERENCES nokey)
+CREATE TABLE bad (a int PRIMARY KEY, b int PRIMARY KEY)
+CREATE TABLE bad (a int DEFAULT 'x')
+CREATE TABLE bad (a int CHECK (b > 1))
+DROP TABLE child, nokey
+DROP TABLE nosuch
+DROP TABLE IF EXISTS nosuch
+DROP TABLE articles
+DROP TABLE users CASCADE
+SELECT * FROM active_users
+-- syntax
+SELEC 1
+SELECT FROM
+SELECT 1 +
+SELECT 'abc
