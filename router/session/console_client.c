@@ -15,8 +15,18 @@ struct sy_console_run {
     struct sy_process *process;
     uint32_t worker_count;
     uint64_t session_id;
-    uint32_t pausing;                     /* workers whose servers are still in use */
+    uint32_t in_use;                      /* PAUSE: servers that clients still hold */
+    struct sy_worker *asking;
+    struct sy_timer timer;                /* PAUSE: when to look again */
 };
+
+/* What one worker gathers into. */
+struct gathering {
+    struct sy_worker *worker;
+    struct sy_console_gathered *gathered;
+};
+
+enum { PAUSE_LOOK_US = 20 * 1000 };
 
 /* ---- what one worker tells ---- */
 
@@ -74,9 +84,15 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
 
 static void gather_pool(void *ctx, const struct sy_pool_stats *stats)
 {
-    struct sy_console_pool *row = sy_gather_pool(ctx);
+    struct gathering *gathering = ctx;
+    struct sy_console_pool *row = sy_gather_pool(gathering->gathered);
     if (row == NULL)
         return;
+    const struct sy_topology_database *database =
+        sy_topology_find(gathering->worker->topology, sy_slice_of(stats->database));
+    static const char *const modes[] = {
+        [SY_POOL_SESSION] = "session", [SY_POOL_TRANSACTION] = "transaction", [SY_POOL_STATEMENT] = "statement"};
+    row->mode = modes[database == NULL ? SY_POOL_TRANSACTION : database->config->pool.mode];
     copy_name(row->database, sizeof(row->database), sy_slice_of(stats->database));
     copy_name(row->user, sizeof(row->user), sy_slice_of(stats->user));
     copy_name(row->shard, sizeof(row->shard), sy_slice_of(stats->shard));
@@ -89,7 +105,6 @@ static void gather_pool(void *ctx, const struct sy_pool_stats *stats)
     row->servers_tested = stats->tested;
     row->servers_login = stats->login;
     row->longest_wait_us = stats->oldest_wait_us;
-    row->mode = "transaction";
 }
 
 static void gather_server(void *ctx, const struct sy_server *server, const char *state)
@@ -116,7 +131,8 @@ static void gather_worker(struct sy_worker *worker, void *ctx)
     struct sy_console_gathered *gathered = &run->gathered[worker->index];
     sy_list_each(node, &worker->sessions)
         gather_client(gathered, sy_container_of(node, struct sy_session, link));
-    sy_pool_each(worker->pools, gather_pool, gathered);
+    struct gathering gathering = {worker, gathered};
+    sy_pool_each(worker->pools, gather_pool, &gathering);
     sy_pool_each_server(worker->pools, gather_server, gathered);
     struct sy_map_entry entry;
     for (size_t at = 0; sy_map_next(&worker->databases, &at, &entry);) {
@@ -164,7 +180,7 @@ static void kill_clients(struct sy_worker *worker, const struct sy_console_run *
 
 static void on_paused(void *ctx)
 {
-    (void)ctx; /* the asking client polls SHOW DATABASES; PAUSE itself answers when every worker holds */
+    (void)ctx; /* of one worker: the answer waits for all of them, see look_again() */
 }
 
 static void act(struct sy_worker *worker, void *ctx)
@@ -241,6 +257,43 @@ static void put_answer(struct sy_session *session, const struct sy_console_run *
     sy_session_put_buf(session, out);
 }
 
+static void count_pool(void *ctx, const struct sy_pool_stats *stats)
+{
+    struct sy_console_run *run = ctx;
+    if (run->command.argument[0] == 0 || strcmp(run->command.argument, stats->database) == 0)
+        run->in_use += stats->active;
+}
+
+static void count_in_use(struct sy_worker *worker, void *ctx)
+{
+    sy_pool_each(worker->pools, count_pool, ctx);
+}
+
+static void on_visited(struct sy_worker *asking, void *ctx);
+
+static void look_again(struct sy_timer *timer)
+{
+    struct sy_console_run *run = sy_container_of(timer, struct sy_console_run, timer);
+    struct sy_err err = {0};
+    run->in_use = 0;
+    run->command.action = SY_ACTION_PAUSE;
+    if (sy_worker_visit_all(run->asking, count_in_use, on_visited, run, &err) != SY_OK)
+        sy_timer_start(run->asking->loop, &run->timer, PAUSE_LOOK_US);
+}
+
+/* PAUSE is answered when nobody uses a server of the database any more. True: not yet. */
+static bool still_in_use(struct sy_worker *asking, struct sy_console_run *run)
+{
+    bool first = run->asking == NULL;
+    if (run->command.action != SY_ACTION_PAUSE || (!first && run->in_use == 0))
+        return false;
+    if (first)
+        sy_timer_init(&run->timer, look_again);
+    run->asking = asking;
+    sy_timer_start(asking->loop, &run->timer, first ? 1 : PAUSE_LOOK_US);
+    return true;
+}
+
 static void on_visited(struct sy_worker *asking, void *ctx)
 {
     struct sy_console_run *run = ctx;
@@ -249,6 +302,8 @@ static void on_visited(struct sy_worker *asking, void *ctx)
         free_run(run);
         return;
     }
+    if (session->state < SY_SESSION_CLOSING && !asking->stopping && still_in_use(asking, run))
+        return;
     session->console_running = NULL;
     if (session->state == SY_SESSION_CLOSED) {
         free_run(run);
