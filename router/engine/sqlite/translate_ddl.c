@@ -83,7 +83,8 @@ bool sq_def_init(struct sq_cx *cx, struct sq_def *def, const struct sy_sqrelatio
         return true;
     *def->relation = *from;
     def->column_count = from->column_count;
-    memcpy(def->columns, from->columns, from->column_count * sizeof(*def->columns));
+    if (from->column_count > 0)
+        memcpy(def->columns, from->columns, from->column_count * sizeof(*def->columns));
     for (uint32_t i = 0; i < from->constraint_count; i++) {
         struct sy_sqconstraint *copy = sq_alloc(cx, sizeof(*copy));
         if (copy == NULL || !sq_list_add(cx, &def->constraints, copy))
