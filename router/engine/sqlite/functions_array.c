@@ -215,7 +215,53 @@ static void f_array_overlap(struct sq_call *call)
     sq_return_bool(call, any);
 }
 
+/* sy_array_cat(a, b): NULL is nothing to add. */
+static void f_array_cat(struct sq_call *call)
+{
+    struct sy_buf out = {0};
+    bool first = true;
+    if (sq_is_null(call, 0) && sq_is_null(call, 1))
+        return;
+    sy_buf_append_str(&out, "{");
+    for (int i = 0; i < 2; i++) {
+        struct elements e;
+        struct sy_slice text = {0};
+        bool is_null = false;
+        if (sq_is_null(call, i))
+            continue;
+        begin(&e, sq_arg_text(call, i));
+        while (next(call, &e, &text, &is_null)) {
+            sq_array_append_element(&out, first, text, is_null);
+            first = false;
+        }
+    }
+    sy_buf_append_str(&out, "}");
+    sq_return_buf(call, &out);
+}
+
+/* sy_array_remove(array, array of one element): without those that equal it; NULL equals NULL. */
+static void f_array_remove(struct sq_call *call)
+{
+    struct sy_buf out = {0};
+    struct elements e;
+    struct sy_slice text = {0}, wanted = {0};
+    bool is_null = false, wanted_null = false, first = true;
+    begin(&e, sq_arg_text(call, 1));
+    (void)next(call, &e, &wanted, &wanted_null);
+    sy_buf_append_str(&out, "{");
+    begin(&e, sq_arg_text(call, 0));
+    while (next(call, &e, &text, &is_null)) {
+        if (is_null == wanted_null && (is_null || sy_slice_eq(text, wanted)))
+            continue;
+        sq_array_append_element(&out, first, text, is_null);
+        first = false;
+    }
+    sy_buf_append_str(&out, "}");
+    sq_return_buf(call, &out);
+}
+
 static const struct sq_function functions[] = {
+    {"sy_array_cat", 2, SQ_F_NULLS, f_array_cat}, {"sy_array_remove", 2, 0, f_array_remove},
     {"sy_array", -1, SQ_F_NULLS, f_array}, {"sy_array_get", 4, 0, f_array_get}, {"sy_cardinality", 1, 0, f_cardinality},
     {"sy_array_length", 2, 0, f_array_length}, {"sy_array_lower", 2, 0, f_array_lower},
     {"sy_array_upper", 2, 0, f_array_upper}, {"sy_array_ndims", 1, 0, f_array_ndims},

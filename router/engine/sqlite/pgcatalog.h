@@ -56,9 +56,10 @@ SY_MUST_CHECK int sy_sqlite_pgcatalog_register(sqlite3 *db, struct sy_sqsession_
 SY_MUST_CHECK int sy_sqlite_pgfunctions_register(sqlite3 *db, struct sy_sqsession_slot *slot);
 
 uint32_t sy_sqlite_schema_oid(const char *name);
-/* Definitions as PostgreSQL prints them. */
-void sy_sqlite_indexdef(const struct sy_sqlite_object *object, struct sy_buf *out);
-void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, struct sy_buf *out);
+/* Definitions as PostgreSQL prints them; pretty: with fewer parentheses. */
+void sy_sqlite_indexdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out);
+void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, bool pretty,
+                             struct sy_buf *out);
 /* Attribute number of a column of `relation` by name, 0: none. */
 int16_t sy_sqlite_attnum(const struct sy_sqrelation *relation, const char *column);
 

@@ -60,6 +60,8 @@ static void put_key(const struct sy_sqlite_object *o, uint32_t i, struct sy_buf 
     bool call = expression && strchr(x->keys[i], '(') != NULL && x->keys[i][0] != '(';
     if (expression && !call)
         sy_buf_printf(out, "(%s)", x->keys[i]);
+    else if (!expression)
+        sy_sqlite_put_identifier(out, o->relation->columns[x->key_columns[i]].name);
     else
         sy_buf_append_str(out, x->keys[i]);
 }
@@ -76,7 +78,7 @@ static void put_key_options(const struct sy_sqlite_object *o, uint32_t i, struct
         sy_buf_append_str(out, " NULLS FIRST");
 }
 
-void sy_sqlite_indexdef(const struct sy_sqlite_object *object, struct sy_buf *out)
+void sy_sqlite_indexdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out)
 {
     const struct sy_sqindex *x = object->index;
     sy_buf_append_str(out, x->unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ");
@@ -92,7 +94,7 @@ void sy_sqlite_indexdef(const struct sy_sqlite_object *object, struct sy_buf *ou
     }
     sy_buf_append_str(out, ")");
     if (x->predicate != NULL)
-        sy_buf_printf(out, " WHERE (%s)", x->predicate);
+        sy_buf_printf(out, pretty ? " WHERE %s" : " WHERE (%s)", x->predicate);
 }
 
 static void put_names(const struct sy_sqrelation *r, const int16_t *columns,
@@ -116,7 +118,7 @@ static const char *action_name(char action)
                            : NULL;
 }
 
-void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, struct sy_buf *out)
+void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out)
 {
     const struct sy_sqconstraint *c = object->constraint;
     switch (c->kind) {
@@ -138,7 +140,8 @@ void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, struct sy_bu
             sy_buf_printf(out, " ON DELETE %s", action_name(c->on_delete));
         break;
     default:
-        sy_buf_printf(out, "CHECK ((%s))", c->expression == NULL ? "" : c->expression);
+        sy_buf_printf(out, pretty ? "CHECK (%s)" : "CHECK ((%s))",
+                      c->expression == NULL ? "" : c->expression);
         break;
     }
     if (c->deferrable)
@@ -156,7 +159,7 @@ static void get_indexdef(const struct call *c)
         return;
     }
     if (c->argc < 3 || column == 0)
-        sy_sqlite_indexdef(o, &out);
+        sy_sqlite_indexdef(o, int_arg(c, 2) != 0, &out);
     else if (column > 0 && column <= (int64_t)o->index->key_count)
         put_key(o, (uint32_t)column - 1, &out);
     give_buf(c, &out);
@@ -171,7 +174,7 @@ static void get_constraintdef(const struct call *c)
         give_text(c, NULL);
         return;
     }
-    sy_sqlite_constraintdef(o, &out);
+    sy_sqlite_constraintdef(o, int_arg(c, 1) != 0, &out);
     give_buf(c, &out);
 }
 

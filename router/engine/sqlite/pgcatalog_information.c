@@ -95,7 +95,8 @@ static void emit_column(struct sy_emit *e, const struct sy_sqrelation *r,
     sy_emit_text(e, "table_name", r->name);
     sy_emit_text(e, "column_name", c->name);
     sy_emit_int(e, "ordinal_position", c->attnum);
-    sy_emit_text(e, "column_default", c->generated != 0 ? NULL : c->default_sql);
+    sy_emit_text(e, "column_default",
+                 c->generated != 0 || c->identity != 0 ? NULL : c->default_sql);
     sy_emit_text(e, "is_nullable", yes_no(!c->not_null));
     emit_type(e, c);
     sy_emit_format(e, "dtd_identifier", "%d", c->attnum);

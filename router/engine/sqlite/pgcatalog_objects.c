@@ -128,7 +128,7 @@ static void attributes_of(struct sy_emit *e, const struct sy_sqrelation *r)
         const struct sy_sqcolumn *c = &r->columns[i];
         attribute(e, r->oid, c->name, c->type, c->typmod, c->attnum);
         sy_emit_int(e, "attnotnull", c->not_null);
-        sy_emit_int(e, "atthasdef", c->default_sql != NULL);
+        sy_emit_int(e, "atthasdef", c->default_sql != NULL && c->identity == 0);
         if (c->identity != 0)
             sy_emit_char(e, "attidentity", c->identity);
         if (c->generated != 0)
@@ -200,7 +200,7 @@ static void rows_attrdef(struct sy_emit *e)
     for (uint32_t i = 0; i < e->catalog->relation_count; i++) {
         const struct sy_sqrelation *r = &e->catalog->relations[i];
         for (uint32_t c = 0; c < r->column_count; c++) {
-            if (r->columns[c].default_sql == NULL)
+            if (r->columns[c].default_sql == NULL || r->columns[c].identity != 0)
                 continue;
             sy_emit_begin(e);
             sy_emit_int(e, "oid", attrdef_oid(r, r->columns[c].attnum));
@@ -384,7 +384,7 @@ static void rows_indexes(struct sy_emit *e)
         if (o->index == NULL)
             continue;
         struct sy_buf def = {0};
-        sy_sqlite_indexdef(o, &def);
+        sy_sqlite_indexdef(o, false, &def);
         sy_emit_begin(e);
         sy_emit_text(e, "schemaname", o->relation->schema);
         sy_emit_text(e, "tablename", o->relation->name);

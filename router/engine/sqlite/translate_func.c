@@ -1,4 +1,5 @@
 /* Function calls: plain, aggregate, window; and the keyword functions (CURRENT_TIMESTAMP ...). */
+#include <stdio.h>
 #include "router/engine/sqlite/translate_internal.h"
 
 #define NODE(name) PG_QUERY__NODE__NODE_##name
@@ -211,31 +212,72 @@ static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc,
     return out;
 }
 
-static struct sq_expr *set_call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
+/* What a set-returning function of the SELECT list gives: its column, or a record of them. */
+static struct sq_expr *set_result(struct sq_cx *cx, int32_t location, struct sq_field *columns, uint32_t count)
 {
-    if (!cx->level->srf_allowed)
-        return sq_error_null(cx, "0A000", node->location, "set-returning functions are not allowed in this context");
-    const char *alias = sq_printf(cx, "sy_f%u", cx->next_alias++);
-    struct sq_field *columns = NULL;
-    uint32_t count = 0;
-    const char *text = alias == NULL ? NULL : sq_from_function(cx, node, alias, false, &columns, &count);
-    if (text == NULL)
-        return NULL;
-    if (cx->level->extra_from.count > 0)
-        return sq_unsupported(cx, node->location, "several set-returning functions in one SELECT list are not "
-                                                  "supported by the sqlite engine");
-    if (!sq_list_add(cx, &cx->level->extra_from, sy_arena_strdup(cx->arena, text)))
-        return NULL;
     if (count == 1)
         return columns[0].expr;
-    struct sq_expr *record = sq_new(cx, SY_T_RECORD, node->location, "NULL");
+    struct sq_expr *record = sq_new(cx, SY_T_RECORD, location, "NULL");
     if (record != NULL) {
         record->kind = SQ_RECORD;
         record->fields = columns;
         record->field_count = count;
     }
-    (void)name;
     return record;
+}
+
+/* generate_subscripts(a, 1) beside unnest(a): the ordinality of the same scan. */
+static struct sq_expr *subscripts_of(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *first, const char *alias)
+{
+    static const char prefix[] = "sy_unnest(";
+    struct sq_expr *array = node->n_args == 2 ? sq_expr(cx, node->args[0]) : NULL;
+    struct sq_expr *dimension = array == NULL ? NULL : sq_expr(cx, node->args[1]);
+    if (dimension == NULL || strcmp(dimension->sql, "1") != 0 || strncmp(first, prefix, sizeof(prefix) - 1) != 0)
+        return NULL;
+    const char *rest = first + sizeof(prefix) - 1;
+    size_t bytes = strlen(array->sql);
+    if (strncmp(rest, array->sql, bytes) != 0 || strncmp(rest + bytes, ", ", 2) != 0)
+        return NULL;
+    bool vector = array->type == SY_T_INT2VECTOR || array->type == SY_T_OIDVECTOR;
+    return sq_new(cx, SY_T_INT4, node->location,
+                  sq_printf(cx, "(%s.\"ordinality\" - %d)", sq_ident(cx, alias), vector ? 1 : 0));
+}
+
+/* A second one is understood when it walks along the first: the same call, or the subscripts of the same array. */
+static struct sq_expr *second_set_call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
+{
+    const char *first = cx->level->extra_from.items[0], *as = strrchr(first, ' ');
+    char alias[32];
+    (void)snprintf(alias, sizeof(alias), "%.*s", (int)strcspn(as + 2, "\""), as + 2);
+    struct sq_field *columns = NULL;
+    uint32_t count = 0;
+    if (strcmp(name, "generate_subscripts") == 0) {
+        struct sq_expr *subscripts = subscripts_of(cx, node, first, alias);
+        if (subscripts != NULL)
+            return subscripts;
+    }
+    const char *text = sq_from_function(cx, node, alias, false, &columns, &count);
+    if (text == NULL)
+        return NULL;
+    if (strcmp(text, first) != 0)
+        return sq_unsupported(cx, node->location, "several set-returning functions in one SELECT list are not "
+                                                  "supported by the sqlite engine");
+    return set_result(cx, node->location, columns, count);
+}
+
+static struct sq_expr *set_call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
+{
+    if (!cx->level->srf_allowed)
+        return sq_error_null(cx, "0A000", node->location, "set-returning functions are not allowed in this context");
+    if (cx->level->extra_from.count > 0)
+        return second_set_call(cx, node, name);
+    const char *alias = sq_printf(cx, "sy_f%u", cx->next_alias++);
+    struct sq_field *columns = NULL;
+    uint32_t count = 0;
+    const char *text = alias == NULL ? NULL : sq_from_function(cx, node, alias, false, &columns, &count);
+    if (text == NULL || !sq_list_add(cx, &cx->level->extra_from, sy_arena_strdup(cx->arena, text)))
+        return NULL;
+    return set_result(cx, node->location, columns, count);
 }
 
 static struct sq_expr *call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
@@ -281,6 +323,9 @@ struct sq_expr *sq_expr_func(struct sq_cx *cx, const PgQuery__FuncCall *node)
     const char *schema = node->n_funcname > 1 ? sq_str(node->funcname[node->n_funcname - 2]) : NULL;
     if (name == NULL)
         return sq_unsupported(cx, node->location, "this function call is not supported");
+    if (schema != NULL && strcmp(schema, "information_schema") == 0 && strcmp(name, "_pg_expandarray") == 0 &&
+        cx->level != NULL)
+        return set_call(cx, node, name);
     if (schema != NULL && strcmp(schema, "pg_catalog") != 0)
         return sq_error_null(cx, "42883", node->location, "function %s.%s does not exist", schema, name);
     if (strcmp(name, "make_interval") == 0)

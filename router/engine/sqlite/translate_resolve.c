@@ -165,10 +165,42 @@ static void keep_coercible(struct candidates *c, struct sq_expr **args, uint32_t
     c->count = kept;
 }
 
+/* The element type that a polymorphic parameter would give to the call; 0: nothing is known. */
+static uint32_t implied_element(uint32_t parameter, uint32_t given)
+{
+    if (given == SY_T_UNKNOWN || given == 0)
+        return 0;
+    if (parameter != SY_T_ANYARRAY && parameter != 5078)
+        return parameter == SY_T_ANYELEMENT || parameter == 5077 ? given : 0;
+    const struct sy_type_info *info = sy_type_find(given);
+    return info == NULL ? 0 : info->element;
+}
+
+/* text[] || text[] is not "append an element that is an array": polymorphic arguments must agree. */
+static void keep_consistent(struct candidates *c, struct sq_expr **args, uint32_t count)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        uint32_t agreed = 0;
+        bool all = true;
+        for (uint32_t a = 0; a < count && all; a++) {
+            uint32_t element = implied_element(argument_type(&c->items[i], a), args[a]->type);
+            all = element == 0 || agreed == 0 || sq_can_coerce(element, agreed, 'i') ||
+                  sq_can_coerce(agreed, element, 'i');
+            agreed = agreed == 0 ? element : agreed;
+        }
+        if (all)
+            c->items[kept++] = c->items[i];
+    }
+    c->count = kept > 0 ? kept : c->count;
+}
+
 /* Leaves one candidate, none, or (ambiguous) several. */
 static void choose(struct candidates *c, struct sq_expr **args, uint32_t count)
 {
     keep_coercible(c, args, count);
+    if (c->count > 1)
+        keep_consistent(c, args, count);
     if (c->count > 1)
         keep_most_exact(c, args, count, false);
     if (c->count > 1)
@@ -226,6 +258,21 @@ static const struct sq_operator *find_operator(struct sq_cx *cx, const char *nam
     return operator_error(cx, name, left, right, location, c.count > 1);
 }
 
+/* The type that stands for a polymorphic one, once the element is known. */
+static uint32_t concrete(uint32_t type, uint32_t element)
+{
+    const struct sy_type_info *info = sy_type_find(element);
+    if (info == NULL || (type != 5077 && type != 5078))
+        return type;
+    return type == 5077 ? element : info->array;
+}
+
+static uint32_t operator_element(const struct sq_operator *o, const struct sq_expr *left, const struct sq_expr *right)
+{
+    uint32_t element = left == NULL ? 0 : implied_element(o->left, left->type);
+    return element != 0 ? element : implied_element(o->right, right->type);
+}
+
 struct sq_expr *sq_operator_call(struct sq_cx *cx, const char *name, struct sq_expr *left,
                                  struct sq_expr *right, int32_t location)
 {
@@ -239,16 +286,16 @@ struct sq_expr *sq_operator_call(struct sq_cx *cx, const char *name, struct sq_e
         return sq_unsupported(cx, location, "operator %s on type %s is not supported by the sqlite engine", name,
                               sq_type_display(cx, o->right));
     struct sq_expr *args[2] = {NULL, NULL};
-    uint32_t count = 0;
+    uint32_t count = 0, element = operator_element(o, left, right), result = concrete(o->result, element);
     if (left != NULL) {
-        args[count] = sq_coerce(cx, left, o->left, -1, 'i', location);
+        args[count] = sq_coerce(cx, left, concrete(o->left, element), -1, 'i', location);
         if (args[count++] == NULL)
             return NULL;
     }
-    args[count] = sq_coerce(cx, right, o->right, -1, 'i', location);
+    args[count] = sq_coerce(cx, right, concrete(o->right, element), -1, 'i', location);
     if (args[count++] == NULL)
         return NULL;
-    return sq_new(cx, o->result, location, sq_expand(cx, template_, args, count, o->result));
+    return sq_new(cx, result, location, sq_expand(cx, template_, args, count, result));
 }
 
 /* ---- functions ---- */

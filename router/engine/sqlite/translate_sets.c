@@ -229,7 +229,8 @@ static const char *match_columns(struct sq_cx *cx, struct sq_expr **left, struct
         struct sq_expr *l = type == 0 ? NULL : sq_coerce(cx, both[0], type, -1, 'i', location);
         struct sq_expr *r = l == NULL ? NULL : sq_coerce(cx, both[1], type, -1, 'i', location);
         ok = r != NULL;
-        if (ok && r != query->columns[i].expr && query->is_setop)
+        /* A relabelling (regclass as oid) leaves the text as it is. */
+        if (ok && r != query->columns[i].expr && query->is_setop && strcmp(r->sql, query->columns[i].expr->sql) != 0)
             ok = sq_unsupported(cx, location, "IN over a set operation of another type is not supported") != NULL;
         if (ok) {
             query->columns[i].expr = r;

@@ -231,7 +231,9 @@ bool sq_can_coerce(uint32_t from, uint32_t to, char context)
     const struct sq_cast *cast = find_cast(from, to);
     if (cast != NULL && (from != to))
         return cast->context == 'i' || (cast->context == 'a' && context != 'i') || context == 'e';
-    if (source->element != 0 && target->element != 0 && source->category == 'A' && target->category == 'A')
+    /* Vectors become arrays, arrays do not become vectors. */
+    bool vector = to == SY_T_INT2VECTOR || to == SY_T_OIDVECTOR;
+    if (source->element != 0 && target->element != 0 && source->category == 'A' && target->category == 'A' && !vector)
         return sq_can_coerce(source->element, target->element, context);
     if (context != 'i' && target->category == 'S')
         return source->category != 'P' || from == SY_T_RECORD;
