@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "router/engine/postgres/inspect.h"
+#include "router/engine/engine.h"
 #include "router/topology/topology.h"
 
 enum { LOOK_MS = 50, RETRY_US = 2 * 1000 * 1000, PUBLISH_TRIES = 100 };
@@ -94,12 +94,14 @@ static bool inspect(const struct sy_topology_database *database)
     struct sy_err err = {0};
     bool complete = false;
     uint64_t begin_us = now_us();
-    if (pg_inspect(database, &schema, &complete, &err) != SY_OK) {
+    const struct sy_engine *engine = sy_engine_of(database->config->engine);
+    if (engine->inspect(database, &schema, &complete, &err) != SY_OK) {
         sy_log_err(SY_LOG_WARN, "schema not read", &err);
         return false;
     }
     log_differences(name, schema, database->inspected);
-    SY_LOG(SY_LOG_INFO, "schema read", SY_KV_STR("database", name),
+    SY_LOG(database->inspected == NULL ? SY_LOG_INFO : SY_LOG_DEBUG, "schema read",
+           SY_KV_STR("database", name),
            SY_KV_INT("relations", sy_schema_relation_count(schema->schema)),
            SY_KV_INT("differences", schema->difference_count),
            SY_KV_INT("us", now_us() - begin_us));
@@ -130,7 +132,7 @@ static void follow_config(struct state *state, const struct sy_topology *topolog
     state->config = sy_config_ref(topology->config);
     state->count = topology->database_count;
     for (uint32_t i = 0; i < state->count; i++)
-        state->wanted[i] = topology->databases[i].config->engine == SY_ENGINE_POSTGRES;
+        state->wanted[i] = true;
 }
 
 static void take_requests(struct state *state, const struct sy_topology *topology)
@@ -141,7 +143,7 @@ static void take_requests(struct state *state, const struct sy_topology *topolog
             const struct sy_config_database *config = topology->databases[i].config;
             bool named = name.bytes == 0 || sy_slice_eq(sy_slice_of(config->name),
                                                         (struct sy_slice){name.data, name.bytes});
-            if (named && config->engine == SY_ENGINE_POSTGRES)
+            if (named)
                 state->wanted[i] = true;
         }
     sy_buf_release(&name);

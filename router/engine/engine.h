@@ -19,6 +19,8 @@
 
 struct sy_link;
 struct sy_node; /* router/topology */
+struct sy_topology_database;
+struct sy_topology_schema;
 
 struct sy_link_events {
     /* Authenticated and ReadyForQuery ('I') was seen; parameters can be read. */
@@ -59,6 +61,13 @@ struct sy_engine {
     void (*cancel)(struct sy_link *link, void (*done)(void *ctx), void *ctx);
     /* Ends the session (Terminate where that makes sense); `closed` follows. */
     void (*close)(struct sy_link *link);
+    /*
+     * Reads the schemas of a database's shards for the router. Blocks: for the inspector's thread
+     * only. Ownership: *ret_schema has one reference. *ret_complete: every shard was read.
+     */
+    enum sy_status (*inspect)(const struct sy_topology_database *database,
+                              struct sy_topology_schema **ret_schema, bool *ret_complete,
+                              struct sy_err *err);
 };
 
 /* What every link starts with; an engine's own link embeds it first. */

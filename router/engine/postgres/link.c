@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "router/engine/postgres/inspect.h"
+
 static const struct sy_engine engine;
 
 static struct pg_link *of_link(const struct sy_link *link)
@@ -255,6 +257,7 @@ static const struct sy_engine engine = {
     .resume = resume_link,
     .cancel = cancel_link,
     .close = close_link,
+    .inspect = pg_inspect,
 };
 
 const struct sy_engine *sy_engine_postgres(void)

@@ -364,6 +364,7 @@ const struct sy_engine *sy_engine_sqlite(void)
         .resume = link_resume,
         .cancel = link_cancel,
         .close = link_close,
+        .inspect = sy_sqlite_inspect,
     };
     return &engine;
 }

@@ -19,12 +19,13 @@
 SY_MUST_CHECK enum sy_status sy_sqlite_node_attach(struct sy_node *node, struct sy_err *err);
 
 /*
- * The schema of a node's shard for the router: relations, columns, and the volatility of the
- * functions that the engine knows. Ownership: the caller's. Blocks. Errors: as above.
+ * The schema of a database for the router: relations and columns of all shards, the volatility of
+ * the functions that the engine knows, table OIDs that differ. As struct sy_engine.inspect. Blocks.
+ * Errors: as above.
  */
-SY_MUST_CHECK enum sy_status sy_sqlite_schema_load(struct sy_node *node,
-                                                   const struct sy_schema **ret_schema,
-                                                   struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_sqlite_inspect(const struct sy_topology_database *database,
+                                               struct sy_topology_schema **ret_schema,
+                                               bool *ret_complete, struct sy_err *err);
 /* Grows when a committed statement has changed the schema of any shard: when to load again. Any
  * thread. */
 uint64_t sy_sqlite_schema_generation(void);
