@@ -407,6 +407,100 @@ static void copy_goes_both_ways_in_text_and_csv(void **state)
     assert_string_equal(ask(first, "copy t from '/etc/passwd'"), "42501");
 }
 
+static void copy_binary_comes_back_as_it_went(void **state)
+{
+    (void)state;
+    char data[4096];
+    size_t bytes = 0;
+    char *piece = NULL;
+    PGresult *result = PQexec(first, "copy t to stdout with (format binary)");
+    assert_int_equal(PQresultStatus(result), PGRES_COPY_OUT);
+    PQclear(result);
+    for (int got; (got = PQgetCopyData(first, &piece, 0)) > 0; bytes += (size_t)got) {
+        assert_true(bytes + (size_t)got < sizeof(data));
+        memcpy(data + bytes, piece, (size_t)got);
+        PQfreemem(piece);
+    }
+    PQclear(PQgetResult(first));
+    assert_null(PQgetResult(first));
+    assert_string_equal(ask(first, "delete from t"), "DELETE 3");
+    result = PQexec(first, "copy t from stdin with (format binary)");
+    assert_int_equal(PQresultStatus(result), PGRES_COPY_IN);
+    PQclear(result);
+    assert_int_equal(PQputCopyData(first, data, (int)bytes), 1);
+    assert_int_equal(PQputCopyEnd(first, NULL), 1);
+    result = PQgetResult(first);
+    assert_string_equal(PQcmdStatus(result), "COPY 3");
+    PQclear(result);
+    assert_null(PQgetResult(first));
+    assert_string_equal(ask(first, "select name from t where id = 3"), "three");
+}
+
+static void a_violation_names_constraint_and_key(void **state)
+{
+    (void)state;
+    PGresult *result = PQexec(first, "insert into t values (7, 'x', 1), (2, 'y', 1)");
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+                        "duplicate key value violates unique constraint \"t_pkey\"");
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL),
+                        "Key (id)=(2) already exists.");
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME), "t_pkey");
+    PQclear(result);
+    assert_string_equal(ask(first, "select count(*) from t"), "3");
+}
+
+/* What psql prints for a command, or what it complains. */
+static void psql(const char *command, char *out, size_t bytes)
+{
+    char line[512];
+    snprintf(line, sizeof(line), "psql -X -h 127.0.0.1 -p %u -U app -d demo -c '%s' 2>&1",
+             sy_sqlite_server_port(server, 0), command);
+    FILE *pipe = popen(line, "r");
+    assert_non_null(pipe);
+    size_t got = fread(out, 1, bytes - 1, pipe);
+    out[got] = '\0';
+    pclose(pipe);
+}
+
+static void psql_describes_tables_as_on_postgresql(void **state)
+{
+    (void)state;
+    /* As PostgreSQL 15 prints them for the same statements. */
+    static const struct step commands[] = {
+        {"\\d child", "               Table \"public.child\"\n"
+                      " Column |  Type   | Collation | Nullable | Default \n"
+                      "--------+---------+-----------+----------+---------\n"
+                      " id     | integer |           | not null | \n"
+                      " t_id   | integer |           |          | \n"
+                      "Indexes:\n"
+                      "    \"child_pkey\" PRIMARY KEY, btree (id)\n"
+                      "Foreign-key constraints:\n"
+                      "    \"child_t_id_fkey\" FOREIGN KEY (t_id) REFERENCES t(id)\n\n"},
+        {"\\d t", "                 Table \"public.t\"\n"
+                  " Column |  Type   | Collation | Nullable | Default \n"
+                  "--------+---------+-----------+----------+---------\n"
+                  " id     | integer |           | not null | \n"
+                  " name   | text    |           | not null | \n"
+                  " n      | integer |           |          | \n"
+                  "Indexes:\n"
+                  "    \"t_pkey\" PRIMARY KEY, btree (id)\n"
+                  "Check constraints:\n"
+                  "    \"t_n_check\" CHECK (n >= 0)\n"
+                  "Referenced by:\n"
+                  "    TABLE \"child\" CONSTRAINT \"child_t_id_fkey\" FOREIGN KEY (t_id) "
+                  "REFERENCES t(id)\n\n"},
+        {"\\dt", "       List of relations\n Schema | Name  | Type  | Owner "
+                 "\n--------+-------+-------+-------\n"
+                 " public | child | table | app\n public | t     | table | app\n(2 rows)\n\n"},
+        {NULL, NULL},
+    };
+    char out[4096];
+    for (const struct step *c = commands; c->sql != NULL; c++) {
+        psql(c->sql, out, sizeof(out));
+        assert_string_equal(out, c->answer);
+    }
+}
+
 static void cursors_go_forth_and_back(void **state)
 {
     (void)state;
@@ -554,6 +648,9 @@ int main(void)
         cmocka_unit_test_setup(prepared_statements_work_in_both_protocols, new_tables),
         cmocka_unit_test_setup(a_pipeline_is_one_transaction_until_its_sync, new_tables),
         cmocka_unit_test_setup(copy_goes_both_ways_in_text_and_csv, new_tables),
+        cmocka_unit_test_setup(copy_binary_comes_back_as_it_went, new_tables),
+        cmocka_unit_test_setup(a_violation_names_constraint_and_key, new_tables),
+        cmocka_unit_test_setup(psql_describes_tables_as_on_postgresql, new_tables),
         cmocka_unit_test_setup(cursors_go_forth_and_back, new_tables),
         cmocka_unit_test_setup(settings_follow_their_transaction, new_tables),
         cmocka_unit_test_setup(notifications_arrive_after_the_commit, new_tables),

@@ -303,7 +303,7 @@ static bool read_item(struct scan *s)
         return read_number(s);
     if (isalpha(c) != 0)
         return read_letters(s);
-    if ((c == '+' || c == '-') && s->has_time)
+    if ((c == '+' || c == '-') && (s->has_time || s->has_date)) /* JDBC sends dates with an offset */
         return read_offset(s);
     if (c == '-' && s->end - s->p >= 4 && strncasecmp(s->p + 1, "inf", 3) == 0) {
         s->p++;

@@ -253,7 +253,6 @@ static enum sy_status link_open(struct sy_loop *loop, const struct sy_link_targe
                                 const struct sy_link_events *events, void *owner,
                                 struct sy_link **ret_link, struct sy_err *err)
 {
-    static _Atomic uint64_t last_id;
     struct sy_sqlite_link *link = calloc(1, sizeof(*link));
     if (link == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
@@ -263,7 +262,7 @@ static enum sy_status link_open(struct sy_loop *loop, const struct sy_link_targe
         .owner = owner,
         .loop = loop,
         .node = sy_node_ref(target->node),
-        .id = atomic_fetch_add(&last_id, 1) + 1,
+        .id = sy_link_next_id(),
         .epoch = sy_topology_current_epoch(),
         .parameters = sy_parameters_new(),
     };
