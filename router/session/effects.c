@@ -20,6 +20,7 @@ enum effect_kind {
     EFFECT_RESET_ALL,
     EFFECT_PIN,
     EFFECT_TEMPORARY,
+    EFFECT_CURSOR,
     EFFECT_SCHEMA, /* DDL: what the router knows of the schema is old */
 };
 
@@ -190,7 +191,7 @@ static bool note_set_config(struct sy_session *session, const struct sy_exec *ex
 static void note_set(const struct sy_exec *exec, struct effect *effect)
 {
     const struct sy_stmt *stmt = exec->stmt;
-    if (stmt->set_scope == SY_SET_LOCAL) {
+    if (stmt->set_scope == SY_SET_LOCAL || stmt->set_scope == SY_SET_TRANSACTION) {
         effect->kind = EFFECT_SET_LOCAL;
         effect->sql = copy(exec->text);
         return;
@@ -237,6 +238,7 @@ bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec)
     const struct sy_stmt *stmt = exec->stmt;
     (void)session;
     return stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET || stmt->kind == SY_STMT_DDL
+           || stmt->kind == SY_STMT_DECLARE
            || pin_of(exec) != NULL || (stmt->function_count > 0 && is_set_config(stmt));
 }
 
@@ -260,10 +262,55 @@ void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
         *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
     else if (stmt->creates_temp)
         *effect = (struct effect){.kind = EFFECT_TEMPORARY, .pin = pin, .name = copy(temporary_name(stmt))};
+    else if (stmt->kind == SY_STMT_DECLARE)
+        *effect = (struct effect){.kind = EFFECT_CURSOR, .pin = pin, .name = copy(stmt->name)};
     else if (pin != NULL)
         *effect = (struct effect){.kind = EFFECT_PIN, .pin = pin};
     else if (ddl)
         effect->kind = EFFECT_SCHEMA;
+}
+
+/* ---- cursors ---- */
+
+struct sy_cursor {
+    struct sy_cursor *next;
+    uint32_t shard;
+    bool with_hold;
+    char name[SY_LIMIT_NAME_BYTES + 1];
+};
+
+uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slice name)
+{
+    for (const struct sy_cursor *cursor = session->cursors; cursor != NULL; cursor = cursor->next)
+        if (sy_slice_eq(sy_slice_of(cursor->name), name))
+            return cursor->shard;
+    return UINT32_MAX;
+}
+
+void sy_effect_forget_cursors(struct sy_session *session, bool all)
+{
+    struct sy_cursor **at = &session->cursors;
+    while (*at != NULL) {
+        struct sy_cursor *cursor = *at;
+        if (cursor->with_hold && !all) {
+            at = &cursor->next;
+            continue;
+        }
+        *at = cursor->next;
+        free(cursor);
+    }
+}
+
+static void add_cursor(struct sy_session *session, const struct sy_part *part, const struct effect *effect)
+{
+    struct sy_cursor *cursor = effect->name == NULL ? NULL : calloc(1, sizeof(*cursor));
+    if (cursor == NULL)
+        return;
+    snprintf(cursor->name, sizeof(cursor->name), "%s", effect->name);
+    cursor->shard = part->shard;
+    cursor->with_hold = effect->pin != NULL;
+    cursor->next = session->cursors;
+    session->cursors = cursor;
 }
 
 /* ---- applying ---- */
@@ -364,6 +411,11 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
     case EFFECT_TEMPORARY:
         add_temporary(session, effect->name);
         pin(session, part, effect->pin);
+        break;
+    case EFFECT_CURSOR:
+        add_cursor(session, part, effect);
+        if (effect->pin != NULL)
+            pin(session, part, effect->pin);
         break;
     case EFFECT_PIN:
         pin(session, part, effect->pin);

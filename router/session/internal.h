@@ -294,6 +294,7 @@ struct sy_session {
     struct sy_effects *effects_list; /* what: effects.c */
     struct sy_slice time_zone, date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
+    struct sy_cursor *cursors;      /* declared in SQL: which shard has them; effects.c */
     bool schema_changed;            /* by DDL of this transaction */
     int64_t schema_wanted_wall_us;  /* the next statement waits for a schema read after this; 0: none */
     struct sy_timer schema_timer;
@@ -470,6 +471,9 @@ void sy_part_fetch_position(struct sy_part *part);
 
 /* effects.c */
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec);
+/* Where a cursor was declared; UINT32_MAX: not known. */
+uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slice name);
+void sy_effect_forget_cursors(struct sy_session *session, bool all);
 bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec);
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag);
 void sy_effect_drop(struct sy_session *session);

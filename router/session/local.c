@@ -179,21 +179,26 @@ static void unpin_all(struct sy_session *session)
     session->temporary_bytes = 0;
 }
 
-/* In session mode the server is kept and has to forget by itself. */
+/* Servers that the session held on to forget now, before the answer: what was pinned there (locks, temporary
+ * tables) must be gone when the client is told so. */
 static enum sy_step discard_on_servers(struct sy_session *session, const struct sy_exec *exec, bool all)
 {
+    bool first = true;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
-        if (!all)
-            continue;
-        struct sy_server_state *state = sy_part_state(part);
-        sy_prepared_set_clear(&state->prepared);
-        state->unnamed_owner = 0;
-        sy_part_set_settings(part, session->worker->no_settings);
-        part->server->session_changed = false;
+        if (all) {
+            struct sy_server_state *state = sy_part_state(part);
+            sy_prepared_set_clear(&state->prepared);
+            sy_part_set_settings(part, session->worker->no_settings);
+            part->server->session_changed = false;
+        }
+        uint8_t flags = first ? SY_X_FORWARD | (session->query_cycle ? SY_X_READY : 0) : 0;
+        sy_part_expect(part, SY_X_QUERY, SY_WHY_CLIENT, flags, 0);
+        sy_part_send_query(part, exec->text);
+        first = false;
     }
-    char tag[32];
-    snprintf(tag, sizeof(tag), "DISCARD %s", all ? "ALL" : "TEMP");
-    return sy_txn_to_all(session, exec->text, tag);
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    session->need_barrier = true;
+    return SY_STEP_DONE;
 }
 
 static enum sy_step discard(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
@@ -205,20 +210,18 @@ static enum sy_step discard(struct sy_session *session, const struct sy_exec *ex
         sy_err_state(err, "25001");
         return SY_STEP_ERROR;
     }
+    bool held = false;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        held = held || part->pinned;
     if (all) {
         sy_extended_remove_all(session);
+        sy_effect_forget_cursors(session, true);
         unpin_all(session);
         sy_session_settings_changed(session, sy_settings_ref(session->settings_startup));
         session->consistency = (uint8_t)session->database->topology->config->reads.consistency;
     }
-    bool held = false;
-    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        held = held || part->pinned;
-    if (held) {
-        for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-            part->in_txn = true; /* reaches them all; their ReadyForQuery puts it right */
+    if (held)
         return discard_on_servers(session, exec, all);
-    }
     char tag[32];
     int bytes = snprintf(tag, sizeof(tag), "DISCARD %.*s", (int)stmt->name.bytes, stmt->name.data);
     for (int i = 0; i < bytes; i++)
@@ -476,6 +479,8 @@ enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec
         return show_own(session, stmt, err);
     case SY_STMT_SET:
     case SY_STMT_RESET:
+        if (stmt->kind == SY_STMT_SET && stmt->set_scope == SY_SET_TRANSACTION)
+            return sy_txn_run(session, exec, err);
         return set_own(session, exec, err);
     case SY_STMT_EXPLAIN:
         return explain(session, exec, err);

@@ -333,6 +333,7 @@ static void free_session(struct sy_session *session)
     sy_startup_free(session);
     sy_extended_free(session);
     sy_effect_drop(session);
+    sy_effect_forget_cursors(session, true);
     sy_copy_free(session);
     sy_txn_free(session);
     free(session->gather);

@@ -145,6 +145,11 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec->stmt, target.writes);
+    if (target.several && exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.format == SY_COPY_BINARY) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED, "binary COPY TO from several shards is not supported");
+        sy_err_hint(err, "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
+        return SY_STEP_ERROR;
+    }
     if (target.several && !ensure_gather(session, err))
         return SY_STEP_ERROR;
     /* Several shards change together or not at all: the router's own transaction, unless the client has one. */
@@ -192,7 +197,7 @@ static bool one_shard(struct sy_session *session, struct sy_exec *exec, struct s
         if (sy_exec_route(session, exec, (uint32_t)i, &err) != SY_OK)
             return false;
         if (stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO) {
-            if (session->txn != 'I')
+            if (session->txn != 'I' || session->database->topology->config->pool.mode == SY_POOL_STATEMENT)
                 return false; /* the session's own book-keeping of the block */
             whole.writes = true;
             continue;

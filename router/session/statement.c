@@ -142,6 +142,9 @@ bool sy_stmt_is_local(const struct sy_stmt *stmt)
     case SY_STMT_DEALLOCATE:
         return true;
     case SY_STMT_SET:
+        if (stmt->set_scope == SY_SET_TRANSACTION)
+            return true;
+        return stmt->name.bytes > 11 && memcmp(stmt->name.data, "switchyard.", 11) == 0;
     case SY_STMT_RESET:
     case SY_STMT_SHOW:
         return stmt->name.bytes > 11 && memcmp(stmt->name.data, "switchyard.", 11) == 0;
@@ -198,9 +201,13 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
     case SY_STMT_SET:
     case SY_STMT_RESET:
     case SY_STMT_SHOW:
+        *ret_shard = any_shard(session);
+        return true;
     case SY_STMT_FETCH:
     case SY_STMT_CLOSE:
-        *ret_shard = any_shard(session);
+        *ret_shard = sy_effect_cursor_shard(session, stmt->name);
+        if (*ret_shard == UINT32_MAX)
+            *ret_shard = any_shard(session);
         return true;
     default: /* NOLINT: every other kind is the planner's */
         return false;

@@ -188,6 +188,7 @@ void sy_txn_over(struct sy_session *session, bool committed)
                    sy_loop_now_us(session->worker->loop) - txn->began_us);
     clear_prelude(txn);
     bool chain = txn->chain;
+    sy_effect_forget_cursors(session, false);
     txn->wrote_all = txn->committed = txn->chain = txn->broken = false;
     session->txn = chain ? 'T' : 'I';
     if (chain) {
@@ -335,6 +336,13 @@ static enum sy_step no_block(const char *what, struct sy_err *err)
     return SY_STEP_ERROR;
 }
 
+/* REPEATABLE READ and SERIALIZABLE: one snapshot, which several servers do not share. */
+static bool is_snapshot(const struct sy_stmt *stmt)
+{
+    return stmt->isolation.bytes > 0 && !sy_slice_eq(stmt->isolation, SY_SLICE("read committed"))
+           && !sy_slice_eq(stmt->isolation, SY_SLICE("read uncommitted"));
+}
+
 static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
 {
     if (session->txn != 'I') {
@@ -353,8 +361,7 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
     sy_buf_clear(&txn->begin_sql);
     sy_buf_append_slice(&txn->begin_sql, exec->text);
     txn->read_only = stmt->transaction_read_only;
-    txn->multi_refused = stmt->isolation.bytes > 0 && !sy_slice_eq(stmt->isolation, SY_SLICE("read committed"))
-                         && !sy_slice_eq(stmt->isolation, SY_SLICE("read uncommitted"));
+    txn->multi_refused = is_snapshot(stmt);
     sy_settings_unref(&txn->settings_begin);
     txn->settings_begin = sy_settings_ref(session->settings);
     txn->began_us = sy_loop_now_us(session->worker->loop);
@@ -513,6 +520,24 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
     return sy_txn_to_all(session, exec->text, "ROLLBACK");
 }
 
+/* SET TRANSACTION: kept for the servers that will join, sent to those that have. */
+static enum sy_step set_transaction(struct sy_session *session, const struct sy_exec *exec)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    if (session->txn == 'I') {
+        warn(session, "25P01", "SET TRANSACTION can only be used in transaction blocks");
+        return answer(session, "SET");
+    }
+    struct sy_txn *txn = sy_txn_ensure(session);
+    if (txn != NULL && stmt->isolation.bytes > 0)
+        txn->multi_refused = is_snapshot(stmt);
+    if (txn != NULL && (stmt->transaction_read_only || stmt->transaction_read_write))
+        txn->read_only = stmt->transaction_read_only;
+    sy_txn_add_prelude(session, exec->text);
+    bool constraints = sy_slice_eq(stmt->name, SY_SLICE("constraints"));
+    return sy_txn_to_all(session, exec->text, constraints ? "SET CONSTRAINTS" : "SET");
+}
+
 enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
 {
     switch ((int)exec->stmt->kind) {
@@ -525,6 +550,8 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
     case SY_STMT_RELEASE:
     case SY_STMT_ROLLBACK_TO:
         return savepoint(session, exec, err);
+    case SY_STMT_SET:
+        return set_transaction(session, exec);
     default: /* NOLINT: two-phase commit by the client */
         (void)sy_err_set(err, SY_E_UNSUPPORTED, "%s is not supported through the router", exec->stmt->tag);
         sy_err_hint(err, "Connect to the server itself for two-phase commit.");
