@@ -120,6 +120,62 @@ static void avg_value(struct sq_call *call, void *state)
     sq_num_clear(&out);
 }
 
+/* Variance and deviation of exact numbers; the mode is argument 1 (see stat_step). */
+struct spread_state {
+    struct sum_state sums;
+    int64_t mode;
+};
+
+static void spread_step(struct sq_call *call, void *state)
+{
+    struct spread_state *s = state;
+    s->mode = sq_arg_int(call, 1);
+    sum_move(call, &s->sums, true);
+}
+
+static void spread_inverse(struct sq_call *call, void *state)
+{
+    struct spread_state *s = state;
+    sum_move(call, &s->sums, false);
+}
+
+static void spread_release(void *state)
+{
+    struct spread_state *s = state;
+    sum_release(&s->sums);
+}
+
+/* (n * sum(x^2) - sum(x)^2) / (n * (n or n - 1)) */
+static void spread_value(struct sq_call *call, void *state)
+{
+    struct spread_state *s = state;
+    bool sample = s != NULL && (s->mode & 1) != 0;
+    if (s == NULL || s->sums.count < (sample ? 2 : 1))
+        return;
+    struct sq_num n, a, b, top, bottom, out, root;
+    struct sq_num *const all[] = {&n, &a, &b, &top, &bottom, &out, &root};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sq_num_init(all[i]);
+    sq_num_set_int(&n, s->sums.count);
+    sq_num_mul(&a, &n, &s->sums.squares);
+    sq_num_mul(&b, &s->sums.sum, &s->sums.sum);
+    sq_num_sub(&top, &a, &b);
+    sq_num_set_int(&a, sample ? s->sums.count - 1 : s->sums.count);
+    sq_num_mul(&bottom, &n, &a);
+    if (mpz_sgn(top.coefficient) <= 0) {
+        sq_num_set_int(&out, 0);
+        return_num(call, &out);
+    } else {
+        int32_t scale = sq_num_div_scale(&top, &bottom);
+        sq_num_div_to(&out, &top, &bottom, scale);
+        if (s->mode < 2)
+            sq_num_sqrt(&root, &out, scale);
+        return_num(call, s->mode < 2 ? &root : &out);
+    }
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        sq_num_clear(all[i]);
+}
+
 /* ---- subqueries of one row ---- */
 
 struct single_state {
@@ -566,6 +622,7 @@ static const struct sq_aggregate aggregates[] = {
     {"sy_bit_xor", 1, sizeof(struct bit_state), bit_xor_step, NULL, bit_value, NULL},
     {"sy_sum_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_sum, NULL},
     {"sy_avg_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_avg, NULL},
+    {"sy_stat_n", 2, sizeof(struct spread_state), spread_step, spread_inverse, spread_value, spread_release},
     {"sy_stat_f", 2, sizeof(struct stat_state), stat_step, NULL, stat_value, NULL},
     COLLECT("sy_string_agg", string_agg_value),
     COLLECT("sy_array_agg", array_agg_value),

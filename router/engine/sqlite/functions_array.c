@@ -260,7 +260,27 @@ static void f_array_remove(struct sq_call *call)
     sq_return_buf(call, &out);
 }
 
+/* sy_array_position(array, type, element) */
+static void f_array_position(struct sq_call *call)
+{
+    struct elements e;
+    struct sy_slice text = {0};
+    struct sy_buf wanted = {0};
+    bool is_null = false, none = sq_is_null(call, 2);
+    struct sy_sqvalue value = sq_arg_value(call, 2);
+    if (sq_is_null(call, 0) || !sq_text_of(call, (uint32_t)sq_arg_int(call, 1), &value, &wanted))
+        return;
+    begin(&e, sq_arg_text(call, 0));
+    for (int64_t at = 1; next(call, &e, &text, &is_null); at++)
+        if (is_null ? none : !none && sy_slice_eq(text, (struct sy_slice){wanted.data, wanted.bytes})) {
+            sq_return_int(call, at);
+            break;
+        }
+    sy_buf_release(&wanted);
+}
+
 static const struct sq_function functions[] = {
+    {"sy_array_position", 3, SQ_F_NULLS, f_array_position},
     {"sy_array_cat", 2, SQ_F_NULLS, f_array_cat}, {"sy_array_remove", 2, 0, f_array_remove},
     {"sy_array", -1, SQ_F_NULLS, f_array}, {"sy_array_get", 4, 0, f_array_get}, {"sy_cardinality", 1, 0, f_cardinality},
     {"sy_array_length", 2, 0, f_array_length}, {"sy_array_lower", 2, 0, f_array_lower},

@@ -494,6 +494,8 @@ static struct field stamp_field(struct sq_call *call, enum unit unit, int64_t ts
     if (type == SY_T_TIMESTAMPTZ && unit == U_TIMEZONE_M)
         return plain(east / 60 % 60);
     sq_civil_from_ts(local, &c);
+    if (type == SY_T_DATE && unit == U_JULIAN)
+        return plain(days + 2451545);
     struct field field = civil_field(unit, &c, days);
     return field.ok || type == SY_T_DATE ? field : clock_field(unit, local - days * SQ_US_PER_DAY);
 }

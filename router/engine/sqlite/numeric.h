@@ -32,6 +32,8 @@ void sq_num_print(const struct sq_num *num, struct sy_buf *out);
 void sq_num_set_int(struct sq_num *num, int64_t value);
 void sq_num_set(struct sq_num *to, const struct sq_num *from);
 
+/* Square root, rounded to `scale` digits; value is not negative. */
+void sq_num_sqrt(struct sq_num *out, const struct sq_num *value, int32_t scale);
 /* Half away from zero; a negative scale rounds to the left of the point. */
 void sq_num_round(struct sq_num *num, int32_t scale);
 void sq_num_trunc(struct sq_num *num, int32_t scale);

@@ -23,6 +23,8 @@ static struct sq_expr *number(struct sq_cx *cx, const char *text, int32_t locati
     bool fits = integer && strlen(text) < 21 && value != INT64_MAX && value != INT64_MIN;
     if (integer && strcmp(text, "9223372036854775807") == 0)
         fits = true;
+    if (fits && value >= INT32_MIN && value <= INT32_MAX)
+        return constant(cx, SY_T_INT4, location, sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
     if (fits)
         return constant(cx, SY_T_INT8, location, sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
     if (strcmp(text, "-9223372036854775808") == 0)
@@ -216,8 +218,11 @@ static struct sq_expr *expr_nullif(struct sq_cx *cx, const PgQuery__AExpr *node)
     struct sq_expr *test = sq_compare(cx, "=", left, right, node->location);
     if (test == NULL)
         return NULL;
-    if (left->type == SY_T_UNKNOWN)
-        left = sq_coerce(cx, left, right->type == SY_T_UNKNOWN ? SY_T_TEXT : right->type, -1, 'i', node->location);
+    struct sq_expr *both[2] = {left, right};
+    const struct sy_type_info *a = sy_type_find(left->type), *b = sy_type_find(right->type);
+    bool keeps = a != NULL && b != NULL && a->storage == b->storage && a->storage != SY_SQ_TEXT; /* an operator across types */
+    uint32_t type = keeps ? left->type : sq_common_type(cx, both, 2, "NULLIF");
+    left = type == 0 ? NULL : sq_coerce(cx, left, type, -1, 'i', node->location);
     if (left == NULL)
         return NULL;
     return sq_new(cx, left->type, node->location,
@@ -434,7 +439,8 @@ static struct sq_expr *expr_null_test(struct sq_cx *cx, const PgQuery__NullTest 
         sy_buf_append_str(&buf, arg->field_count == 0 ? "1" : ")");
         return sq_new(cx, SY_T_BOOL, node->location, sq_finish(cx, &buf));
     }
-    arg = sq_settle(cx, arg);
+    if (arg->kind != SQ_PARAM) /* a parameter's type is not settled by this test */
+        arg = sq_settle(cx, arg);
     if (arg == NULL)
         return NULL;
     struct sq_expr *out =

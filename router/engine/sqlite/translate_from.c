@@ -365,8 +365,12 @@ static const char *from_function(struct sq_cx *cx, const PgQuery__RangeFunction 
         return NULL;
     if (node->alias != NULL && count - (node->ordinality ? 1 : 0) == 1 && !names_its_output(name))
         columns[0].name = alias; /* a function of one column is named by its alias */
-    if (!sq_alias_columns(cx, node->alias, columns, count) || add_item(cx, alias, columns, count) == NULL)
+    if (!sq_alias_columns(cx, node->alias, columns, count))
         return NULL;
+    struct sq_nsitem *item = add_item(cx, alias, columns, count);
+    if (item == NULL)
+        return NULL;
+    item->scalar = count == 1;
     return text;
 }
 

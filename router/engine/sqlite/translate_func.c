@@ -21,7 +21,7 @@ static const char *aggregate_template(struct sq_cx *cx, const struct sq_proc *pr
 }
 
 /* One letter per sort key (see functions_aggregate.c) and the keys' texts, for aggregates that collect. */
-static const char *aggregate_order(struct sq_cx *cx, const PgQuery__FuncCall *node)
+static const char *aggregate_order(struct sq_cx *cx, const PgQuery__FuncCall *node, struct sq_expr **args, uint32_t count)
 {
     struct sy_buf spec = {0}, keys = {0};
     bool ok = true;
@@ -38,6 +38,11 @@ static const char *aggregate_order(struct sq_cx *cx, const PgQuery__FuncCall *no
             sy_buf_printf(&spec, "%c%c%u;", desc ? 'd' : 'a', first ? 'f' : 'l', key->type);
             sy_buf_printf(&keys, "%s, ", key->sql);
         }
+    }
+    for (uint32_t i = 0; i < count && node->agg_distinct && node->n_agg_order == 0; i++) {
+        /* DISTINCT sorts what it compares */
+        sy_buf_printf(&spec, "al%u;", args[i]->type);
+        sy_buf_printf(&keys, "%s, ", args[i]->sql);
     }
     const char *s = sq_finish(cx, &spec), *k = sq_finish(cx, &keys);
     return !ok || s == NULL || k == NULL ? NULL : sq_printf(cx, "'%s', %.*s", s, (int)strlen(k), k);
@@ -67,7 +72,7 @@ static const char *call_text(struct sq_cx *cx, const struct sq_proc *proc, const
     if (strstr(template_, "$O, ") != NULL) {
         if (node->over != NULL)
             return sq_unsupported(cx, node->location, "%s as a window function is not supported", proc->name);
-        const char *order = aggregate_order(cx, node);
+        const char *order = aggregate_order(cx, node, args, count);
         template_ = order == NULL ? NULL : with_order(cx, template_, order);
         return template_ == NULL ? NULL : sq_expand(cx, template_, args, count, result);
     }

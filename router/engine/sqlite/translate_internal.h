@@ -68,6 +68,7 @@ struct sq_nsitem {
     uint32_t column_count;
     const struct sy_sqrelation *relation; /* NULL: subquery, function, join */
     const char *sql_name;      /* quoted, as in SQLite */
+    bool scalar;               /* a function of one column: its name is also its value */
 };
 
 struct sq_cte {

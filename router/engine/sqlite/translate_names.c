@@ -183,9 +183,8 @@ static struct sq_expr *whole_row(struct sq_cx *cx, struct sq_level *level, const
         if (fields[i].expr == NULL)
             return NULL;
     }
-    if (item->relation == NULL && item->column_count == 1 && item->name != NULL &&
-        strcmp(item->columns[0].name, item->name) == 0)
-        return fields[0].expr; /* a function of one column: its value */
+    if (item->scalar)
+        return fields[0].expr;
     out->kind = SQ_RECORD;
     out->fields = fields;
     out->field_count = item->column_count;

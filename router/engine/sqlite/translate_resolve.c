@@ -152,11 +152,30 @@ static const void *exact(const struct candidates *c, struct sq_expr **args, uint
     return NULL;
 }
 
+/* Polymorphic arguments agree: an element fits the array beside it. */
+static bool consistent(const struct candidate *candidate, struct sq_expr **args, uint32_t count)
+{
+    uint32_t element = 0;
+    for (uint32_t a = 0; a < count; a++) {
+        uint32_t type = argument_type(candidate, a);
+        const struct sy_type_info *info = sy_type_find(args[a]->type);
+        if ((type == SY_T_ANYARRAY || type == 5078) && info != NULL && args[a]->type != SY_T_UNKNOWN)
+            element = info->element;
+    }
+    for (uint32_t a = 0; a < count && element != 0; a++) {
+        uint32_t type = argument_type(candidate, a);
+        bool is_element = type == SY_T_ANYELEMENT || type == 5077;
+        if (is_element && args[a]->type != SY_T_UNKNOWN && category(args[a]->type) != category(element))
+            return false;
+    }
+    return true;
+}
+
 static void keep_coercible(struct candidates *c, struct sq_expr **args, uint32_t count)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < c->count; i++) {
-        bool all = true;
+        bool all = consistent(&c->items[i], args, count);
         for (uint32_t a = 0; a < count && all; a++)
             all = sq_can_coerce(args[a]->type, argument_type(&c->items[i], a), 'i');
         if (all)

@@ -74,6 +74,8 @@ static bool reg_in(void *ctx, uint32_t type, struct sy_slice name, uint32_t *ret
     const struct driver *d = ctx;
     char copy[128];
     (void)type;
+    if (name.bytes > 2 && name.data[0] == '"')
+        name = (struct sy_slice){name.data + 1, name.bytes - 2};
     (void)snprintf(copy, sizeof(copy), "%.*s", (int)name.bytes, name.data);
     int index = find(d, copy);
     if (index < 0) {

@@ -451,3 +451,106 @@ SELEC 1
 SELECT FROM
 SELECT 1 +
 SELECT 'abc
+-- to_char and friends
+SELECT to_char(timestamp '2020-03-04 05:06:07.089', 'YYYY-MM-DD HH24:MI:SS'), to_char(timestamp '2020-03-04 15:06:07.089', 'HH12:MI:SS AM MS US'), to_char(timestamp '2020-03-04', 'Day, DD Month YYYY'), to_char(timestamp '2020-03-04', 'FMDay, FMDD FMMonth YYYY'), to_char(date '2020-03-04', 'Dy DD Mon YY'), to_char(timestamp '2020-03-04', 'DDD D ID WW IW IYYY Q J CC')
+SELECT to_char(timestamp '2020-03-01', 'DDth "of" month'), to_char(timestamptz '2020-03-04 05:06:07+00', 'YYYY-MM-DD"T"HH24:MI:SSOF TZ'), to_char(timestamp '2020-01-01', 'MON mon Mon'), to_char(interval '1 day 02:03:04', 'DD HH24:MI:SS'), to_char(timestamp '2020-03-04 05:06:07.089', 'SSSS FF3 FF6')
+SELECT to_char(1234.5, '9999.99'), to_char(1234.5, '9,999.99'), to_char(0.5, '9.9'), to_char(0.5, '0.9'), to_char(-12, '999'), to_char(12, '0000'), to_char(12, 'FM0000'), to_char(1234567, '9,999,999'), to_char(12.345, 'FM999.99'), to_char(12345, '999'), to_char(-5, '9MI'), to_char(5, 'S9'), to_char(-5, '9PR')
+SELECT to_char(1.5::float8, '9.99'), to_char(12::int8, '99'), to_char(0, '9'), to_char(12.5, 'FM990.00'), to_char(1234.56, 'FM9,999.0')
+SELECT to_date('2020-03-04', 'YYYY-MM-DD'), to_date('04 Mar 2020', 'DD Mon YYYY'), to_date('20200304', 'YYYYMMDD'), to_timestamp('2020-03-04 05:06:07', 'YYYY-MM-DD HH24:MI:SS'), to_timestamp('04/03/2020 05:06 PM', 'DD/MM/YYYY HH12:MI PM'), to_date('2020-064', 'YYYY-DDD')
+SELECT to_date('2020-13-04', 'YYYY-MM-DD')
+SELECT to_date('xx', 'YYYY-MM-DD')
+SELECT power(1.5, 2), 2.0 ^ 3, power(2.0, -2), sqrt(2.0), sqrt(16.00), 2 ^ 10, width_bucket(5.35, 0.024, 10.06, 5), width_bucket(5::float8, 0, 10, 5)
+SELECT stddev(x), variance(x), stddev_pop(x), var_pop(x) FROM generate_series(1, 10) x
+SELECT stddev(x), variance(x) FROM (VALUES (1.5), (2.25), (4)) v(x)
+SELECT ARRAY[1,2] || 3, 0 || ARRAY[1], ARRAY[1] || ARRAY[2,3], array_append(ARRAY['a'], 'b'), array_position(ARRAY['a','b'], 'b'), array_remove(ARRAY[1,2,1], 1), array_cat(ARRAY[1], ARRAY[2])
+SELECT ARRAY[1,2] @> ARRAY[1], ARRAY[1,2] && ARRAY[2,3], ARRAY[1] <@ ARRAY[1,2], ARRAY[1,2] = ARRAY[1,2]
+SELECT ARRAY(SELECT x FROM generate_series(1,3) x), array(select 'a' where false)
+SELECT a.n, b.n FROM generate_series(1,2) a(n), generate_series(1, a.n) b(n) ORDER BY 1, 2
+SELECT count(*) FROM generate_series(1, 100) x WHERE x % 7 = 0
+SELECT x, CASE WHEN x > 1 THEN 'big' ELSE 'small' END AS size FROM generate_series(1, 2) x
+SELECT 'abc' COLLATE "C" < 'abd', 'a' COLLATE "nosuch"
+SELECT nullif(5, 5.0), nullif(NULL, 1), coalesce('a', 'b')
+SELECT EXISTS (SELECT 1), NOT EXISTS (SELECT 1 WHERE false)
+SELECT current_user, session_user, current_schema
+SELECT 'a' AS "select", 1 AS "Mixed Case"
+SELECT 1 AS a, 2 AS a
+SELECT * FROM (SELECT 1 AS a, 2 AS a) x
+SELECT a FROM (SELECT 1 AS a, 2 AS a) x
+SELECT x.* FROM (SELECT 1 AS a, 'b' AS b) x
+SELECT (SELECT count(*) FROM generate_series(1, x)) FROM generate_series(1, 3) x
+SELECT sum(x) FILTER (WHERE x > 1), count(DISTINCT x % 2), string_agg(DISTINCT (x % 2)::text, ',') FROM generate_series(1, 4) x
+SELECT string_agg(x::text, ',' ORDER BY x DESC) FROM generate_series(1, 3) x
+SELECT x % 2 AS odd, sum(x) FROM generate_series(1, 5) x GROUP BY odd HAVING sum(x) > 6 ORDER BY odd
+SELECT x % 2, x FROM generate_series(1, 5) x GROUP BY x % 2
+SELECT sum(x) OVER (ORDER BY x), avg(x) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) FROM generate_series(1, 4) x
+SELECT sum(x::numeric) OVER (ORDER BY x ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM generate_series(1, 3) x
+SELECT bit_and(x), bit_or(x) FROM generate_series(1, 3) x
+SELECT max(x) FROM generate_series(1, 3) x WHERE false
+SELECT min('b'::text), max(true::text), max(date '2020-01-01'), min(1.5)
+SELECT every(x > 0) FROM generate_series(1, 2) x
+SELECT avg(x::float8), avg(x::int8), sum(x::int8), avg(x::numeric(5,2)) FROM generate_series(1, 2) x
+SELECT sum(interval '1 hour' * x), avg(interval '1 day' * x) FROM generate_series(1, 2) x
+CREATE TABLE t1 (a int, b text, c numeric)
+INSERT INTO t1 VALUES (1, 'x', 1.10), (2, 'y', 1.1), (NULL, NULL, NULL)
+SELECT a FROM t1 WHERE a NOT IN (1) ORDER BY a
+SELECT b FROM t1 ORDER BY b DESC
+SELECT c FROM t1 ORDER BY c NULLS FIRST, a
+SELECT count(DISTINCT c) FROM t1
+SELECT a, b FROM t1 WHERE (a, b) = (1, 'x')
+SELECT a FROM t1 WHERE b > 'x' OR b IS NULL ORDER BY a
+SELECT t1.*, t1.a + 1 FROM t1 WHERE a = 1
+SELECT row_to_json(t1) FROM t1 WHERE a = 2
+SELECT a, sum(c) OVER () FROM t1 ORDER BY a
+SELECT b, c FROM t1 UNION SELECT 'z', 5 ORDER BY b
+SELECT a FROM t1 UNION ALL SELECT c FROM t1 ORDER BY 1
+SELECT t.a FROM t1 t WHERE t.a = (SELECT max(a) FROM t1)
+UPDATE t1 SET c = c + 1, b = upper(b) WHERE a IS NOT NULL
+SELECT * FROM t1 ORDER BY a
+UPDATE t1 SET a = (SELECT 5) WHERE b = 'X' RETURNING *
+DELETE FROM t1 WHERE a IS NULL RETURNING a, b
+INSERT INTO t1 (a) SELECT x FROM generate_series(10, 12) x
+SELECT count(*), sum(a) FROM t1
+INSERT INTO t1 (b, a) VALUES ('only', DEFAULT) RETURNING a, b, c
+INSERT INTO t1 SELECT 1, 'two', 3 UNION ALL SELECT 4, 'five', 6.5
+INSERT INTO t1 (a, b) SELECT 1
+INSERT INTO t1 (c) VALUES ('abc')
+INSERT INTO t1 (a) VALUES (3000000000)
+INSERT INTO t1 (a) VALUES (2147483647 + 1)
+SELECT a FROM t1 GROUP BY a HAVING count(*) > 1 ORDER BY a
+SELECT a, b FROM t1 ORDER BY a LIMIT 2 OFFSET 1
+CREATE TABLE "Camel" ("Id" serial PRIMARY KEY, "userName" text)
+INSERT INTO "Camel" ("userName") VALUES ('u') RETURNING "Id"
+SELECT "userName" FROM "Camel"
+SELECT username FROM "Camel"
+SELECT * FROM camel
+DROP TABLE "Camel", t1
+SELECT 1 WHERE 'a' = ANY('{a,b}'::text[])
+SELECT 1::bigint = ANY('{1,2}'), 'x' = ANY('{}'::text[]), NULL = ANY('{1}'::int[])
+SELECT substring('foobar', 2, 3), substring('foobar' similar 'f(o+)b%' escape '#')
+SELECT 'abc' < 'ABC', 'a' < 'B', 'é' > 'z'
+SELECT '2020-01-01'::date::timestamptz, '2020-01-01 10:00'::timestamp::timestamptz, '10:00'::time::interval
+SELECT interval '1 year' + date '2020-02-29', date '2020-01-01' - interval '1 day', 5 + date '2020-01-01'
+SELECT extract(epoch from timestamp '2020-01-01')::bigint, extract(epoch from now())::int > 0
+SELECT extract(day from interval '40 days'), extract(month from interval '14 months'), extract(milliseconds from time '00:00:01.5'), extract(julian from date '2000-01-01')
+SELECT timestamp '2020-01-01' > '2019-12-31', date '2020-01-01' = '2020-01-01', '1 day' > interval '1 hour'
+SELECT upper(NULL), length(NULL), NULL + 1, NULL || 'a', abs(NULL::int)
+SELECT 1 + NULL::int, NULL::int4 = 1, NULL::text LIKE 'a'
+SELECT round(1.005, 2), round(-0.5), round(0.5), round(1e3, -3), 1.0 * 1.00, 0.00 + 0, 1.50 - 0.5
+SELECT 12345678901234567890 + 1, 99999999999999999999 * 99999999999999999999, 1.0 / 7.0, 22 / 7.0
+SELECT 3 = 3.0::float8, 0.1::float8 + 0.2 = 0.3, 1::numeric / 3 * 3, 1e-10::numeric, 1.5e10
+SELECT '  5 '::int, ' 1.5 '::numeric, ' true '::bool
+SELECT 5::numeric(3), '5.678'::numeric(3,1), 5::varchar, 5::char(3)
+SELECT -2147483648, -9223372036854775808, -(-5), +5, 2 - -3
+SELECT 7.0 % 0
+SELECT 5 % 0
+SELECT 5::int2 / 0::int2
+SELECT 2147483648::int
+SELECT 1e400::float8
+SELECT '1e400'::float8
+SELECT abs(-9223372036854775808)
+SELECT to_json(ARRAY[1,2]), array_to_json(ARRAY['a']), to_jsonb('{"a":1}'::json), json_build_object('k', '[1]'::jsonb)
+SELECT '{"a":[1,{"b":2}]}'::jsonb #> '{a,1,b}', '{"a":1}'::jsonb -> 'a' = '1', '{"x":"y"}'::jsonb ->> 'x' || 'z'
+SELECT jsonb_agg(x ORDER BY x), jsonb_object_agg(x::text, x * 2) FROM generate_series(1, 3) x
+SELECT e ->> 'n' FROM jsonb_array_elements('[{"n":1},{"n":2}]') e
+SELECT value -> 'n' FROM jsonb_array_elements('[{"n":1},{"n":2}]')
+SELECT * FROM jsonb_object_keys('{"a":1,"b":2}') AS k
