@@ -1,4 +1,5 @@
-/* Listening sockets. Each worker accepts on its own; sockets of the Unix listener are handed round. */
+/* Listening sockets. Each worker accepts on its own; sockets of the Unix listener are handed round.
+ */
 #include "router/accept/accept.h"
 
 #include <arpa/inet.h>
@@ -27,8 +28,9 @@ static void close_all(struct sy_accept *accept)
     accept->unix_path[0] = 0;
 }
 
-static enum sy_status listen_on(struct sy_accept *accept, const struct sockaddr *address, socklen_t bytes,
-                                const struct sy_config *config, const char *name, struct sy_err *err)
+static enum sy_status listen_on(struct sy_accept *accept, const struct sockaddr *address,
+                                socklen_t bytes, const struct sy_config *config, const char *name,
+                                struct sy_err *err)
 {
     int one = 1;
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -49,16 +51,19 @@ static enum sy_status listen_on(struct sy_accept *accept, const struct sockaddr 
             sy_err_set_errno(err, SY_E_IO, code, "cannot listen on %s port %u: %s", name,
                              (unsigned)config->listen.port, strerror(code));
         if (code == EADDRINUSE)
-            sy_err_hint(err, "Another program listens there. Stop it, or set listen.port (or --port) to a free port.");
+            sy_err_hint(err, "Another program listens there. Stop it, or set listen.port (or "
+                             "--port) to a free port.");
         return status;
     }
     accept->fds[accept->count++] = fd;
     return SY_OK;
 }
 
-/* SO_REUSEPORT lets a second router of the same user share the port silently: ask without it first. */
-static enum sy_status check_free(const struct sockaddr *address, socklen_t bytes, const struct sy_config *config,
-                                 const char *name, struct sy_err *err)
+/* SO_REUSEPORT lets a second router of the same user share the port silently: ask without it first.
+ */
+static enum sy_status check_free(const struct sockaddr *address, socklen_t bytes,
+                                 const struct sy_config *config, const char *name,
+                                 struct sy_err *err)
 {
     int one = 1, fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
@@ -70,24 +75,28 @@ static enum sy_status check_free(const struct sockaddr *address, socklen_t bytes
     close(fd);
     if (failed == 0)
         return SY_OK;
-    enum sy_status status = sy_err_set_errno(err, SY_E_IO, failed, "cannot listen on %s port %u: %s", name,
-                                             (unsigned)config->listen.port, strerror(failed));
+    enum sy_status status =
+        sy_err_set_errno(err, SY_E_IO, failed, "cannot listen on %s port %u: %s", name,
+                         (unsigned)config->listen.port, strerror(failed));
     if (failed == EADDRINUSE)
-        sy_err_hint(err, "Another program listens there. Stop it, or set listen.port (or --port) to a free port.");
+        sy_err_hint(err, "Another program listens there. Stop it, or set listen.port (or --port) "
+                         "to a free port.");
     return status;
 }
 
-static enum sy_status bind_name(struct sy_accept *accept, const char *name, const struct sy_config *config,
-                                bool first, struct sy_err *err)
+static enum sy_status bind_name(struct sy_accept *accept, const char *name,
+                                const struct sy_config *config, bool first, struct sy_err *err)
 {
     char port[8];
     snprintf(port, sizeof(port), "%u", (unsigned)config->listen.port);
     struct addrinfo hints = {.ai_flags = AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
     int code = getaddrinfo(strcmp(name, "*") == 0 ? NULL : name, port, &hints, &found);
     if (code != 0)
-        return sy_err_set(err, SY_E_IO, "cannot resolve the listen address \"%s\": %s", name, gai_strerror(code));
+        return sy_err_set(err, SY_E_IO, "cannot resolve the listen address \"%s\": %s", name,
+                          gai_strerror(code));
     enum sy_status status = SY_OK;
-    for (struct addrinfo *at = found; at != NULL && status == SY_OK && accept->count < SY_ACCEPT_ADDRESSES_MAX;
+    for (struct addrinfo *at = found;
+         at != NULL && status == SY_OK && accept->count < SY_ACCEPT_ADDRESSES_MAX;
          at = at->ai_next) {
         if (first)
             status = check_free(at->ai_addr, at->ai_addrlen, config, name, err);
@@ -98,16 +107,18 @@ static enum sy_status bind_name(struct sy_accept *accept, const char *name, cons
     return status;
 }
 
-static enum sy_status bind_unix(struct sy_accept *accept, const struct sy_config *config, struct sy_err *err)
+static enum sy_status bind_unix(struct sy_accept *accept, const struct sy_config *config,
+                                struct sy_err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int bytes = snprintf(address.sun_path, sizeof(address.sun_path), "%s/.s.PGSQL.%u",
                          config->listen.unix_socket_dir, (unsigned)config->listen.port);
     if (bytes < 0 || (size_t)bytes >= sizeof(address.sun_path))
-        return sy_err_set(err, SY_E_IO, "the Unix socket's path is too long: %s", config->listen.unix_socket_dir);
+        return sy_err_set(err, SY_E_IO, "the Unix socket's path is too long: %s",
+                          config->listen.unix_socket_dir);
     unlink(address.sun_path); /* left by a process that was killed: the TCP port is ours by now */
-    enum sy_status status = listen_on(accept, (const struct sockaddr *)&address, sizeof(address), config,
-                                      address.sun_path, err);
+    enum sy_status status = listen_on(accept, (const struct sockaddr *)&address, sizeof(address),
+                                      config, address.sun_path, err);
     if (status != SY_OK)
         return status;
     chmod(address.sun_path, 0777);
@@ -115,11 +126,12 @@ static enum sy_status bind_unix(struct sy_accept *accept, const struct sy_config
     return SY_OK;
 }
 
-enum sy_status sy_accept_bind(struct sy_accept *accept, const struct sy_config *config, bool with_unix,
-                              struct sy_err *err)
+enum sy_status sy_accept_bind(struct sy_accept *accept, const struct sy_config *config,
+                              bool with_unix, struct sy_err *err)
 {
     *accept = (struct sy_accept){0};
-    char *list = strdup(config->listen.address == NULL ? "127.0.0.1" : config->listen.address), *rest = list;
+    char *list = strdup(config->listen.address == NULL ? "127.0.0.1" : config->listen.address),
+         *rest = list;
     enum sy_status status = list == NULL ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory") : SY_OK;
     for (char *name; status == SY_OK && (name = strsep(&rest, ",")) != NULL;) {
         name += strspn(name, " \t");
@@ -191,7 +203,8 @@ static void on_failed(struct sy_listener *listener, const struct sy_err *why)
     sy_log_err(SY_LOG_WARN, "cannot accept clients for a moment", why);
 }
 
-enum sy_status sy_accept_start(struct sy_accept *accept, struct sy_worker *worker, struct sy_err *err)
+enum sy_status sy_accept_start(struct sy_accept *accept, struct sy_worker *worker,
+                               struct sy_err *err)
 {
     accept->worker = worker;
     for (uint32_t i = 0; i < accept->count; i++) {

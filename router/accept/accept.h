@@ -1,8 +1,9 @@
 /*
- * Sockets that clients connect to. One listening socket per address and worker (SO_REUSEPORT: the kernel spreads
- * clients), one for the Unix socket, taken by worker 0's loop and handed round.
+ * Sockets that clients connect to. One listening socket per address and worker (SO_REUSEPORT: the
+ * kernel spreads clients), one for the Unix socket, taken by worker 0's loop and handed round.
  *
- * Thread: sy_accept_bind() before the workers run; each worker starts and stops its own listeners on its thread.
+ * Thread: sy_accept_bind() before the workers run; each worker starts and stops its own listeners
+ * on its thread.
  */
 #ifndef SY_ROUTER_ACCEPT_ACCEPT_H
 #define SY_ROUTER_ACCEPT_ACCEPT_H
@@ -22,14 +23,15 @@ struct sy_accept {
     struct sy_listener listeners[SY_ACCEPT_ADDRESSES_MAX + 1];
     int fds[SY_ACCEPT_ADDRESSES_MAX + 1];
     uint32_t count;
-    uint32_t next_worker;              /* Unix socket: whose turn */
-    char unix_path[108];               /* worker 0: to be removed at the end; empty: none */
+    uint32_t next_worker; /* Unix socket: whose turn */
+    char unix_path[108];  /* worker 0: to be removed at the end; empty: none */
 };
 
 /* Binds the addresses of the configuration for one worker. with_unix: also the Unix socket.
  * Errors: SY_E_IO naming the address; nothing stays bound. */
-SY_MUST_CHECK enum sy_status sy_accept_bind(struct sy_accept *accept, const struct sy_config *config,
-                                            bool with_unix, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_accept_bind(struct sy_accept *accept,
+                                            const struct sy_config *config, bool with_unix,
+                                            struct sy_err *err);
 /* On the worker's thread, after sy_worker_init(). */
 SY_MUST_CHECK enum sy_status sy_accept_start(struct sy_accept *accept, struct sy_worker *worker,
                                              struct sy_err *err);

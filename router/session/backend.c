@@ -1,9 +1,10 @@
 /*
- * What servers answer. Walks the frames of each receive by their headers, decides per message from the head of
- * the participant's queue of expectations whether it is forwarded, swallowed or replaced, and forwards runs of
- * bytes as slices of the receive buffer. The worker's thread.
+ * What servers answer. Walks the frames of each receive by their headers, decides per message from
+ * the head of the participant's queue of expectations whether it is forwarded, swallowed or
+ * replaced, and forwards runs of bytes as slices of the receive buffer. The worker's thread.
  *
- * Not here: what an answer means for the client's command as a whole (cycle.c) or transaction (txn.c).
+ * Not here: what an answer means for the client's command as a whole (cycle.c) or transaction
+ * (txn.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static void run_extend(struct sy_session *session, uint32_t from, uint32_t to)
 
 /* ---- expectations ---- */
 
-/* The columns of a read on a replica wait for its first row: until then it may still move to the primary. */
+/* The columns of a read on a replica wait for its first row: until then it may still move to the
+ * primary. */
 static void put_held(struct sy_session *session)
 {
     if (session->held_columns.bytes == 0)
@@ -90,8 +92,8 @@ static void drop_until_sync(struct sy_part *part)
     struct sy_session *session = part->session;
     struct sy_server_state *state = sy_part_state(part);
     struct sy_expect *head;
-    while ((head = sy_part_head(part)) != NULL && head->kind != SY_X_SYNC
-           && head->kind != SY_X_QUERY) {
+    while ((head = sy_part_head(part)) != NULL && head->kind != SY_X_SYNC &&
+           head->kind != SY_X_QUERY) {
         if (head->kind == SY_X_LOCAL)
             sy_buf_consume(&session->owed, head->bytes);
         else if (head->kind == SY_X_PARSE && head->statement_id != 0)
@@ -109,9 +111,9 @@ static bool forwards(const struct sy_part *part, const struct sy_expect *head)
     if (head == NULL || (head->flags & SY_X_FORWARD) == 0)
         return false;
     const struct sy_gather *gather = part->session->gather;
-    return (head->flags & SY_X_GATHER) == 0
-           || (!gather->failed && gather->current == part->gather_index && !part->gather_done
-               && (!gather->all || part->gather_index == 0));
+    return (head->flags & SY_X_GATHER) == 0 ||
+           (!gather->failed && gather->current == part->gather_index && !part->gather_done &&
+            (!gather->all || part->gather_index == 0));
 }
 
 /* ---- messages ---- */
@@ -134,8 +136,8 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     if (!sy_tag_sum_add(&gather->tags, tag) || (gather->all && rows != gather->rows_first)) {
         struct sy_err err = {0};
         struct sy_slice name = session->database->topology->shards[part->shard].name;
-        (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" reports %.*s", (int)name.bytes,
-                         name.data, (int)tag.bytes, tag.data);
+        (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" reports %.*s",
+                         (int)name.bytes, name.data, (int)tag.bytes, tag.data);
         sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
         gather->failed = true;
         run_flush(session);
@@ -168,8 +170,8 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     bool committed = sy_slice_eq(tag, SY_SLICE("COMMIT"));
     if (head->why == SY_WHY_COMMIT)
         sy_txn_commit_answer(part, committed);
-    if (session->txn_state != NULL && head->why == SY_WHY_CLIENT
-        && (committed || sy_slice_eq(tag, SY_SLICE("ROLLBACK"))))
+    if (session->txn_state != NULL && head->why == SY_WHY_CLIENT &&
+        (committed || sy_slice_eq(tag, SY_SLICE("ROLLBACK"))))
         session->txn_state->committed = committed;
     if (session->effects && head->why == SY_WHY_CLIENT)
         sy_effect_apply(session, part, tag);
@@ -184,11 +186,11 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
 static void on_statement_gone(struct sy_part *part, const struct sy_expect *head,
                               const struct sy_notice_fields *fields)
 {
-    /* Not there any more (someone ran DEALLOCATE), or its plan's result changed with the schema: the next use
-     * prepares it anew. */
+    /* Not there any more (someone ran DEALLOCATE), or its plan's result changed with the schema:
+     * the next use prepares it anew. */
     bool gone = sy_slice_eq(fields->sqlstate, SY_SLICE("26000"));
-    bool stale = sy_slice_eq(fields->sqlstate, SY_SLICE("0A000"))
-                 && sy_slice_eq(fields->routine, SY_SLICE("RevalidateCachedQuery"));
+    bool stale = sy_slice_eq(fields->sqlstate, SY_SLICE("0A000")) &&
+                 sy_slice_eq(fields->routine, SY_SLICE("RevalidateCachedQuery"));
     if (head->statement_id == 0 || !(gone || stale))
         return;
     struct sy_server_state *state = sy_part_state(part);
@@ -204,22 +206,24 @@ static enum action fatal_error(struct sy_part *part, const struct sy_notice_fiel
     snprintf(part->fatal_sqlstate, sizeof(part->fatal_sqlstate), "%.*s", (int)code.bytes,
              code.data);
     free(part->fatal_message);
-    part->fatal_message = strndup(fields->message.data == NULL ? "" : fields->message.data,
-                                  fields->message.bytes);
-    return SWALLOW; /* told when the connection ends, as an error that leaves the client connected */
+    part->fatal_message =
+        strndup(fields->message.data == NULL ? "" : fields->message.data, fields->message.bytes);
+    return SWALLOW; /* told when the connection ends, as an error that leaves the client connected
+                     */
 }
 
-/* A read that a replica refuses is run again on the primary, unless part of its answer was told already. */
+/* A read that a replica refuses is run again on the primary, unless part of its answer was told
+ * already. */
 static bool rerun_on_primary(struct sy_part *part, const struct sy_expect *head,
                              const struct sy_notice_fields *fields)
 {
     struct sy_session *session = part->session;
-    if (part->primary || session->replay.chunk == NULL || session->txn != 'I' || head->answered
-        || head->why != SY_WHY_CLIENT || session->replay_told)
+    if (part->primary || session->replay.chunk == NULL || session->txn != 'I' || head->answered ||
+        head->why != SY_WHY_CLIENT || session->replay_told)
         return false;
-    if (!sy_slice_eq(fields->sqlstate, SY_SLICE("25006"))
-        && !sy_slice_eq(fields->sqlstate, SY_SLICE("0A000"))
-        && !sy_slice_eq(fields->sqlstate, SY_SLICE("55000")) /* "recovery is in progress" */
+    if (!sy_slice_eq(fields->sqlstate, SY_SLICE("25006")) &&
+        !sy_slice_eq(fields->sqlstate, SY_SLICE("0A000")) &&
+        !sy_slice_eq(fields->sqlstate, SY_SLICE("55000"))     /* "recovery is in progress" */
         && !sy_slice_eq(fields->sqlstate, SY_SLICE("40001"))) /* conflict with recovery */
         return false;
     session->replica_retry = true;
@@ -231,7 +235,8 @@ static bool rerun_on_primary(struct sy_part *part, const struct sy_expect *head,
 static void silence_rest(struct sy_part *part)
 {
     for (uint32_t i = 1; i < part->expect_count; i++)
-        part->expects[(part->expect_first + i) & (part->expect_size - 1u)].flags &= (uint8_t)~SY_X_FORWARD;
+        part->expects[(part->expect_first + i) & (part->expect_size - 1u)].flags &=
+            (uint8_t)~SY_X_FORWARD;
 }
 
 static enum action on_error(struct sy_part *part, struct sy_slice body)
@@ -242,10 +247,10 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     struct sy_err err = {0};
     if (sy_notice_read(body.data, body.bytes, &fields, &err) != SY_OK)
         memset(&fields, 0, sizeof(fields));
-    struct sy_slice severity = fields.severity_nonlocalized.data != NULL ? fields.severity_nonlocalized
-                                                                         : fields.severity;
-    if (head == NULL || sy_slice_eq(severity, SY_SLICE("FATAL"))
-        || sy_slice_eq(severity, SY_SLICE("PANIC")))
+    struct sy_slice severity =
+        fields.severity_nonlocalized.data != NULL ? fields.severity_nonlocalized : fields.severity;
+    if (head == NULL || sy_slice_eq(severity, SY_SLICE("FATAL")) ||
+        sy_slice_eq(severity, SY_SLICE("PANIC")))
         return fatal_error(part, &fields);
     on_statement_gone(part, head, &fields);
     bool forward = head->why == SY_WHY_CLIENT || head->why == SY_WHY_PREPARE;
@@ -254,8 +259,8 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     if (head->why == SY_WHY_PREPARE && !session->in_batch)
         silence_rest(part);
     if (head->why == SY_WHY_SETTINGS || head->why == SY_WHY_BEGIN) {
-        /* What follows in the pipeline ran in a state the client did not ask for: its answer is this error, and
-         * the server is not used again. */
+        /* What follows in the pipeline ran in a state the client did not ask for: its answer is
+         * this error, and the server is not used again. */
         forward = true;
         part->server->session_changed = true;
         part->failed = true;
@@ -299,8 +304,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
     struct sy_expect *head = sy_part_head(part);
-    if (body.bytes < 1 || head == NULL
-        || (head->kind != SY_X_QUERY && head->kind != SY_X_SYNC))
+    if (body.bytes < 1 || head == NULL || (head->kind != SY_X_QUERY && head->kind != SY_X_SYNC))
         return SWALLOW;
     part->status = body.data[0];
     part->server->transaction_status = part->expect_count == 1 ? part->status : 0;
@@ -316,9 +320,10 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
         sy_txn_note_status(session);
     if (!ready)
         return SWALLOW;
-    if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
-        || (session->gather != NULL && session->gather->active) || session->txn != part->status
-        || session->ready_sent || session->stmt_cursor != 0)
+    if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn ||
+        session->busy_parts > (part->expect_count > 0) ||
+        (session->gather != NULL && session->gather->active) || session->txn != part->status ||
+        session->ready_sent || session->stmt_cursor != 0)
         return SWALLOW; /* the end of the cycle tells it */
     session->ready_sent = true;
     return FORWARD;
@@ -426,9 +431,9 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
     case 'W':
         return on_copy_response(part, type, body);
     case 'c':
-        return (head != NULL && (head->flags & SY_X_GATHER) != 0
-                && part->gather_index + 1 < part->session->gather->count)
-                       || !forwards(part, head)
+        return (head != NULL && (head->flags & SY_X_GATHER) != 0 &&
+                part->gather_index + 1 < part->session->gather->count) ||
+                       !forwards(part, head)
                    ? SWALLOW
                    : FORWARD;
     case 'T':
@@ -443,7 +448,8 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
 /* Rows and COPY data: passed on in runs, whatever the boundaries of the receives. */
 static bool is_streamed(const struct sy_part *part, char type)
 {
-    if (type == 'D' && part->expect_count > 0 && part->expects[part->expect_first].why == SY_WHY_LSN)
+    if (type == 'D' && part->expect_count > 0 &&
+        part->expects[part->expect_first].why == SY_WHY_LSN)
         return false;
     return type == 'D' || type == 'd' || type == 'V';
 }
@@ -504,7 +510,8 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
         return true;
     struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
     if (mapped)
-        sy_part_map_description(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes);
+        sy_part_map_description(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES,
+                                frame->body_bytes);
     if (on_message(part, frame->type, body) == FORWARD) {
         put_held(session);
         run_flush(session);
@@ -518,13 +525,12 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
 static bool must_stall(const struct sy_part *part)
 {
     const struct sy_gather *gather = part->session->gather;
-    if (gather == NULL || !gather->active || gather->failed || part->gather_done
-        || part->session->copy_in != NULL
-        || !sy_frame_at_boundary(&part->walker))
+    if (gather == NULL || !gather->active || gather->failed || part->gather_done ||
+        part->session->copy_in != NULL || !sy_frame_at_boundary(&part->walker))
         return false;
     const struct sy_expect *head = &part->expects[part->expect_first];
-    return part->expect_count > 0 && (head->flags & SY_X_GATHER) != 0
-           && part->gather_index != gather->current;
+    return part->expect_count > 0 && (head->flags & SY_X_GATHER) != 0 &&
+           part->gather_index != gather->current;
 }
 
 static void pause_part(struct sy_part *part)
@@ -560,12 +566,12 @@ static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at
 {
     const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
-    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->session->held_columns.bytes > 0
-        || (gather != NULL && gather->drop_next_copy_row))
+    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) ||
+        part->session->held_columns.bytes > 0 || (gather != NULL && gather->drop_next_copy_row))
         return;
     uint32_t frames;
-    uint32_t after = sy_frame_skip_run(chunk->data, to, *at, SY_FRAME_MASK('D') | SY_FRAME_MASK('d'),
-                                       &frames);
+    uint32_t after =
+        sy_frame_skip_run(chunk->data, to, *at, SY_FRAME_MASK('D') | SY_FRAME_MASK('d'), &frames);
     if (after == *at)
         return;
     run_extend(part->session, *at, after);
@@ -681,8 +687,9 @@ static void describe_loss(const struct sy_part *part, const struct sy_err *why, 
                           struct sy_err *err)
 {
     if (uncertain) {
-        (void)sy_err_set(err, SY_E_UNCERTAIN,
-                         "the server connection was lost before the answer to a write or a COMMIT came");
+        (void)sy_err_set(
+            err, SY_E_UNCERTAIN,
+            "the server connection was lost before the answer to a write or a COMMIT came");
         sy_err_hint(err, "It may or may not have taken effect: look before you repeat it.");
         return;
     }
@@ -694,8 +701,7 @@ static void describe_loss(const struct sy_part *part, const struct sy_err *why, 
         return;
     }
     (void)sy_err_set(err, SY_E_CONNECTION_LOST, "the server connection was lost%s%s",
-                     why != NULL && why->text[0] != 0 ? ": " : "",
-                     why != NULL ? why->text : "");
+                     why != NULL && why->text[0] != 0 ? ": " : "", why != NULL ? why->text : "");
 }
 
 static void on_lost(struct sy_server *server, const struct sy_err *why)
@@ -709,21 +715,21 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
         owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL);
         if (expect->why == SY_WHY_COMMIT && !expect->answered)
             sy_txn_commit_answer(part, false);
-        /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not commit,
-         * unless it is the COMMIT itself. */
+        /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not
+         * commit, unless it is the COMMIT itself. */
         bool autocommit = session->txn == 'I' && !session->implicit_txn;
         if (expect->answered || (expect->flags & (SY_X_WRITE | SY_X_ENDS_TXN)) == 0)
             continue;
-        uncertain = uncertain || (expect->flags & SY_X_ENDS_TXN) != 0
-                    || (autocommit && part->fatal_sqlstate[0] == 0);
+        uncertain = uncertain || (expect->flags & SY_X_ENDS_TXN) != 0 ||
+                    (autocommit && part->fatal_sqlstate[0] == 0);
     }
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
     bool in_txn = part->in_txn && session->txn != 'I';
     bool pinned = part->pinned;
     bool gathers = session->gather != NULL && session->gather->active;
-    bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told
-                 && session->txn == 'I' && session->state == SY_SESSION_ACTIVE;
+    bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&
+                 session->txn == 'I' && session->state == SY_SESSION_ACTIVE;
     part->server = NULL;
     sy_part_forget(part);
     if (session->state >= SY_SESSION_CLOSING)
@@ -744,7 +750,7 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
         sy_copy_shard_failed(session);
     else if (session->state == SY_SESSION_COPY_IN && session->busy_parts == 0)
         sy_session_set_state(session, session->in_batch && !session->sync_seen ? SY_SESSION_BATCH
-                                                                              : SY_SESSION_ACTIVE);
+                                                                               : SY_SESSION_ACTIVE);
     if (in_txn) {
         sy_txn_failed(session);
         if (session->txn_state != NULL)

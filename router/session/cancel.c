@@ -60,8 +60,8 @@ enum sy_status sy_cancel_register(struct sy_cancel_registry *registry, uint32_t 
     do {
         drawn = drawn && RAND_bytes((unsigned char *)&entry->pid, sizeof(entry->pid)) == 1;
         entry->pid &= 0x7fffffff; /* drivers read it as a positive int32 */
-    } while (drawn
-             && (entry->pid == 0 || sy_map_get(&registry->entries, pid_key(&entry->pid)) != NULL));
+    } while (drawn &&
+             (entry->pid == 0 || sy_map_get(&registry->entries, pid_key(&entry->pid)) != NULL));
     enum sy_status status =
         drawn ? sy_map_put(&registry->entries, pid_key(&entry->pid), entry, NULL, err)
               : sy_err_set(err, SY_E_INTERNAL, "no random numbers for a cancel key");
@@ -88,8 +88,8 @@ bool sy_cancel_lookup(struct sy_cancel_registry *registry, uint32_t pid, struct 
 {
     pthread_mutex_lock(&registry->mutex);
     const struct entry *entry = sy_map_get(&registry->entries, pid_key(&pid));
-    bool found = entry != NULL && key.bytes == sizeof(entry->key)
-                 && CRYPTO_memcmp(entry->key, key.data, sizeof(entry->key)) == 0;
+    bool found = entry != NULL && key.bytes == sizeof(entry->key) &&
+                 CRYPTO_memcmp(entry->key, key.data, sizeof(entry->key)) == 0;
     if (found)
         *ret_worker = entry->worker;
     pthread_mutex_unlock(&registry->mutex);

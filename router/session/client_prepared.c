@@ -1,4 +1,5 @@
-/* The client's side of prepared statements and portals: names to objects, limits. The worker's thread. */
+/* The client's side of prepared statements and portals: names to objects, limits. The worker's
+ * thread. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +90,8 @@ void sy_extended_txn_over(struct sy_session *session)
         drop_portals(session->extended);
 }
 
-struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice name, struct sy_err *err)
+struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice name,
+                                     struct sy_err *err)
 {
     struct sy_prepared *found = NULL;
     if (session->extended != NULL)
@@ -99,8 +101,8 @@ struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice
         if (name.bytes == 0)
             (void)sy_err_set(err, SY_E_NOT_FOUND, "unnamed prepared statement does not exist");
         else
-            (void)sy_err_set(err, SY_E_NOT_FOUND, "prepared statement \"%.*s\" does not exist", (int)name.bytes,
-                             name.data);
+            (void)sy_err_set(err, SY_E_NOT_FOUND, "prepared statement \"%.*s\" does not exist",
+                             (int)name.bytes, name.data);
         sy_err_state(err, "26000");
     }
     return found;
@@ -113,8 +115,9 @@ enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice na
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     struct sy_extended *extended = session->extended;
     if (name.bytes > 0 && sy_map_get(&extended->statements, name) != NULL) {
-        enum sy_status status = sy_err_set(err, SY_E_STATE, "prepared statement \"%.*s\" already exists",
-                                           (int)name.bytes, name.data);
+        enum sy_status status =
+            sy_err_set(err, SY_E_STATE, "prepared statement \"%.*s\" already exists",
+                       (int)name.bytes, name.data);
         sy_err_state(err, "42P05");
         return status;
     }
@@ -130,8 +133,8 @@ enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice na
     enum sy_status status = sy_statement_intern(&session->worker->statements, key, &settings,
                                                 &prepared->statement, err);
     if (status == SY_OK && name.bytes > 0)
-        status = sy_map_put(&extended->statements, (struct sy_slice){prepared->name, name.bytes}, prepared,
-                            NULL, err);
+        status = sy_map_put(&extended->statements, (struct sy_slice){prepared->name, name.bytes},
+                            prepared, NULL, err);
     if (status != SY_OK) {
         free_prepared(prepared);
         return status;
@@ -149,8 +152,8 @@ void sy_extended_remove(struct sy_session *session, struct sy_slice name)
     struct sy_extended *extended = session->extended;
     if (extended == NULL)
         return;
-    struct sy_prepared *prepared = name.bytes == 0 ? extended->unnamed
-                                                   : sy_map_remove(&extended->statements, name);
+    struct sy_prepared *prepared =
+        name.bytes == 0 ? extended->unnamed : sy_map_remove(&extended->statements, name);
     if (name.bytes == 0)
         extended->unnamed = NULL;
     if (prepared != NULL)
@@ -186,7 +189,8 @@ struct sy_portal *sy_portal_find(struct sy_session *session, struct sy_slice nam
     return sy_map_get(&extended->portals, name);
 }
 
-static struct sy_portal *new_portal(struct sy_extended *extended, struct sy_slice name, struct sy_err *err)
+static struct sy_portal *new_portal(struct sy_extended *extended, struct sy_slice name,
+                                    struct sy_err *err)
 {
     if (extended->portals.count >= SY_LIMIT_PORTALS_PER_CLIENT) {
         (void)sy_err_set(err, SY_E_RATE, "too many portals");
@@ -195,9 +199,9 @@ static struct sy_portal *new_portal(struct sy_extended *extended, struct sy_slic
     struct sy_portal *portal = calloc(1, sizeof(*portal));
     if (portal != NULL)
         portal->name = strndup(name.data, name.bytes);
-    if (portal == NULL || portal->name == NULL
-        || sy_map_put(&extended->portals, (struct sy_slice){portal->name, name.bytes}, portal, NULL, err)
-               != SY_OK) {
+    if (portal == NULL || portal->name == NULL ||
+        sy_map_put(&extended->portals, (struct sy_slice){portal->name, name.bytes}, portal, NULL,
+                   err) != SY_OK) {
         (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
         if (portal != NULL)
             free(portal->name);
@@ -213,7 +217,8 @@ struct sy_portal *sy_portal_define(struct sy_session *session, struct sy_slice n
     struct sy_extended *extended = session->extended;
     struct sy_portal *portal = sy_portal_find(session, name);
     if (portal != NULL && name.bytes > 0) {
-        (void)sy_err_set(err, SY_E_STATE, "portal \"%.*s\" already exists", (int)name.bytes, name.data);
+        (void)sy_err_set(err, SY_E_STATE, "portal \"%.*s\" already exists", (int)name.bytes,
+                         name.data);
         sy_err_state(err, "42P03");
         return NULL;
     }

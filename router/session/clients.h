@@ -1,6 +1,6 @@
 /*
- * How many clients there are: in all, per user, per database. Process-wide; a mutex that is taken at login and
- * logout only.
+ * How many clients there are: in all, per user, per database. Process-wide; a mutex that is taken
+ * at login and logout only.
  */
 #ifndef SY_ROUTER_SESSION_CLIENTS_H
 #define SY_ROUTER_SESSION_CLIENTS_H

@@ -1,6 +1,7 @@
 /*
- * A session whose database is `switchyard`: its queries are commands of the console (router/console). What other
- * workers know is gathered by messages; actions are carried out on every worker. The worker's thread.
+ * A session whose database is `switchyard`: its queries are commands of the console
+ * (router/console). What other workers know is gathered by messages; actions are carried out on
+ * every worker. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,9 @@ struct sy_console_run {
     struct sy_process *process;
     uint32_t worker_count;
     uint64_t session_id;
-    uint32_t in_use;                      /* PAUSE: servers that clients still hold */
+    uint32_t in_use; /* PAUSE: servers that clients still hold */
     struct sy_worker *asking;
-    struct sy_timer timer;                /* PAUSE: when to look again */
+    struct sy_timer timer; /* PAUSE: when to look again */
 };
 
 /* What one worker gathers into. */
@@ -64,8 +65,8 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
     if (session->state == SY_SESSION_IDLE && session->txn != 'I')
         row->state = "active";
     row->connect_wall_us = session->connected_wall_us;
-    row->request_wall_us = sy_loop_wall_us(worker->loop)
-                           - (int64_t)(sy_loop_now_us(worker->loop) - session->state_since_us);
+    row->request_wall_us = sy_loop_wall_us(worker->loop) -
+                           (int64_t)(sy_loop_now_us(worker->loop) - session->state_since_us);
     if (session->waiting) {
         row->wait_us = sy_loop_now_us(worker->loop) - session->wait.since_us;
         copy_name(row->wait_reason, sizeof(row->wait_reason), sy_slice_of(session->wait.reason));
@@ -90,8 +91,9 @@ static void gather_pool(void *ctx, const struct sy_pool_stats *stats)
         return;
     const struct sy_topology_database *database =
         sy_topology_find(gathering->worker->topology, sy_slice_of(stats->database));
-    static const char *const modes[] = {
-        [SY_POOL_SESSION] = "session", [SY_POOL_TRANSACTION] = "transaction", [SY_POOL_STATEMENT] = "statement"};
+    static const char *const modes[] = {[SY_POOL_SESSION] = "session",
+                                        [SY_POOL_TRANSACTION] = "transaction",
+                                        [SY_POOL_STATEMENT] = "statement"};
     row->mode = modes[database == NULL ? SY_POOL_TRANSACTION : database->config->pool.mode];
     copy_name(row->database, sizeof(row->database), sy_slice_of(stats->database));
     copy_name(row->user, sizeof(row->user), sy_slice_of(stats->user));
@@ -148,7 +150,8 @@ static void gather_worker(struct sy_worker *worker, void *ctx)
 
 /* ---- what one worker does ---- */
 
-static void mark(struct sy_worker *worker, struct sy_slice name, bool paused, bool disabled, bool set)
+static void mark(struct sy_worker *worker, struct sy_slice name, bool paused, bool disabled,
+                 bool set)
 {
     for (uint32_t i = 0; i < worker->topology->database_count; i++) {
         struct sy_slice each = sy_slice_of(worker->topology->databases[i].config->name);
@@ -164,15 +167,16 @@ static void mark(struct sy_worker *worker, struct sy_slice name, bool paused, bo
     }
 }
 
-static void kill_clients(struct sy_worker *worker, const struct sy_console_run *run, struct sy_slice name)
+static void kill_clients(struct sy_worker *worker, const struct sy_console_run *run,
+                         struct sy_slice name)
 {
     sy_list_each_safe(node, &worker->sessions)
     {
         struct sy_session *session = sy_container_of(node, struct sy_session, link);
         bool mine = run->command.action == SY_ACTION_KILL_CLIENT
                         ? session->id == run->command.number
-                        : session->database != NULL && !session->database_is_console
-                              && (name.bytes == 0 || sy_slice_eq(session->database->name, name));
+                        : session->database != NULL && !session->database_is_console &&
+                              (name.bytes == 0 || sy_slice_eq(session->database->name, name));
         if (mine)
             sy_session_kill(session, "terminating connection due to administrator command");
     }
@@ -252,7 +256,8 @@ static struct sy_session *find_session(struct sy_worker *worker, uint64_t id)
 static void put_answer(struct sy_session *session, const struct sy_console_run *run)
 {
     struct sy_buf *out = sy_session_scratch(session);
-    sy_console_answer(&run->command, session->worker->topology, run->gathered, run->worker_count, out);
+    sy_console_answer(&run->command, session->worker->topology, run->gathered, run->worker_count,
+                      out);
     sy_write_ready(out, 'I');
     sy_session_put_buf(session, out);
 }
@@ -327,7 +332,8 @@ static enum sy_step refuse(struct sy_session *session, const struct sy_err *err)
     return SY_STEP_DONE;
 }
 
-static struct sy_console_run *new_run(struct sy_session *session, const struct sy_console_command *command)
+static struct sy_console_run *new_run(struct sy_session *session,
+                                      const struct sy_console_command *command)
 {
     struct sy_console_run *run = calloc(1, sizeof(*run));
     if (run == NULL)
@@ -352,8 +358,8 @@ enum sy_step sy_session_console(struct sy_session *session, const struct sy_fram
     struct sy_slice sql;
     struct sy_console_command command;
     struct sy_console_rights rights = {.admin = session->admin, .stats = session->stats};
-    if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK
-        || sy_console_parse(sql, &rights, &command, &err) != SY_OK)
+    if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK ||
+        sy_console_parse(sql, &rights, &command, &err) != SY_OK)
         return refuse(session, &err);
     struct sy_console_run *run = new_run(session, &command);
     if (run == NULL) {
@@ -365,9 +371,9 @@ enum sy_step sy_session_console(struct sy_session *session, const struct sy_fram
         free_run(run);
         return SY_STEP_DONE;
     }
-    if (sy_worker_visit_all(session->worker, command.scope == SY_CONSOLE_WORKERS ? gather_worker : act, on_visited,
-                            run, &err)
-        != SY_OK) {
+    if (sy_worker_visit_all(session->worker,
+                            command.scope == SY_CONSOLE_WORKERS ? gather_worker : act, on_visited,
+                            run, &err) != SY_OK) {
         free_run(run);
         return refuse(session, &err);
     }

@@ -1,6 +1,6 @@
 /*
- * COPY FROM STDIN: bytes passed on to one server, rows split by shard (router/plan/copy_split), or all rows to all
- * shards (reference tables), inside one transaction. The worker's thread.
+ * COPY FROM STDIN: bytes passed on to one server, rows split by shard (router/plan/copy_split), or
+ * all rows to all shards (reference tables), inside one transaction. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,8 +26,8 @@ void sy_copy_free(struct sy_session *session)
 
 /* ---- the start ---- */
 
-static const struct sy_map_table *find_target(struct sy_session *session, const struct sy_stmt *stmt,
-                                              struct sy_slice *ret_schema)
+static const struct sy_map_table *
+find_target(struct sy_session *session, const struct sy_stmt *stmt, struct sy_slice *ret_schema)
 {
     const struct sy_shardmap *map = session->database->topology->map;
     for (int32_t i = 0; i < stmt->table_count; i++) {
@@ -81,8 +81,8 @@ static bool find_ordinal(const struct sy_stmt *stmt, const struct sy_schema_rela
     return found;
 }
 
-static bool make_split(struct sy_session *session, const struct sy_stmt *stmt, struct sy_copy_in *copy,
-                       struct sy_err *err)
+static bool make_split(struct sy_session *session, const struct sy_stmt *stmt,
+                       struct sy_copy_in *copy, struct sy_err *err)
 {
     const struct sy_topology_database *database = session->database->topology;
     struct sy_slice schema = {0};
@@ -103,14 +103,15 @@ static bool make_split(struct sy_session *session, const struct sy_stmt *stmt, s
     if (!find_ordinal(stmt, relation, table->key, &options.key_ordinal, &options.column_count)) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs to know which column is \"%.*s\"",
                          (int)table->key.bytes, table->key.data);
-        sy_err_hint(err, "List the columns, the sharding key among them: COPY table (a, b) FROM STDIN.");
+        sy_err_hint(err,
+                    "List the columns, the sharding key among them: COPY table (a, b) FROM STDIN.");
         return false;
     }
     uint32_t hash_ordinal, unused;
     if (table->hash_key.bytes > 0) {
         if (!find_ordinal(stmt, relation, table->hash_key, &hash_ordinal, &unused))
-            return sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs the column \"%.*s\"", (int)table->hash_key.bytes,
-                              table->hash_key.data),
+            return sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs the column \"%.*s\"",
+                              (int)table->hash_key.bytes, table->hash_key.data),
                    false;
         options.hash_key_ordinal = (int32_t)hash_ordinal;
     }
@@ -208,7 +209,8 @@ static void flush_rows(struct sy_session *session, uint32_t shard)
     sy_buf_clear(rows);
 }
 
-static enum sy_status take_row(void *ctx, uint32_t shard, const char *data, size_t bytes, struct sy_err *err)
+static enum sy_status take_row(void *ctx, uint32_t shard, const char *data, size_t bytes,
+                               struct sy_err *err)
 {
     struct sy_session *session = ctx;
     struct sy_copy_in *copy = session->copy_in;
@@ -266,9 +268,8 @@ static enum sy_step split_message(struct sy_session *session, const struct sy_fr
                     sy_part_send(part, frame->chunk, frame->from, frame->to);
             return SY_STEP_DONE;
         }
-        if (sy_copy_split_feed(session->copy_in->split, frame->body.data, frame->body.bytes, take_row, session,
-                               &err)
-            != SY_OK)
+        if (sy_copy_split_feed(session->copy_in->split, frame->body.data, frame->body.bytes,
+                               take_row, session, &err) != SY_OK)
             return fail_split(session, &err);
         return SY_STEP_DONE;
     case 'c':
@@ -298,8 +299,8 @@ static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *f
     return SY_STEP_DONE;
 }
 
-/* In the extended protocol the client's Sync comes behind CopyDone, whether or not one came before the COPY
- * began: a server ignores those that come while it copies. */
+/* In the extended protocol the client's Sync comes behind CopyDone, whether or not one came before
+ * the COPY began: a server ignores those that come while it copies. */
 static enum sy_step sync_in_copy(struct sy_session *session, const struct sy_frame *frame)
 {
     if (!session->sync_seen) {
@@ -329,7 +330,8 @@ enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *
         sy_session_end(session);
         return SY_STEP_AGAIN;
     default:
-        (void)sy_err_set(&err, SY_E_PROTOCOL, "unexpected message type 0x%02X during COPY from stdin",
+        (void)sy_err_set(&err, SY_E_PROTOCOL,
+                         "unexpected message type 0x%02X during COPY from stdin",
                          (unsigned char)frame->type);
         sy_session_fatal(session, &err);
         return SY_STEP_AGAIN;

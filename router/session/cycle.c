@@ -1,6 +1,7 @@
 /*
- * A cycle is one client command: a simple Query, or extended messages up to Sync. This file knows when a cycle
- * is over (every server is quiet), what is still to be said, and which servers are given back. The worker's thread.
+ * A cycle is one client command: a simple Query, or extended messages up to Sync. This file knows
+ * when a cycle is over (every server is quiet), what is still to be said, and which servers are
+ * given back. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ static void record(struct sy_session *session)
     if (session->txn == 'I')
         sy_counter_add(&counters->transactions, 1);
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
-        struct sy_node_counters *node = sy_worker_node_counters(session->worker, session->database,
-                                                                part->shard, part->node);
+        struct sy_node_counters *node =
+            sy_worker_node_counters(session->worker, session->database, part->shard, part->node);
         if (node == NULL)
             continue;
         uint8_t class_ = session->statement_class;

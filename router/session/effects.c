@@ -1,12 +1,12 @@
 /*
- * What a statement changes in the session when the server has carried it out: settings, pins, temporary names,
- * prepared statements. Noted when it is sent, applied at its CommandComplete. The worker's thread.
+ * What a statement changes in the session when the server has carried it out: settings, pins,
+ * temporary names, prepared statements. Noted when it is sent, applied at its CommandComplete. The
+ * worker's thread.
  */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <strings.h>
 
 #include "router/session/internal.h"
@@ -26,8 +26,8 @@ enum effect_kind {
 
 struct effect {
     enum effect_kind kind;
-    const char *pin;          /* static text */
-    char *name, *sql, *value; /* owned */
+    const char *pin;            /* static text */
+    char *name, *sql, *value;   /* owned */
     struct sy_settings *result; /* reference: the session's settings after it, once applied */
 };
 
@@ -76,8 +76,8 @@ static const char *find_value(const char *at, const char *end)
             return NULL;
         if (*at == '=')
             return at + 1;
-        if (end - at > 3 && isspace((unsigned char)at[0]) && strncasecmp(at + 1, "to", 2) == 0
-            && !isalnum((unsigned char)at[3]) && at[3] != '_')
+        if (end - at > 3 && isspace((unsigned char)at[0]) && strncasecmp(at + 1, "to", 2) == 0 &&
+            !isalnum((unsigned char)at[3]) && at[3] != '_')
             return at + 3;
     }
     return NULL;
@@ -154,25 +154,30 @@ static bool is_set_config(const struct sy_stmt *stmt)
     return false;
 }
 
-/* SELECT [pg_catalog.]set_config('name', 'value', false) and nothing else, with literals: tracked as a SET. */
-static bool note_set_config(struct sy_session *session, const struct sy_exec *exec, struct effect *effect)
+/* SELECT [pg_catalog.]set_config('name', 'value', false) and nothing else, with literals: tracked
+ * as a SET. */
+static bool note_set_config(struct sy_session *session, const struct sy_exec *exec,
+                            struct effect *effect)
 {
     struct sy_slice name, value;
     struct sy_err err;
     const struct sy_scan *scan = exec->scan;
     const struct sy_stmt *stmt = exec->stmt;
-    if (scan->literal_count != 2 || stmt->function_count != 1 || stmt->table_count != 0
-        || scan->literals[0].kind != SY_LITERAL_STRING || scan->literals[1].kind != SY_LITERAL_STRING)
+    if (scan->literal_count != 2 || stmt->function_count != 1 || stmt->table_count != 0 ||
+        scan->literals[0].kind != SY_LITERAL_STRING || scan->literals[1].kind != SY_LITERAL_STRING)
         return false;
-    struct sy_slice rest = {exec->text.data + scan->literals[1].to, exec->text.bytes - scan->literals[1].to};
+    struct sy_slice rest = {exec->text.data + scan->literals[1].to,
+                            exec->text.bytes - scan->literals[1].to};
     char tail[32];
     snprintf(tail, sizeof(tail), "%.*s", (int)rest.bytes, rest.data);
     char flag[8];
     if (sscanf(tail, " , %5[A-Za-z]", flag) != 1 || strcasecmp(flag, "false") != 0)
         return false;
     struct sy_arena *arena = &session->worker->arena;
-    if (sy_literal_decode(exec->text, &scan->literals[0], session->scs, arena, &name, &err) != SY_OK
-        || sy_literal_decode(exec->text, &scan->literals[1], session->scs, arena, &value, &err) != SY_OK)
+    if (sy_literal_decode(exec->text, &scan->literals[0], session->scs, arena, &name, &err) !=
+            SY_OK ||
+        sy_literal_decode(exec->text, &scan->literals[1], session->scs, arena, &value, &err) !=
+            SY_OK)
         return false;
     struct sy_buf sql = {0};
     effect->name = copy(name);
@@ -200,10 +205,12 @@ static void note_set(const struct sy_exec *exec, struct effect *effect)
     effect->kind = stmt->kind == SY_STMT_RESET || stmt->set_to_default
                        ? everything ? EFFECT_RESET_ALL : EFFECT_RESET
                        : EFFECT_SET;
-    effect->name = copy(stmt->set_scope == SY_SET_CHARACTERISTICS ? SY_SLICE("session characteristics")
-                                                                  : stmt->name);
+    effect->name =
+        copy(stmt->set_scope == SY_SET_CHARACTERISTICS ? SY_SLICE("session characteristics")
+                                                       : stmt->name);
     struct sy_slice text = exec->text;
-    while (text.bytes > 0 && (isspace((unsigned char)text.data[text.bytes - 1]) || text.data[text.bytes - 1] == ';'))
+    while (text.bytes > 0 &&
+           (isspace((unsigned char)text.data[text.bytes - 1]) || text.data[text.bytes - 1] == ';'))
         text.bytes--;
     effect->sql = copy(text);
     if (effect->kind == EFFECT_SET)
@@ -237,12 +244,13 @@ bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec)
 {
     const struct sy_stmt *stmt = exec->stmt;
     (void)session;
-    return stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET || stmt->kind == SY_STMT_DDL
-           || stmt->kind == SY_STMT_DECLARE
-           || pin_of(exec) != NULL || (stmt->function_count > 0 && is_set_config(stmt));
+    return stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET || stmt->kind == SY_STMT_DDL ||
+           stmt->kind == SY_STMT_DECLARE || pin_of(exec) != NULL ||
+           (stmt->function_count > 0 && is_set_config(stmt));
 }
 
-/* One entry per statement in order; none at all while nothing has an effect, which is the hot path. */
+/* One entry per statement in order; none at all while nothing has an effect, which is the hot path.
+ */
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
 {
     const struct sy_stmt *stmt = exec->stmt;
@@ -261,7 +269,8 @@ void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
     else if (config && (!exec->simple || !note_set_config(session, exec, effect)))
         *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
     else if (stmt->creates_temp)
-        *effect = (struct effect){.kind = EFFECT_TEMPORARY, .pin = pin, .name = copy(temporary_name(stmt))};
+        *effect = (struct effect){
+            .kind = EFFECT_TEMPORARY, .pin = pin, .name = copy(temporary_name(stmt))};
     else if (stmt->kind == SY_STMT_DECLARE)
         *effect = (struct effect){.kind = EFFECT_CURSOR, .pin = pin, .name = copy(stmt->name)};
     else if (pin != NULL)
@@ -301,7 +310,8 @@ void sy_effect_forget_cursors(struct sy_session *session, bool all)
     }
 }
 
-static void add_cursor(struct sy_session *session, const struct sy_part *part, const struct effect *effect)
+static void add_cursor(struct sy_session *session, const struct sy_part *part,
+                       const struct effect *effect)
 {
     struct sy_cursor *cursor = effect->name == NULL ? NULL : calloc(1, sizeof(*cursor));
     if (cursor == NULL)
@@ -352,10 +362,10 @@ static void set_part(struct sy_session *session, struct sy_part *part, const str
         sy_part_set_settings(part, effect->result);
         return;
     }
-    struct sy_settings *left = effect->kind == EFFECT_RESET_ALL
-                                   ? sy_settings_ref(session->worker->no_settings)
-                                   : sy_settings_without(sy_part_state(part)->settings,
-                                                         sy_slice_of(effect->name), NULL);
+    struct sy_settings *left =
+        effect->kind == EFFECT_RESET_ALL
+            ? sy_settings_ref(session->worker->no_settings)
+            : sy_settings_without(sy_part_state(part)->settings, sy_slice_of(effect->name), NULL);
     if (left != NULL)
         sy_part_set_settings(part, left);
     else
@@ -405,7 +415,8 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         apply_settings(session, part, effect);
         break;
     case EFFECT_SET_LOCAL:
-        if (session->txn != 'I' && sy_slice_eq(sy_slice_of(effect->sql), (struct sy_slice){0}) == false)
+        if (session->txn != 'I' &&
+            sy_slice_eq(sy_slice_of(effect->sql), (struct sy_slice){0}) == false)
             sy_txn_add_prelude(session, sy_slice_of(effect->sql));
         break;
     case EFFECT_TEMPORARY:

@@ -1,8 +1,8 @@
 /*
- * The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync, pipelined. A client's statements live
- * here; on servers they have router names and are prepared where they are missing. One server at a time works for
- * a batch: before another one is used, the first must have answered all (a barrier), so that answers keep their
- * order without being held. The worker's thread.
+ * The extended protocol: Parse, Bind, Describe, Execute, Close, Flush, Sync, pipelined. A client's
+ * statements live here; on servers they have router names and are prepared where they are missing.
+ * One server at a time works for a batch: before another one is used, the first must have answered
+ * all (a barrier), so that answers keep their order without being held. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +83,8 @@ enum sy_step sy_barrier(struct sy_session *session)
     return SY_STEP_AGAIN;
 }
 
-/* An error of the router's own: told in order, the rest of the batch is skipped, what ran in it is undone. */
+/* An error of the router's own: told in order, the rest of the batch is skipped, what ran in it is
+ * undone. */
 static enum sy_step fail_batch(struct sy_session *session, const struct sy_err *err)
 {
     enum sy_step step = sy_barrier(session);
@@ -108,8 +109,8 @@ static void evict(struct sy_part *part, bool simple)
     struct sy_server_state *state = sy_part_state(part);
     uint32_t most = part->session->database->topology->config->pool.prepared_max;
     uint64_t id;
-    if (most == 0 || sy_prepared_set_count(&state->prepared) < most
-        || !sy_prepared_set_evict(&state->prepared, &id))
+    if (most == 0 || sy_prepared_set_count(&state->prepared) < most ||
+        !sy_prepared_set_evict(&state->prepared, &id))
         return;
     char name[SY_STATEMENT_NAME_BYTES];
     uint32_t bytes = sy_statement_name(id, name);
@@ -128,7 +129,8 @@ static void write_parse(const struct sy_part *part, struct sy_buf *out, struct s
 {
     uint32_t few[16], *types = few;
     if (statement->type_count > 16)
-        types = sy_arena_calloc(&part->session->worker->arena, statement->type_count, sizeof(*types));
+        types =
+            sy_arena_calloc(&part->session->worker->arena, statement->type_count, sizeof(*types));
     if (types == NULL) {
         out->failed = true;
         return;
@@ -173,7 +175,8 @@ void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool si
     sy_part_send_copy(part, out->data, out->bytes);
 }
 
-/* The unnamed statement stays unnamed on the server: it is planned for each use, as the client expects. */
+/* The unnamed statement stays unnamed on the server: it is planned for each use, as the client
+ * expects. */
 static void prepare_unnamed(struct sy_part *part, struct sy_prepared *prepared)
 {
     struct sy_session *session = part->session;
@@ -211,7 +214,8 @@ static void drop_unnamed_parse(struct sy_extended *extended)
     extended->unnamed_parse.chunk = NULL;
 }
 
-static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *frame,
+                             struct sy_err *err)
 {
     struct sy_parse_msg message;
     if (sy_parse_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
@@ -289,8 +293,8 @@ static bool runs_locally(const struct sy_statement *statement)
 static bool other_is_busy(const struct sy_session *session, const struct sy_target *target)
 {
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (part->expect_count > 0
-            && (target->several || part->shard != target->shard || (!part->primary && !target->replica_ok)))
+        if (part->expect_count > 0 && (target->several || part->shard != target->shard ||
+                                       (!part->primary && !target->replica_ok)))
             return true;
     return false;
 }
@@ -302,13 +306,15 @@ static bool in_target(const struct sy_part *part, const struct sy_target *target
 
 static enum sy_step refuse_mixed(struct sy_err *err)
 {
-    (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                     "a write on several shards behind a write on one, in one pipeline, is not supported");
+    (void)sy_err_set(
+        err, SY_E_UNSUPPORTED,
+        "a write on several shards behind a write on one, in one pipeline, is not supported");
     sy_err_hint(err, "Send Sync in between, or use a transaction block.");
     return SY_STEP_ERROR;
 }
 
-static enum sy_step acquire(struct sy_session *session, const struct sy_target *target, struct sy_err *err)
+static enum sy_step acquire(struct sy_session *session, const struct sy_target *target,
+                            struct sy_err *err)
 {
     if (other_is_busy(session, target)) {
         enum sy_step step = sy_barrier(session);
@@ -326,8 +332,9 @@ static enum sy_step acquire(struct sy_session *session, const struct sy_target *
 
 /* ---- Bind ---- */
 
-static void send_bind(struct sy_session *session, struct sy_part *part, const struct sy_frame *frame,
-                      const struct sy_bind_msg *bind, struct sy_prepared *prepared)
+static void send_bind(struct sy_session *session, struct sy_part *part,
+                      const struct sy_frame *frame, const struct sy_bind_msg *bind,
+                      struct sy_prepared *prepared)
 {
     bool as_is = prepared->name[0] == 0 && !prepared->statement->by_sql;
     if (as_is) {
@@ -384,8 +391,8 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     exec.formats = formats;
     exec.format_count = bind->format_count;
     struct sy_target target;
-    if (sy_exec_route(session, &exec, 0, err) != SY_OK
-        || sy_exec_target(session, &exec, &target, err) != SY_OK)
+    if (sy_exec_route(session, &exec, 0, err) != SY_OK ||
+        sy_exec_target(session, &exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     if (target.split) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
@@ -419,7 +426,8 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     return SY_STEP_DONE;
 }
 
-static enum sy_step on_bind(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_bind(struct sy_session *session, const struct sy_frame *frame,
+                            struct sy_err *err)
 {
     struct sy_bind_msg bind;
     if (sy_bind_read(frame->body.data, frame->body.bytes, &bind, err) != SY_OK)
@@ -428,16 +436,18 @@ static enum sy_step on_bind(struct sy_session *session, const struct sy_frame *f
     if (prepared == NULL || refresh_environment(session, prepared, err) != SY_OK)
         return SY_STEP_ERROR;
     bool local = runs_locally(prepared->statement);
-    const struct sy_stmt *stmt = is_empty(prepared->statement) ? NULL
-                                                               : &prepared->statement->template->facts->stmts[0];
+    const struct sy_stmt *stmt =
+        is_empty(prepared->statement) ? NULL : &prepared->statement->template->facts->stmts[0];
     bool ends = stmt != NULL && stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
     if (session->txn == 'E' && !ends && stmt != NULL)
         return sy_txn_refuse(session, err);
     if (!local)
         return bind_remote(session, frame, &bind, prepared, err);
     if (bind.parameter_count > 0)
-        return (void)sy_err_set(err, SY_E_PROTOCOL, "bind message supplies %u parameters, but this statement requires 0",
-                                bind.parameter_count),
+        return (void)sy_err_set(
+                   err, SY_E_PROTOCOL,
+                   "bind message supplies %u parameters, but this statement requires 0",
+                   bind.parameter_count),
                SY_STEP_ERROR;
     struct sy_portal *portal = sy_portal_define(session, bind.portal, prepared->statement, err);
     if (portal == NULL)
@@ -465,7 +475,8 @@ static void owe_local_columns(struct sy_session *session, const struct sy_statem
     sy_owe(session, out->data, out->bytes);
 }
 
-static enum sy_step describe_statement(struct sy_session *session, const struct sy_describe_msg *message,
+static enum sy_step describe_statement(struct sy_session *session,
+                                       const struct sy_describe_msg *message,
                                        const struct sy_frame *frame, struct sy_err *err)
 {
     struct sy_prepared *prepared = sy_extended_find(session, message->name, err);
@@ -511,7 +522,8 @@ static enum sy_step describe_statement(struct sy_session *session, const struct 
 
 static enum sy_step no_portal(struct sy_slice name, struct sy_err *err)
 {
-    (void)sy_err_set(err, SY_E_NOT_FOUND, "portal \"%.*s\" does not exist", (int)name.bytes, name.data);
+    (void)sy_err_set(err, SY_E_NOT_FOUND, "portal \"%.*s\" does not exist", (int)name.bytes,
+                     name.data);
     sy_err_state(err, "34000");
     return SY_STEP_ERROR;
 }
@@ -520,7 +532,8 @@ static enum sy_step no_portal(struct sy_slice name, struct sy_err *err)
 static struct sy_part *next_of_portal(struct sy_session *session, const struct sy_portal *portal,
                                       struct sy_part *after)
 {
-    for (struct sy_part *part = after == NULL ? session->parts : after->next; part != NULL; part = part->next) {
+    for (struct sy_part *part = after == NULL ? session->parts : after->next; part != NULL;
+         part = part->next) {
         bool member = portal->several ? sy_shard_set_has(&portal->shards, part->shard)
                                       : part->shard == portal->shard;
         if (member && (part->primary || portal->replica))
@@ -549,7 +562,8 @@ static enum sy_step forward_to_portal(struct sy_session *session, const struct s
     return SY_STEP_DONE;
 }
 
-static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame,
+                                struct sy_err *err)
 {
     struct sy_describe_msg message;
     if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
@@ -584,7 +598,8 @@ static enum sy_step execute_local(struct sy_session *session, const struct sy_po
     settle(session);
     step = sy_local_run(session, &exec, err);
     if (step == SY_STEP_DONE && session->state == SY_SESSION_ACTIVE)
-        sy_session_set_state(session, SY_SESSION_BATCH); /* Sync ends the batch, not this statement */
+        sy_session_set_state(session,
+                             SY_SESSION_BATCH); /* Sync ends the batch, not this statement */
     return step;
 }
 
@@ -598,10 +613,12 @@ static bool ensure_gather(struct sy_session *session, struct sy_err *err)
 }
 
 static enum sy_step execute_several(struct sy_session *session, const struct sy_portal *portal,
-                                    const struct sy_frame *frame, uint32_t row_limit, struct sy_err *err)
+                                    const struct sy_frame *frame, uint32_t row_limit,
+                                    struct sy_err *err)
 {
     if (row_limit > 0) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "a row limit on a statement that reads several shards is not supported");
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "a row limit on a statement that reads several shards is not supported");
         sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
         return SY_STEP_ERROR;
     }
@@ -609,8 +626,11 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
         *session->gather = (struct sy_gather){0};
     if (!ensure_gather(session, err))
         return SY_STEP_ERROR;
-    struct sy_target target = {.several = true, .all = portal->all, .shards = portal->shards,
-                               .replica_ok = portal->replica, .writes = portal->writes};
+    struct sy_target target = {.several = true,
+                               .all = portal->all,
+                               .shards = portal->shards,
+                               .replica_ok = portal->replica,
+                               .writes = portal->writes};
     sy_gather_begin(session, &target, false);
     uint8_t flags = (uint8_t)(SY_X_FORWARD | SY_X_GATHER | (portal->writes ? SY_X_WRITE : 0));
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
@@ -626,7 +646,8 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
 }
 
 static enum sy_step execute_one(struct sy_session *session, const struct sy_portal *portal,
-                                const struct sy_frame *frame, struct sy_slice name, struct sy_err *err)
+                                const struct sy_frame *frame, struct sy_slice name,
+                                struct sy_err *err)
 {
     struct sy_part *part = next_of_portal(session, portal, NULL);
     if (part == NULL)
@@ -646,7 +667,8 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
     return SY_STEP_DONE;
 }
 
-static enum sy_step on_execute(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_execute(struct sy_session *session, const struct sy_frame *frame,
+                               struct sy_err *err)
 {
     struct sy_execute_msg message;
     if (sy_execute_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
@@ -661,7 +683,8 @@ static enum sy_step on_execute(struct sy_session *session, const struct sy_frame
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec.stmt, portal->writes);
     if (sy_effect_has(session, &exec)) {
-        enum sy_step step = sy_barrier(session); /* effects are told apart by statement: one at a time */
+        enum sy_step step =
+            sy_barrier(session); /* effects are told apart by statement: one at a time */
         if (step != SY_STEP_DONE)
             return step;
         sy_effect_drop(session);
@@ -676,7 +699,8 @@ static enum sy_step on_execute(struct sy_session *session, const struct sy_frame
 
 /* ---- Close, Flush, Sync ---- */
 
-static enum sy_step on_close(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_close(struct sy_session *session, const struct sy_frame *frame,
+                             struct sy_err *err)
 {
     struct sy_describe_msg message;
     if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
@@ -687,9 +711,10 @@ static enum sy_step on_close(struct sy_session *session, const struct sy_frame *
         return SY_STEP_DONE;
     }
     struct sy_portal *portal = sy_portal_find(session, message.name);
-    if (portal != NULL && !portal->local && !portal->several
-        && next_of_portal(session, portal, NULL) != NULL) {
-        enum sy_step step = forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
+    if (portal != NULL && !portal->local && !portal->several &&
+        next_of_portal(session, portal, NULL) != NULL) {
+        enum sy_step step =
+            forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
         if (step == SY_STEP_DONE)
             sy_portal_remove(session, message.name);
         return step;
@@ -712,10 +737,12 @@ static enum sy_step on_flush(struct sy_session *session)
     return SY_STEP_DONE;
 }
 
-/* Makes the server's implicit transaction roll back at Sync: what the batch did there must not stay. */
+/* Makes the server's implicit transaction roll back at Sync: what the batch did there must not
+ * stay. */
 static void poison(struct sy_part *part)
 {
-    struct sy_bind_values bind = {.portal = SY_SLICE(""), .statement = SY_SLICE("sy_no_such_statement")};
+    struct sy_bind_values bind = {.portal = SY_SLICE(""),
+                                  .statement = SY_SLICE("sy_no_such_statement")};
     struct sy_buf *out = sy_session_scratch(part->session);
     sy_write_bind(out, &bind);
     sy_part_expect(part, SY_X_BIND, SY_WHY_POISON, 0, 0);
@@ -739,8 +766,8 @@ static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *f
             continue;
         if (session->batch_failed && !part->failed && !part->in_txn)
             poison(part);
-        bool commits = part->will_write && session->txn == 'I' && !session->implicit_txn
-                       && !session->batch_failed;
+        bool commits = part->will_write && session->txn == 'I' && !session->implicit_txn &&
+                       !session->batch_failed;
         uint8_t flags = (uint8_t)((touched == 1 ? SY_X_READY : 0) | (commits ? SY_X_WRITE : 0));
         sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, flags, 0);
         sy_part_send(part, frame->chunk, frame->from, frame->to);
@@ -757,7 +784,8 @@ static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *f
 
 /* ---- the messages ---- */
 
-static enum sy_step dispatch(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step dispatch(struct sy_session *session, const struct sy_frame *frame,
+                             struct sy_err *err)
 {
     switch (frame->type) {
     case 'P':
@@ -805,7 +833,8 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
 {
     struct sy_err err = {0};
     (void)frame;
-    (void)sy_err_set(&err, SY_E_UNSUPPORTED, "a simple query before the Sync of extended messages is not supported");
+    (void)sy_err_set(&err, SY_E_UNSUPPORTED,
+                     "a simple query before the Sync of extended messages is not supported");
     sy_session_fatal(session, &err);
     return SY_STEP_AGAIN;
 }

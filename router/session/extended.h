@@ -5,8 +5,8 @@
 #include "router/session/internal.h"
 
 bool sy_extended_ensure(struct sy_session *session);
-/* NULL: memory is exhausted or SY_LIMIT_PORTALS_PER_CLIENT is reached (*err). A portal of that name is replaced
- * when it is the unnamed one, else it is an error. */
+/* NULL: memory is exhausted or SY_LIMIT_PORTALS_PER_CLIENT is reached (*err). A portal of that name
+ * is replaced when it is the unnamed one, else it is an error. */
 struct sy_portal *sy_portal_define(struct sy_session *session, struct sy_slice name,
                                    struct sy_statement *statement, struct sy_err *err);
 struct sy_portal *sy_portal_find(struct sy_session *session, struct sy_slice name);

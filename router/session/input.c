@@ -1,4 +1,5 @@
-/* The queue of received bytes that nobody has handled yet, and whole frames out of it. The worker's thread. */
+/* The queue of received bytes that nobody has handled yet, and whole frames out of it. The worker's
+ * thread. */
 #include <arpa/inet.h>
 
 #include "router/session/internal.h"
@@ -25,19 +26,22 @@ void sy_input_drop(struct sy_piece pieces[2], uint8_t *count)
 
 static bool appendable(const struct sy_piece *piece, uint32_t bytes)
 {
-    return piece->chunk->refs == 1 && piece->chunk->provider == NULL
-           && piece->to == piece->chunk->bytes
-           && piece->chunk->capacity - piece->chunk->bytes >= bytes;
+    return piece->chunk->refs == 1 && piece->chunk->provider == NULL &&
+           piece->to == piece->chunk->bytes &&
+           piece->chunk->capacity - piece->chunk->bytes >= bytes;
 }
 
-/* Makes one piece of all, with room for `more` bytes: a run of receives that belong to one long frame. */
+/* Makes one piece of all, with room for `more` bytes: a run of receives that belong to one long
+ * frame. */
 static bool merge(struct sy_piece pieces[2], uint8_t *count, uint32_t more)
 {
     uint32_t bytes = sy_input_bytes(pieces, *count);
     if (more > UINT32_MAX / 2 - bytes)
         return false;
     uint32_t wanted = bytes + more;
-    struct sy_chunk *chunk = sy_chunk_new(wanted < 4096 ? 8192 : wanted * 2 > wanted ? wanted * 2 : wanted);
+    struct sy_chunk *chunk = sy_chunk_new(wanted < 4096         ? 8192
+                                          : wanted * 2 > wanted ? wanted * 2
+                                                                : wanted);
     if (chunk == NULL)
         return false;
     for (uint8_t i = 0; i < *count; i++) {

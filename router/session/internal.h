@@ -1,8 +1,10 @@
 /*
- * The session's own structures, shared by the files of this folder only. session.h has the state diagram.
+ * The session's own structures, shared by the files of this folder only. session.h has the state
+ * diagram.
  *
- * Reading order: session.c (life and drive) -> startup.c -> simple.c and extended.c (what a client asks) ->
- * statement.c (which shards) -> part.c (servers taking part) -> backend.c (what servers answer) -> txn.c.
+ * Reading order: session.c (life and drive) -> startup.c -> simple.c and extended.c (what a client
+ * asks) -> statement.c (which shards) -> part.c (servers taking part) -> backend.c (what servers
+ * answer) -> txn.c.
  */
 #ifndef SY_ROUTER_SESSION_INTERNAL_H
 #define SY_ROUTER_SESSION_INTERNAL_H
@@ -13,10 +15,10 @@
 #include "base/stream.h"
 #include "router/auth/login.h"
 #include "router/auth/rules.h"
-#include "router/engine/parameters.h"
-#include "router/metrics/counters.h"
 #include "router/console/console.h"
+#include "router/engine/parameters.h"
 #include "router/merge/tag.h"
+#include "router/metrics/counters.h"
 #include "router/plan/copy_split.h"
 #include "router/plan/plan.h"
 #include "router/session/session.h"
@@ -39,8 +41,8 @@ struct sy_frame {
     struct sy_slice body;
 };
 
-/* A handler's answer. A handler that gives AGAIN has changed nothing that it would not find again: it is called
- * with the same frame once the session may go on. */
+/* A handler's answer. A handler that gives AGAIN has changed nothing that it would not find again:
+ * it is called with the same frame once the session may go on. */
 enum sy_step {
     SY_STEP_DONE,
     SY_STEP_AGAIN,
@@ -64,29 +66,29 @@ enum sy_expect_kind {
 /* Why the message was sent; decides what an error means. */
 enum sy_expect_why {
     SY_WHY_CLIENT,
-    SY_WHY_BEGIN,     /* BEGIN and what a late participant must repeat */
+    SY_WHY_BEGIN, /* BEGIN and what a late participant must repeat */
     SY_WHY_SETTINGS,
-    SY_WHY_PREPARE,   /* a Parse or PREPARE of the router's */
+    SY_WHY_PREPARE, /* a Parse or PREPARE of the router's */
     SY_WHY_EVICT,
-    SY_WHY_COMMIT,    /* the router's own COMMIT over several servers */
+    SY_WHY_COMMIT, /* the router's own COMMIT over several servers */
     SY_WHY_ROLLBACK,
     SY_WHY_LSN,
-    SY_WHY_POISON,    /* meant to fail, so that Sync rolls back */
+    SY_WHY_POISON, /* meant to fail, so that Sync rolls back */
 };
 
 enum {
-    SY_X_FORWARD = 1,  /* the answer goes to the client, else it is swallowed */
-    SY_X_READY = 2,    /* so does its ReadyForQuery */
-    SY_X_GATHER = 4,   /* one of several servers that answer one statement */
-    SY_X_WRITE = 8,    /* without an answer the outcome is unknown */
-    SY_X_ENDS_TXN = 16,/* COMMIT or ROLLBACK */
+    SY_X_FORWARD = 1,   /* the answer goes to the client, else it is swallowed */
+    SY_X_READY = 2,     /* so does its ReadyForQuery */
+    SY_X_GATHER = 4,    /* one of several servers that answer one statement */
+    SY_X_WRITE = 8,     /* without an answer the outcome is unknown */
+    SY_X_ENDS_TXN = 16, /* COMMIT or ROLLBACK */
 };
 
 struct sy_expect {
     uint8_t kind, why, flags;
-    bool answered;                /* its CommandComplete or error was seen */
-    uint32_t bytes;               /* LOCAL: how many of session->owed */
-    uint64_t statement_id;        /* PARSE, CLOSE, BIND, EXECUTE: a router-named statement, or 0 */
+    bool answered;         /* its CommandComplete or error was seen */
+    uint32_t bytes;        /* LOCAL: how many of session->owed */
+    uint64_t statement_id; /* PARSE, CLOSE, BIND, EXECUTE: a router-named statement, or 0 */
 };
 
 enum { SY_EXPECTS_INLINE = 8 };
@@ -94,46 +96,47 @@ enum { SY_EXPECTS_INLINE = 8 };
 /* ---- a server taking part in the session's current work ---- */
 
 struct sy_part {
-    struct sy_part *next;          /* in session->parts */
-    struct sy_list free_link;      /* in worker->free_parts */
+    struct sy_part *next;     /* in session->parts */
+    struct sy_list free_link; /* in worker->free_parts */
     struct sy_session *session;
     struct sy_server *server;
     struct sy_node *node;
     uint32_t shard;
-    char status;                   /* of the last ReadyForQuery */
+    char status; /* of the last ReadyForQuery */
     bool primary;
-    bool in_txn;                   /* a transaction block is open on it */
-    bool late;                     /* joined after a savepoint was set */
-    bool touched;                  /* extended messages since the last Sync */
-    bool failed;                   /* an error since the last Sync: the server skips */
-    bool will_write;               /* since the last Sync a write was sent */
-    bool wrote;                    /* in this transaction or cycle */
+    bool in_txn;     /* a transaction block is open on it */
+    bool late;       /* joined after a savepoint was set */
+    bool touched;    /* extended messages since the last Sync */
+    bool failed;     /* an error since the last Sync: the server skips */
+    bool will_write; /* since the last Sync a write was sent */
+    bool wrote;      /* in this transaction or cycle */
     bool pinned;
-    bool gather_done;              /* gather: its own answer is complete */
-    bool stalled;                  /* gather: waits with stashed bytes until it is its turn */
+    bool gather_done; /* gather: its own answer is complete */
+    bool stalled;     /* gather: waits with stashed bytes until it is its turn */
     uint16_t gather_index;
-    bool copying_in;               /* its 'G' was seen */
+    bool copying_in; /* its 'G' was seen */
     bool paused;
-    uint16_t effects_done;         /* effects of the running command that this server has had */
-    struct sy_settings *settings_begin; /* what the server had when its transaction began (reference) */
+    uint16_t effects_done; /* effects of the running command that this server has had */
+    struct sy_settings
+        *settings_begin; /* what the server had when its transaction began (reference) */
     struct sy_frame_walker walker;
-    bool streaming_forward;        /* a long frame is being passed on in runs (or dropped) */
-    struct sy_buf assembly;        /* a short frame that came in pieces */
-    struct sy_piece out;           /* to the server: contiguous bytes not handed over yet */
-    struct sy_piece stash[2];      /* from the server: delivered while it was another's turn */
+    bool streaming_forward;   /* a long frame is being passed on in runs (or dropped) */
+    struct sy_buf assembly;   /* a short frame that came in pieces */
+    struct sy_piece out;      /* to the server: contiguous bytes not handed over yet */
+    struct sy_piece stash[2]; /* from the server: delivered while it was another's turn */
     uint8_t stash_count;
-    struct sy_expect *expects;     /* ring: inline or heap */
+    struct sy_expect *expects; /* ring: inline or heap */
     uint16_t expect_first, expect_count, expect_size;
     struct sy_expect expects_inline[SY_EXPECTS_INLINE];
-    char fatal_sqlstate[6];        /* a FATAL was received: what it said */
+    char fatal_sqlstate[6]; /* a FATAL was received: what it said */
     char *fatal_message;
 };
 
 /* What the session keeps with a server between borrowers. */
 struct sy_server_state {
     struct sy_prepared_set prepared;
-    struct sy_settings *settings;  /* reference */
-    uint64_t unnamed_owner;        /* serial of the client's unnamed statement it holds */
+    struct sy_settings *settings; /* reference */
+    uint64_t unnamed_owner;       /* serial of the client's unnamed statement it holds */
 };
 
 /* ---- lazily allocated parts of a session ---- */
@@ -142,77 +145,78 @@ struct sy_server_state {
 struct sy_prelude_entry {
     struct sy_prelude_entry *next;
     bool is_savepoint;
-    struct sy_slice name;           /* savepoint */
+    struct sy_slice name; /* savepoint */
     struct sy_slice sql;
-    struct sy_settings *settings;   /* savepoint: the session's settings then (reference) */
+    struct sy_settings *settings; /* savepoint: the session's settings then (reference) */
 };
 
 struct sy_txn {
-    struct sy_buf begin_sql;        /* the client's BEGIN */
+    struct sy_buf begin_sql; /* the client's BEGIN */
     bool read_only;
-    bool multi_refused;             /* REPEATABLE READ or SERIALIZABLE: one shard only */
-    bool wrote_all;                 /* a statement on all shards wrote: any shard may be written from then on */
+    bool multi_refused; /* REPEATABLE READ or SERIALIZABLE: one shard only */
+    bool wrote_all;     /* a statement on all shards wrote: any shard may be written from then on */
     struct sy_prelude_entry *first, *last;
     struct sy_settings *settings_begin; /* reference */
     uint64_t began_us;
-    bool broken;                    /* a participant was lost: nothing but ROLLBACK is left */
-    bool chain;                     /* AND CHAIN: a new transaction begins at once */
-    bool committed;                 /* the server's tag said so */
+    bool broken;                      /* a participant was lost: nothing but ROLLBACK is left */
+    bool chain;                       /* AND CHAIN: a new transaction begins at once */
+    bool committed;                   /* the server's tag said so */
     struct sy_shard_set done, undone; /* COMMIT over several servers: who has it, who does not */
 };
 
 /* One statement answered by several servers, or by the router's own transaction. */
 struct sy_gather {
     bool active;
-    bool all;                       /* SY_PLAN_ALL: answers must agree, one is told */
+    bool all; /* SY_PLAN_ALL: answers must agree, one is told */
     bool simple;
     bool failed;
-    bool copy_header;               /* COPY TO with HEADER: drop it from all but the first */
+    bool copy_header; /* COPY TO with HEADER: drop it from all but the first */
     bool drop_next_copy_row;
-    uint16_t current, count;        /* whose turn it is to answer, of how many */
+    uint16_t current, count; /* whose turn it is to answer, of how many */
     struct sy_tag_sum tags;
-    uint64_t rows_first;            /* ALL: of the first server */
+    uint64_t rows_first;              /* ALL: of the first server */
     char held[SY_TAG_BYTES_MAX + 24]; /* the combined tag, told when the commit is done */
 };
 
 /* COPY FROM STDIN split by shard. */
 struct sy_copy_in {
     struct sy_copy_split *split;
-    struct sy_buf *rows;            /* per shard: rows that wait to be one CopyData */
+    struct sy_buf *rows; /* per shard: rows that wait to be one CopyData */
     uint32_t shard_count;
-    uint32_t ready;                 /* shards that asked for data */
+    uint32_t ready; /* shards that asked for data */
 };
 
 struct sy_prepared {
-    struct sy_statement *statement;  /* reference */
-    uint64_t serial;                 /* unnamed: tells a server's unnamed statement apart */
+    struct sy_statement *statement; /* reference */
+    uint64_t serial;                /* unnamed: tells a server's unnamed statement apart */
     uint64_t environment;
     char name[];
 };
 
 struct sy_portal {
-    struct sy_statement *statement;  /* reference; NULL: free */
-    char *name;                      /* NULL: the unnamed one */
-    struct sy_shard_set shards;      /* several */
+    struct sy_statement *statement; /* reference; NULL: free */
+    char *name;                     /* NULL: the unnamed one */
+    struct sy_shard_set shards;     /* several */
     uint32_t shard;
-    uint64_t server_id;              /* of the statement, as servers name it; 0: unnamed */
-    bool local;                      /* the session runs it */
+    uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
+    bool local;         /* the session runs it */
     bool several, all, writes, replica;
 };
 
 struct sy_extended {
-    struct sy_map statements;        /* name -> struct sy_prepared */
-    struct sy_map portals;           /* name -> struct sy_portal */
+    struct sy_map statements; /* name -> struct sy_prepared */
+    struct sy_map portals;    /* name -> struct sy_portal */
     struct sy_prepared *unnamed;
     struct sy_portal unnamed_portal;
-    struct sy_piece unnamed_parse;   /* the client's own Parse of the unnamed statement, this cycle only */
+    struct sy_piece
+        unnamed_parse; /* the client's own Parse of the unnamed statement, this cycle only */
 };
 
-struct sy_startup_state {            /* freed at the end of the login */
+struct sy_startup_state { /* freed at the end of the login */
     struct sy_login login;
     struct sy_hash_job job;
     struct sy_auth_peer peer;
-    struct sy_topology *topology;    /* reference: the login borrows the user's entry */
+    struct sy_topology *topology; /* reference: the login borrows the user's entry */
     uint8_t binding[64];
     bool login_started, job_running, tls_done;
 };
@@ -227,8 +231,8 @@ enum sy_phase {
 };
 
 struct sy_session {
-    struct sy_stream stream;        /* first: callbacks cast */
-    struct sy_list link;            /* worker->sessions */
+    struct sy_stream stream; /* first: callbacks cast */
+    struct sy_list link;     /* worker->sessions */
     struct sy_worker *worker;
     struct sy_worker_database *database;
     struct sy_part *parts;
@@ -241,66 +245,68 @@ struct sy_session {
     struct sy_console_run *console_running; /* a console command other workers are asked for */
     struct sy_deferred ending;
     struct sy_slice counted_database; /* name under which it counts; the worker's copy */
-    struct sy_err *wait_error;      /* a wait for a server failed with this */
+    struct sy_err *wait_error;        /* a wait for a server failed with this */
     struct sy_part *waiting_part;
     char *user, *server_user, *server_password; /* one allocation, at user */
-    char *temporary;                /* names of temporary relations, zero-separated; NULL: none */
+    char *temporary; /* names of temporary relations, zero-separated; NULL: none */
     uint32_t temporary_bytes;
     const char *pin_reason;
-    uint64_t *min_lsn;              /* per shard, what reads must see */
+    uint64_t *min_lsn; /* per shard, what reads must see */
     struct sy_piece input[2];
-    struct sy_piece run;            /* backend bytes about to be forwarded (inside backend.c only) */
-    struct sy_buf owed;             /* local answers not yet due */
-    uint32_t owed_loose;            /* of them: behind no server's answer */
+    struct sy_piece run; /* backend bytes about to be forwarded (inside backend.c only) */
+    struct sy_buf owed;  /* local answers not yet due */
+    uint32_t owed_loose; /* of them: behind no server's answer */
     struct sy_pool_wait wait;
     struct sy_timer timer;
     uint64_t id, environment;
     uint64_t connected_us, state_since_us, cycle_started_us;
     int64_t connected_wall_us;
     uint32_t pid;
-    uint32_t stmt_cursor;           /* of a Query with several statements */
+    uint32_t stmt_cursor; /* of a Query with several statements */
     uint8_t input_count;
-    uint8_t state;                  /* enum sy_session_state */
+    uint8_t state; /* enum sy_session_state */
     uint8_t phase;
-    char txn;                       /* what the client has been told: 'I', 'T', 'E' */
+    char txn; /* what the client has been told: 'I', 'T', 'E' */
     uint8_t key[SY_CANCEL_KEY_BYTES];
-    uint8_t consistency;            /* enum sy_consistency */
+    uint8_t consistency; /* enum sy_consistency */
     uint8_t statement_class;
-    uint16_t busy_parts;            /* with expectations outstanding */
-    bool txn_deferred;              /* BEGIN was answered and not sent */
-    bool txn_failed;                /* failed by the router itself: servers may not know */
-    bool implicit_txn;              /* the router's own BEGIN around one client command */
-    bool in_batch;                  /* extended messages since the last Sync */
+    uint16_t busy_parts; /* with expectations outstanding */
+    bool txn_deferred;   /* BEGIN was answered and not sent */
+    bool txn_failed;     /* failed by the router itself: servers may not know */
+    bool implicit_txn;   /* the router's own BEGIN around one client command */
+    bool in_batch;       /* extended messages since the last Sync */
     bool skip_to_sync;
     bool batch_failed;
-    bool ready_sent;                /* this cycle's ReadyForQuery went out */
-    bool query_cycle;               /* the cycle is a simple Query */
+    bool ready_sent;  /* this cycle's ReadyForQuery went out */
+    bool query_cycle; /* the cycle is a simple Query */
     bool sync_seen;
     bool cycle_errored;
-    bool need_barrier;              /* before the next extended message */
+    bool need_barrier; /* before the next extended message */
     bool client_paused;
     bool driving, driving_again;
     bool closed, waiting, registered;
     bool canceled;
     bool pinned_by_mode;
-    bool scs;                       /* standard_conforming_strings */
-    bool wants_lsn;                 /* write seen: fetch the position when the transaction ends */
-    bool replica_retry;             /* this statement must run on the primary */
-    bool effects;                   /* the running statement changes session state when it succeeds */
+    bool scs;           /* standard_conforming_strings */
+    bool wants_lsn;     /* write seen: fetch the position when the transaction ends */
+    bool replica_retry; /* this statement must run on the primary */
+    bool effects;       /* the running statement changes session state when it succeeds */
     bool admin, stats, counted, database_is_console, leave_when_idle;
     bool copy_both;
-    const char *answer_when_quiet;  /* tag of a local statement that servers had to agree to */
-    uint64_t prepare_pending;       /* PREPARE in SQL: forgotten again when the server refuses it */
+    const char *answer_when_quiet; /* tag of a local statement that servers had to agree to */
+    uint64_t prepare_pending;      /* PREPARE in SQL: forgotten again when the server refuses it */
     struct sy_effects *effects_list; /* what: effects.c */
-    struct sy_slice time_zone, date_style; /* as the planner must read keys; into settings or the welcome */
+    struct sy_slice time_zone,
+        date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
-    struct sy_cursor *cursors;      /* declared in SQL: which shard has them; effects.c */
-    bool schema_changed;            /* by DDL of this transaction */
-    int64_t schema_wanted_wall_us;  /* the next statement waits for a schema read after this; 0: none */
+    struct sy_cursor *cursors; /* declared in SQL: which shard has them; effects.c */
+    bool schema_changed;       /* by DDL of this transaction */
+    int64_t
+        schema_wanted_wall_us; /* the next statement waits for a schema read after this; 0: none */
     struct sy_timer schema_timer;
-    struct sy_piece replay;         /* an autocommit read sent to a replica, to be rerun */
-    struct sy_buf held_columns;     /* its RowDescription */
-    bool replay_told;               /* rows went out: too late for the primary */
+    struct sy_piece replay;     /* an autocommit read sent to a replica, to be rerun */
+    struct sy_buf held_columns; /* its RowDescription */
+    bool replay_told;           /* rows went out: too late for the primary */
     char peer[64];
     uint16_t peer_port;
 };
@@ -321,9 +327,9 @@ struct sy_exec {
 
 /* Where it goes. */
 struct sy_target {
-    bool several;                  /* `shards`; else `shard` */
-    bool all;                      /* SY_PLAN_ALL */
-    bool split;                    /* COPY FROM by key */
+    bool several; /* `shards`; else `shard` */
+    bool all;     /* SY_PLAN_ALL */
+    bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
     uint32_t shard;
     struct sy_shard_set shards;
@@ -348,29 +354,36 @@ void sy_session_end(struct sy_session *session); /* closes without a word */
 void sy_session_put(struct sy_session *session, const void *data, size_t bytes);
 void sy_session_put_buf(struct sy_session *session, const struct sy_buf *buf);
 struct sy_buf *sy_session_scratch(struct sy_session *session); /* the worker's buffer, emptied */
-struct sy_node_counters *sy_worker_node_counters(struct sy_worker *worker, struct sy_worker_database *database,
+struct sy_node_counters *sy_worker_node_counters(struct sy_worker *worker,
+                                                 struct sy_worker_database *database,
                                                  uint32_t shard, const struct sy_node *node);
 bool sy_session_wants_position(const struct sy_session *session, const struct sy_part *part);
-void sy_session_saw_position(struct sy_session *session, const struct sy_part *part, struct sy_slice row);
+void sy_session_saw_position(struct sy_session *session, const struct sy_part *part,
+                             struct sy_slice row);
 /* An ErrorResponse or a NoticeResponse of the router itself. Counts it. */
 void sy_session_put_error(struct sy_session *session, const struct sy_err *err);
-void sy_session_put_notice(struct sy_session *session, const char *severity, const struct sy_err *err);
+void sy_session_put_notice(struct sy_session *session, const char *severity,
+                           const struct sy_err *err);
 void sy_session_put_complete(struct sy_session *session, const char *tag);
 /* The session's settings changed: derives what planning depends on. */
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
-/* True: the session's DDL is not known to the router yet, and the next statement should wait for that. */
+/* True: the session's DDL is not known to the router yet, and the next statement should wait for
+ * that. */
 bool sy_session_awaits_schema(struct sy_session *session);
 void sy_session_schema_changed(struct sy_session *session);
 void sy_session_start_timer(struct sy_session *session);
 
-void sy_session_free_closed(struct sy_session *session); /* what kept a closed session alive is over */
+void sy_session_free_closed(
+    struct sy_session *session); /* what kept a closed session alive is over */
 void sy_parts_discard_or_release(struct sy_session *session);
 bool sy_encoding_same(struct sy_slice a, struct sy_slice b);
 
 /* worker.c */
-void sy_worker_learn_defaults(struct sy_worker_database *database, const struct sy_parameters *parameters);
-struct sy_slice sy_worker_database_default(const struct sy_worker_database *database, struct sy_slice name);
+void sy_worker_learn_defaults(struct sy_worker_database *database,
+                              const struct sy_parameters *parameters);
+struct sy_slice sy_worker_database_default(const struct sy_worker_database *database,
+                                           struct sy_slice name);
 void sy_worker_session_gone(struct sy_worker *worker);
 
 /* console.c: the database named switchyard */
@@ -378,7 +391,8 @@ enum sy_step sy_session_console(struct sy_session *session, const struct sy_fram
 enum sy_step sy_session_console_extended(struct sy_session *session, const struct sy_frame *frame);
 
 /* startup.c */
-enum sy_status sy_startup_begin(struct sy_session *session, const struct sockaddr_storage *peer, struct sy_err *err);
+enum sy_status sy_startup_begin(struct sy_session *session, const struct sockaddr_storage *peer,
+                                struct sy_err *err);
 void sy_startup_step(struct sy_session *session); /* STARTUP, LOGIN, WELCOME */
 void sy_startup_forget_welcomes(struct sy_worker_database *database);
 void sy_startup_secured(struct sy_session *session);
@@ -420,7 +434,8 @@ void sy_backend_kick(struct sy_session *session); /* goes on with what was stash
 bool sy_part_maps_types(const struct sy_part *part);
 /* The body of a 'T' or 't', rewritten in place to shard 0's OIDs. */
 void sy_part_map_description(const struct sy_part *part, char type, char *body, size_t bytes);
-void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count, uint32_t *ret_types);
+void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count,
+                       uint32_t *ret_types);
 
 /* statement.c */
 /* Parses a Query's text and finds the statement's route. */
@@ -445,12 +460,14 @@ void sy_gather_begin(struct sy_session *session, const struct sy_target *target,
 uint8_t sy_class_of(const struct sy_stmt *stmt, bool writes);
 bool sy_target_has(const struct sy_target *target, const struct sy_part *part);
 
-/* Sends one statement to the participants of its target in the simple protocol. frame NULL: `sql` is sent. */
-void sy_simple_send(struct sy_session *session, const struct sy_target *target, const struct sy_frame *frame,
-                    struct sy_slice sql, uint8_t flags);
+/* Sends one statement to the participants of its target in the simple protocol. frame NULL: `sql`
+ * is sent. */
+void sy_simple_send(struct sy_session *session, const struct sy_target *target,
+                    const struct sy_frame *frame, struct sy_slice sql, uint8_t flags);
 
 /* local.c: statements that the session runs itself */
-enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err);
+enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec,
+                          struct sy_err *err);
 
 /* txn.c */
 enum sy_step sy_txn_to_all(struct sy_session *session, struct sy_slice sql, const char *tag);
@@ -477,7 +494,8 @@ void sy_effect_forget_cursors(struct sy_session *session, bool all);
 bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec);
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag);
 void sy_effect_drop(struct sy_session *session);
-/* The value of a SET as SHOW would print it (malloc), or NULL. names: a list of identifiers (search_path). */
+/* The value of a SET as SHOW would print it (malloc), or NULL. names: a list of identifiers
+ * (search_path). */
 char *sy_set_value_text(struct sy_slice sql, bool names);
 
 /* extended.c */
@@ -487,9 +505,11 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
 void sy_extended_free(struct sy_session *session);
 void sy_extended_cycle_over(struct sy_session *session);
 void sy_extended_txn_over(struct sy_session *session);
-/* The statement is on the server under its router name when this returns (or will be, in the same pipeline). */
+/* The statement is on the server under its router name when this returns (or will be, in the same
+ * pipeline). */
 void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool simple);
-struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice name, struct sy_err *err);
+struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice name,
+                                     struct sy_err *err);
 enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice name,
                                   const struct sy_statement_key *key, struct sy_err *err);
 void sy_extended_remove(struct sy_session *session, struct sy_slice name);
@@ -500,8 +520,8 @@ enum sy_step sy_barrier(struct sy_session *session);
 void sy_owe(struct sy_session *session, const void *data, size_t bytes);
 
 /* copy.c */
-enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec, const struct sy_target *target,
-                           struct sy_slice sql, struct sy_err *err);
+enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
+                           const struct sy_target *target, struct sy_slice sql, struct sy_err *err);
 void sy_copy_ready(struct sy_part *part, struct sy_slice body);
 void sy_copy_shard_failed(struct sy_session *session);
 void sy_copy_free(struct sy_session *session);

@@ -1,6 +1,7 @@
 /*
- * Statements that the session runs itself: DISCARD, PREPARE, EXECUTE and DEALLOCATE in SQL, the settings named
- * switchyard.*, EXPLAIN (ROUTE). Transaction control is in txn.c. The worker's thread.
+ * Statements that the session runs itself: DISCARD, PREPARE, EXECUTE and DEALLOCATE in SQL, the
+ * settings named switchyard.*, EXPLAIN (ROUTE). Transaction control is in txn.c. The worker's
+ * thread.
  */
 #include <ctype.h>
 #include <inttypes.h>
@@ -24,8 +25,8 @@ static enum sy_step no_memory(struct sy_err *err)
 }
 
 /* One text column of one or more rows, a row per line. */
-static enum sy_step answer_rows(struct sy_session *session, const char *column, struct sy_slice text,
-                                const char *tag)
+static enum sy_step answer_rows(struct sy_session *session, const char *column,
+                                struct sy_slice text, const char *tag)
 {
     struct sy_buf *out = sy_session_scratch(session);
     if (session->query_cycle)
@@ -63,7 +64,8 @@ static void put_positions(struct sy_session *session, struct sy_buf *out)
         if (i > 0)
             sy_buf_append_str(out, ",");
         if (database->shard_count > 1)
-            sy_buf_printf(out, "%.*s=", (int)database->shards[i].name.bytes, database->shards[i].name.data);
+            sy_buf_printf(out, "%.*s=", (int)database->shards[i].name.bytes,
+                          database->shards[i].name.data);
         sy_buf_printf(out, "%" PRIX64 "/%" PRIX64, lsn >> 32, lsn & 0xffffffff);
     }
 }
@@ -85,7 +87,8 @@ static bool read_positions(struct sy_session *session, const char *text)
         const char *equals = strchr(text, '='), *comma = strchr(text, ',');
         uint32_t shard = 0;
         if (equals != NULL && (comma == NULL || equals < comma)) {
-            shard = sy_shardmap_find_shard(database->map, (struct sy_slice){text, (size_t)(equals - text)});
+            shard = sy_shardmap_find_shard(database->map,
+                                           (struct sy_slice){text, (size_t)(equals - text)});
             text = equals + 1;
         } else if (database->shard_count > 1) {
             return false;
@@ -101,12 +104,13 @@ static bool read_positions(struct sy_session *session, const char *text)
     return true;
 }
 
-static enum sy_step show_own(struct sy_session *session, const struct sy_stmt *stmt, struct sy_err *err)
+static enum sy_step show_own(struct sy_session *session, const struct sy_stmt *stmt,
+                             struct sy_err *err)
 {
     struct sy_buf out = {0};
     const char *column;
-    if (sy_slice_eq(stmt->name, SY_SLICE("switchyard.lsn"))
-        || sy_slice_eq(stmt->name, SY_SLICE("switchyard.min_lsn"))) {
+    if (sy_slice_eq(stmt->name, SY_SLICE("switchyard.lsn")) ||
+        sy_slice_eq(stmt->name, SY_SLICE("switchyard.min_lsn"))) {
         put_positions(session, &out);
         column = stmt->name.bytes == 14 ? "switchyard.lsn" : "switchyard.min_lsn";
     } else if (sy_slice_eq(stmt->name, SY_SLICE("switchyard.consistency"))) {
@@ -115,10 +119,12 @@ static enum sy_step show_own(struct sy_session *session, const struct sy_stmt *s
     } else {
         (void)sy_err_set(err, SY_E_NOT_FOUND, "unrecognized configuration parameter \"%.*s\"",
                          (int)stmt->name.bytes, stmt->name.data);
-        sy_err_hint(err, "There are switchyard.lsn, switchyard.min_lsn and switchyard.consistency.");
+        sy_err_hint(err,
+                    "There are switchyard.lsn, switchyard.min_lsn and switchyard.consistency.");
         return SY_STEP_ERROR;
     }
-    enum sy_step step = answer_rows(session, column, (struct sy_slice){out.data, out.bytes}, "SHOW");
+    enum sy_step step =
+        answer_rows(session, column, (struct sy_slice){out.data, out.bytes}, "SHOW");
     sy_buf_release(&out);
     return step;
 }
@@ -134,7 +140,8 @@ static bool set_consistency(struct sy_session *session, const char *value)
     return false;
 }
 
-static enum sy_step set_own(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
+static enum sy_step set_own(struct sy_session *session, const struct sy_exec *exec,
+                            struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
     bool reset = stmt->kind == SY_STMT_RESET || stmt->set_to_default;
@@ -156,8 +163,8 @@ static enum sy_step set_own(struct sy_session *session, const struct sy_exec *ex
         known = false;
     }
     if (!known)
-        (void)sy_err_set(err, SY_E_NOT_FOUND, "parameter \"%.*s\" cannot be set", (int)stmt->name.bytes,
-                         stmt->name.data);
+        (void)sy_err_set(err, SY_E_NOT_FOUND, "parameter \"%.*s\" cannot be set",
+                         (int)stmt->name.bytes, stmt->name.data);
     else if (!good)
         (void)sy_err_set(err, SY_E_VALUE, "invalid value for parameter \"%.*s\": \"%s\"",
                          (int)stmt->name.bytes, stmt->name.data, value == NULL ? "" : value);
@@ -179,9 +186,10 @@ static void unpin_all(struct sy_session *session)
     session->temporary_bytes = 0;
 }
 
-/* Servers that the session held on to forget now, before the answer: what was pinned there (locks, temporary
- * tables) must be gone when the client is told so. */
-static enum sy_step discard_on_servers(struct sy_session *session, const struct sy_exec *exec, bool all)
+/* Servers that the session held on to forget now, before the answer: what was pinned there (locks,
+ * temporary tables) must be gone when the client is told so. */
+static enum sy_step discard_on_servers(struct sy_session *session, const struct sy_exec *exec,
+                                       bool all)
 {
     bool first = true;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
@@ -201,7 +209,8 @@ static enum sy_step discard_on_servers(struct sy_session *session, const struct 
     return SY_STEP_DONE;
 }
 
-static enum sy_step discard(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
+static enum sy_step discard(struct sy_session *session, const struct sy_exec *exec,
+                            struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
     bool all = sy_slice_eq(stmt->name, SY_SLICE("all"));
@@ -249,15 +258,18 @@ static const char *behind_name(struct sy_slice text, const char *word)
         return at < end ? at + 1 : NULL;
     }
     const char *start = at;
-    while (at < end && (isalnum((unsigned char)*at) || *at == '_' || *at == '$' || (*at & 0x80) != 0))
+    while (at < end &&
+           (isalnum((unsigned char)*at) || *at == '_' || *at == '$' || (*at & 0x80) != 0))
         at++;
     return at > start ? at : NULL;
 }
 
 static enum sy_step cannot_read(const char *what, struct sy_err *err)
 {
-    (void)sy_err_set(err, SY_E_UNSUPPORTED, "this form of %s is not supported through the router", what);
-    sy_err_hint(err, "Leave out comments between the words, or prepare with the extended protocol.");
+    (void)sy_err_set(err, SY_E_UNSUPPORTED, "this form of %s is not supported through the router",
+                     what);
+    sy_err_hint(err,
+                "Leave out comments between the words, or prepare with the extended protocol.");
     return SY_STEP_ERROR;
 }
 
@@ -287,14 +299,14 @@ static enum sy_step run_prepare(struct sy_session *session, const struct sy_exec
         return cannot_read("PREPARE", err);
     struct sy_slice inner = {exec->text.data + stmt->inner_text_from,
                              stmt->inner_text_to - stmt->inner_text_from};
-    while (inner.bytes > 0 && (isspace((unsigned char)inner.data[inner.bytes - 1])
-                               || inner.data[inner.bytes - 1] == ';'))
+    while (inner.bytes > 0 && (isspace((unsigned char)inner.data[inner.bytes - 1]) ||
+                               inner.data[inner.bytes - 1] == ';'))
         inner.bytes--;
     struct sy_slice name = stmt->name;
     struct sy_err unused = {0};
     if (sy_extended_find(session, name, &unused) != NULL) {
-        (void)sy_err_set(err, SY_E_STATE, "prepared statement \"%.*s\" already exists", (int)name.bytes,
-                         name.data);
+        (void)sy_err_set(err, SY_E_STATE, "prepared statement \"%.*s\" already exists",
+                         (int)name.bytes, name.data);
         sy_err_state(err, "42P05");
         return SY_STEP_ERROR;
     }
@@ -339,15 +351,16 @@ static bool read_arguments(struct sy_session *session, const struct sy_exec *exe
             values[i] = value->index != 0 ? SY_SLICE("t") : SY_SLICE("f");
             continue;
         }
-        if (value->kind != SY_VALUE_LITERAL || value->index < 0
-            || (uint32_t)value->index >= exec->scan->literal_count
-            || sy_literal_decode(exec->text, &exec->scan->literals[value->index], session->scs,
-                                 &session->worker->arena, &values[i], err) != SY_OK) {
+        if (value->kind != SY_VALUE_LITERAL || value->index < 0 ||
+            (uint32_t)value->index >= exec->scan->literal_count ||
+            sy_literal_decode(exec->text, &exec->scan->literals[value->index], session->scs,
+                              &session->worker->arena, &values[i], err) != SY_OK) {
             known = false;
             continue;
         }
         if (value->negated) {
-            char *text = sy_arena_printf(&session->worker->arena, "-%.*s", (int)values[i].bytes, values[i].data);
+            char *text = sy_arena_printf(&session->worker->arena, "-%.*s", (int)values[i].bytes,
+                                         values[i].data);
             values[i] = sy_slice_of(text);
         }
     }
@@ -360,7 +373,8 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
                                 struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
-    if (session->txn == 'E') return sy_txn_refuse(session, err);
+    if (session->txn == 'E')
+        return sy_txn_refuse(session, err);
     struct sy_prepared *prepared = sy_extended_find(session, stmt->name, err);
     const char *rest = behind_name(exec->text, "EXECUTE");
     if (prepared == NULL)
@@ -368,8 +382,8 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     if (rest == NULL || stmt->argument_count > EXECUTE_ARGUMENTS_MAX)
         return cannot_read("EXECUTE", err);
     struct sy_statement *statement = prepared->statement;
-    struct sy_slice *values = sy_arena_calloc(&session->worker->arena, (size_t)stmt->argument_count + 1,
-                                              sizeof(*values));
+    struct sy_slice *values =
+        sy_arena_calloc(&session->worker->arena, (size_t)stmt->argument_count + 1, sizeof(*values));
     if (values == NULL)
         return no_memory(err);
     bool known = read_arguments(session, exec, values, err);
@@ -383,14 +397,17 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     if (sy_exec_route(session, &inner, 0, err) != SY_OK)
         return SY_STEP_ERROR;
     if (!known && sy_route_needs_values(inner.route)) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "EXECUTE with an expression where the sharding key is expected is not supported");
+        (void)sy_err_set(
+            err, SY_E_UNSUPPORTED,
+            "EXECUTE with an expression where the sharding key is expected is not supported");
         sy_err_hint(err, "Pass the key as a literal.");
         return SY_STEP_ERROR;
     }
     if (sy_exec_target(session, &inner, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     if (target.several || target.split) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "EXECUTE of a statement that touches several shards is not supported");
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "EXECUTE of a statement that touches several shards is not supported");
         sy_err_hint(err, "Send the statement itself, or give it the sharding key.");
         return SY_STEP_ERROR;
     }
@@ -405,7 +422,8 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     char name[SY_STATEMENT_NAME_BYTES];
     (void)sy_statement_name(statement->id, name);
     size_t rest_bytes = (size_t)(exec->text.data + exec->text.bytes - rest);
-    char *sql = sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name, (int)rest_bytes, rest);
+    char *sql =
+        sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name, (int)rest_bytes, rest);
     if (sql == NULL)
         return no_memory(err);
     session->statement_class = target.writes ? SY_CLASS_WRITE : SY_CLASS_READ;
@@ -434,7 +452,8 @@ static enum sy_step run_deallocate(struct sy_session *session, const struct sy_e
 
 /* ---- EXPLAIN (ROUTE) ---- */
 
-static enum sy_step explain(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
+static enum sy_step explain(struct sy_session *session, const struct sy_exec *exec,
+                            struct sy_err *err)
 {
     const struct sy_facts *facts;
     if (sy_parse_facts(exec->text, exec->scan->literals, exec->scan->literal_count,
@@ -450,22 +469,25 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
     struct sy_buf out = {0};
     enum sy_step step = SY_STEP_ERROR;
     struct sy_plan plan;
-    if (sy_exec_route(session, &of_inner, 0, err) == SY_OK
-        && sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
+    if (sy_exec_route(session, &of_inner, 0, err) == SY_OK &&
+        sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
         sy_route_explain(of_inner.route, &plan, &out);
-        step = answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
+        step =
+            answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
     }
     sy_buf_release(&out);
     sy_template_unref(session->worker->parser, of_inner.template);
     return step;
 }
 
-enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
+enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec,
+                          struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
     session->statement_class = SY_CLASS_OTHER;
     bool allowed_failed = stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
-    if (session->txn == 'E' && !allowed_failed) return sy_txn_refuse(session, err);
+    if (session->txn == 'E' && !allowed_failed)
+        return sy_txn_refuse(session, err);
     switch ((int)stmt->kind) {
     case SY_STMT_DISCARD:
         return discard(session, exec, err);

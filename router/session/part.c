@@ -1,6 +1,6 @@
 /*
- * Participants: servers that take part in the session's present work. Getting them, bringing them to the state
- * that the client believes in, sending to them, giving them back. The worker's thread.
+ * Participants: servers that take part in the session's present work. Getting them, bringing them
+ * to the state that the client believes in, sending to them, giving them back. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,10 +24,8 @@ static struct sy_part *new_part(struct sy_session *session)
         if (part == NULL)
             return NULL;
     }
-    *part = (struct sy_part){.session = session,
-                             .expects = NULL,
-                             .expect_size = SY_EXPECTS_INLINE,
-                             .status = 'I'};
+    *part = (struct sy_part){
+        .session = session, .expects = NULL, .expect_size = SY_EXPECTS_INLINE, .status = 'I'};
     part->expects = part->expects_inline;
     sy_list_init(&part->free_link);
     return part;
@@ -137,9 +135,9 @@ static void wait_over(struct sy_session *session)
     session->waiting_part = NULL;
     uint64_t now = sy_loop_now_us(session->worker->loop);
     sy_counter_add(&session->database->counters->wait_us, now - session->wait.since_us);
-    sy_session_set_state(session, session->in_batch      ? SY_SESSION_BATCH
+    sy_session_set_state(session, session->in_batch          ? SY_SESSION_BATCH
                                   : session->startup != NULL ? SY_SESSION_WELCOME
-                                                         : SY_SESSION_IDLE);
+                                                             : SY_SESSION_IDLE);
 }
 
 static void on_ready(struct sy_pool_wait *wait, struct sy_server *server)
@@ -221,9 +219,9 @@ static enum sy_step checkout(struct sy_session *session, struct sy_part *part, s
     session->wait.ready = on_ready;
     session->wait.failed = on_failed;
     session->wait.since_us = sy_loop_now_us(session->worker->loop);
-    enum sy_status status = sy_pool_checkout(session->worker->pools, &key,
-                                             session->database->topology->config, &session->wait,
-                                             &server, err);
+    enum sy_status status =
+        sy_pool_checkout(session->worker->pools, &key, session->database->topology->config,
+                         &session->wait, &server, err);
     if (status != SY_OK) {
         unlink_part(part);
         free_part(part);
@@ -275,7 +273,8 @@ enum sy_step sy_part_get(struct sy_session *session, uint32_t shard, bool replic
 
 /* ---- bringing a server to where the client believes to be ---- */
 
-/* AGAIN: a set of settings that no server has accepted yet must be accepted before anything relies on it. */
+/* AGAIN: a set of settings that no server has accepted yet must be accepted before anything relies
+ * on it. */
 static enum sy_step replay_settings(struct sy_part *part)
 {
     struct sy_session *session = part->session;
@@ -321,7 +320,8 @@ enum sy_step sy_part_prepare(struct sy_part *part, struct sy_err *err)
     struct sy_session *session = part->session;
     (void)err;
     if (sy_part_state(part)->settings != session->settings) {
-        /* A simple Query between extended messages needs them answered first only if it must be waited for. */
+        /* A simple Query between extended messages needs them answered first only if it must be
+         * waited for. */
         if (replay_settings(part) == SY_STEP_AGAIN) {
             sy_part_flush(part);
             sy_session_set_state(session, SY_SESSION_BARRIER);
@@ -371,10 +371,8 @@ void sy_part_expect(struct sy_part *part, enum sy_expect_kind kind, enum sy_expe
     struct sy_expect *expect = push(part);
     if (expect == NULL)
         return;
-    *expect = (struct sy_expect){.kind = (uint8_t)kind,
-                                 .why = (uint8_t)why,
-                                 .flags = flags,
-                                 .statement_id = statement_id};
+    *expect = (struct sy_expect){
+        .kind = (uint8_t)kind, .why = (uint8_t)why, .flags = flags, .statement_id = statement_id};
     part->server->transaction_status = 0;
     if (kind == SY_X_QUERY)
         sy_part_state(part)->unnamed_owner = 0; /* a simple query drops the unnamed statement */
@@ -448,7 +446,8 @@ void sy_part_send_query(struct sy_part *part, struct sy_slice sql)
     sy_part_send_copy(part, small, sql.bytes + 6);
 }
 
-/* Where a write of this session ends in the WAL: asked for behind it in the same send, the answer is swallowed. */
+/* Where a write of this session ends in the WAL: asked for behind it in the same send, the answer
+ * is swallowed. */
 void sy_part_fetch_position(struct sy_part *part)
 {
     if (!sy_session_wants_position(part->session, part))
@@ -469,7 +468,8 @@ static void clear_state(struct sy_part *part)
     sy_part_set_settings(part, part->session->worker->no_settings);
 }
 
-/* Only DISCARD ALL is known to undo everything; after another reset query the server's state is a guess. */
+/* Only DISCARD ALL is known to undo everything; after another reset query the server's state is a
+ * guess. */
 static bool reset_undoes_all(const struct sy_session *session)
 {
     const char *reset = session->database->topology == NULL
@@ -481,8 +481,8 @@ static bool reset_undoes_all(const struct sy_session *session)
 void sy_part_release(struct sy_part *part)
 {
     struct sy_server *server = part->server;
-    bool clean = part->expect_count == 0 && part->status == 'I' && part->out.chunk == NULL
-                 && sy_frame_at_boundary(&part->walker);
+    bool clean = part->expect_count == 0 && part->status == 'I' && part->out.chunk == NULL &&
+                 sy_frame_at_boundary(&part->walker);
     if (server != NULL && clean && server->session_changed) {
         clear_state(part);
         clean = reset_undoes_all(part->session);

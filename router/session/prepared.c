@@ -9,8 +9,8 @@
 
 static size_t key_bytes(const struct sy_statement_key *key)
 {
-    return sizeof(key->environment) + 1 + key->type_count * sizeof(uint32_t) + key->sql_types.bytes
-           + 1 + key->text.bytes;
+    return sizeof(key->environment) + 1 + key->type_count * sizeof(uint32_t) +
+           key->sql_types.bytes + 1 + key->text.bytes;
 }
 
 static void put(char **at, const void *data, size_t bytes)
@@ -180,7 +180,8 @@ enum sy_status sy_prepared_set_add(struct sy_prepared_set *set, uint64_t id, str
     ready(set);
     struct sy_prepared_entry *entry = sy_map_get(&set->entries, id_key(&id));
     if (entry != NULL) {
-        /* Prepared again behind its Close in the same pipeline: the answer to that Close is no news. */
+        /* Prepared again behind its Close in the same pipeline: the answer to that Close is no
+         * news. */
         entry->closing = false;
         return SY_OK;
     }

@@ -1,10 +1,11 @@
 /*
  * Prepared statements on both sides of the router.
  *
- * struct sy_statement: a statement as some client prepared it (text, parameter types), interned per worker, so
- * that clients that prepare the same share one; its id names it on servers ("sy_17"). struct sy_prepared_set:
- * which of them one server has, bounded, least recently used first out. Ids are never reused, so a name on a
- * server never means anything else than what it meant when it was prepared there.
+ * struct sy_statement: a statement as some client prepared it (text, parameter types), interned per
+ * worker, so that clients that prepare the same share one; its id names it on servers ("sy_17").
+ * struct sy_prepared_set: which of them one server has, bounded, least recently used first out. Ids
+ * are never reused, so a name on a server never means anything else than what it meant when it was
+ * prepared there.
  *
  * Thread: everything here belongs to one worker.
  */
@@ -31,14 +32,14 @@ struct sy_statement {
     uint64_t id;
     uint32_t refs;
     uint16_t type_count;
-    bool by_sql;               /* PREPARE name(types) AS ...: types are words, in sql_types */
-    struct sy_slice key;       /* environment, types, text */
+    bool by_sql;         /* PREPARE name(types) AS ...: types are words, in sql_types */
+    struct sy_slice key; /* environment, types, text */
     struct sy_slice text;
     struct sy_slice sql_types; /* "(int, text)" or empty */
     uint32_t *types;           /* OIDs as declared by the client, 0: unspecified */
     /* What the parser said of the text; facts through template. */
     struct sy_template *template;
-    struct sy_scan scan;       /* with its own copy of the literals */
+    struct sy_scan scan; /* with its own copy of the literals */
 };
 
 struct sy_statement_key {
@@ -75,13 +76,13 @@ uint32_t sy_statement_name(uint64_t id, char buffer[static SY_STATEMENT_NAME_BYT
 struct sy_prepared_entry {
     struct sy_list link; /* least recently used first */
     uint64_t id;
-    bool closing;        /* a Close was sent and is not answered yet */
+    bool closing; /* a Close was sent and is not answered yet */
 };
 
 struct sy_prepared_set {
     struct sy_map entries; /* by id */
     struct sy_list used;
-    bool ready;            /* `used` is initialised: an all-zero set is empty */
+    bool ready; /* `used` is initialised: an all-zero set is empty */
 };
 
 void sy_prepared_set_release(struct sy_prepared_set *set);

@@ -1,10 +1,10 @@
 /*
- * The life of a session and its drive function. session.h has the state diagram. The worker's thread.
+ * The life of a session and its drive function. session.h has the state diagram. The worker's
+ * thread.
  */
 #include "router/session/session.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +25,12 @@ static const uint32_t legal_edges[SY_SESSION_STATE_COUNT] = {
     [SY_SESSION_TLS] = EDGE(SY_SESSION_STARTUP),
     [SY_SESSION_LOGIN] = EDGE(SY_SESSION_WELCOME),
     [SY_SESSION_WELCOME] = EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER),
-    [SY_SESSION_IDLE] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER)
-                        | EDGE(SY_SESSION_ACTIVE),
-    [SY_SESSION_BATCH] = EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER) | EDGE(SY_SESSION_ACTIVE)
-                         | EDGE(SY_SESSION_COPY_IN) | EDGE(SY_SESSION_IDLE),
-    [SY_SESSION_BARRIER] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WELCOME)
-                           | EDGE(SY_SESSION_COPY_IN),
+    [SY_SESSION_IDLE] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER) |
+                        EDGE(SY_SESSION_ACTIVE),
+    [SY_SESSION_BATCH] = EDGE(SY_SESSION_WAIT) | EDGE(SY_SESSION_BARRIER) |
+                         EDGE(SY_SESSION_ACTIVE) | EDGE(SY_SESSION_COPY_IN) | EDGE(SY_SESSION_IDLE),
+    [SY_SESSION_BARRIER] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_IDLE) |
+                           EDGE(SY_SESSION_WELCOME) | EDGE(SY_SESSION_COPY_IN),
     [SY_SESSION_WAIT] = EDGE(SY_SESSION_BATCH) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_WELCOME),
     [SY_SESSION_ACTIVE] = EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_COPY_IN) | EDGE(SY_SESSION_BATCH),
     [SY_SESSION_COPY_IN] = EDGE(SY_SESSION_ACTIVE) | EDGE(SY_SESSION_IDLE) | EDGE(SY_SESSION_BATCH),
@@ -41,8 +41,8 @@ void sy_session_set_state(struct sy_session *session, enum sy_session_state stat
 {
     if (session->state == state)
         return;
-    bool legal = state == SY_SESSION_CLOSING || state == SY_SESSION_CLOSED
-                 || (legal_edges[session->state] & EDGE(state)) != 0;
+    bool legal = state == SY_SESSION_CLOSING || state == SY_SESSION_CLOSED ||
+                 (legal_edges[session->state] & EDGE(state)) != 0;
     if (!legal) {
         if (session->state >= SY_SESSION_CLOSING)
             return; /* closing wins over whatever else happens in the same turn */
@@ -67,9 +67,11 @@ static void check(const struct sy_session *session)
     }
     if (busy != session->busy_parts)
         abort();
-    if (session->state == SY_SESSION_IDLE && (busy > 0 || session->owed.bytes > 0) && session->stmt_cursor == 0)
+    if (session->state == SY_SESSION_IDLE && (busy > 0 || session->owed.bytes > 0) &&
+        session->stmt_cursor == 0)
         abort();
-    if ((session->state == SY_SESSION_WAIT) != session->waiting && session->state < SY_SESSION_CLOSING)
+    if ((session->state == SY_SESSION_WAIT) != session->waiting &&
+        session->state < SY_SESSION_CLOSING)
         abort();
 }
 #else
@@ -119,7 +121,8 @@ void sy_session_put_error(struct sy_session *session, const struct sy_err *err)
         sy_counter_add(&session->database->counters->errors, 1);
 }
 
-void sy_session_put_notice(struct sy_session *session, const char *severity, const struct sy_err *err)
+void sy_session_put_notice(struct sy_session *session, const char *severity,
+                           const struct sy_err *err)
 {
     struct sy_buf *out = sy_session_scratch(session);
     sy_write_notice(out, severity, err);
@@ -155,10 +158,12 @@ void sy_session_settings_changed(struct sy_session *session, struct sy_settings 
         session->time_zone = sy_worker_database_default(session->database, SY_SLICE("TimeZone"));
     if (session->date_style.data == NULL)
         session->date_style = sy_worker_database_default(session->database, SY_SLICE("DateStyle"));
-    session->scs = !(sy_slice_eq(strings, SY_SLICE("off")) || sy_slice_eq(strings, SY_SLICE("false")));
-    struct sy_slice server = sy_worker_database_default(session->database, SY_SLICE("server_encoding"));
-    session->encoding_differs = encoding.bytes > 0 && server.bytes > 0
-                                && !sy_encoding_same(encoding, server);
+    session->scs =
+        !(sy_slice_eq(strings, SY_SLICE("off")) || sy_slice_eq(strings, SY_SLICE("false")));
+    struct sy_slice server =
+        sy_worker_database_default(session->database, SY_SLICE("server_encoding"));
+    session->encoding_differs =
+        encoding.bytes > 0 && server.bytes > 0 && !sy_encoding_same(encoding, server);
     uint64_t hash = XXH3_64bits(session->database->name.data, session->database->name.bytes);
     if (path.data != NULL)
         hash = XXH3_64bits_withSeed(path.data, path.bytes, hash);
@@ -207,7 +212,8 @@ void sy_session_schema_changed(struct sy_session *session)
         session->schema_wanted_wall_us = sy_loop_wall_us(session->worker->loop);
 }
 
-/* Only the session that changed the schema waits: it knows that it did, and its next statement may need it. */
+/* Only the session that changed the schema waits: it knows that it did, and its next statement may
+ * need it. */
 bool sy_session_awaits_schema(struct sy_session *session)
 {
     if (session->schema_wanted_wall_us == 0)
@@ -215,9 +221,9 @@ bool sy_session_awaits_schema(struct sy_session *session)
     sy_worker_refresh(session->worker);
     const struct sy_topology_database *database = session->database->topology;
     int64_t now = sy_loop_wall_us(session->worker->loop);
-    if (database == NULL || database->inspected == NULL
-        || database->inspected->read_at_us > session->schema_wanted_wall_us
-        || now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
+    if (database == NULL || database->inspected == NULL ||
+        database->inspected->read_at_us > session->schema_wanted_wall_us ||
+        now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
         session->schema_wanted_wall_us = 0;
         return false;
     }
@@ -229,21 +235,23 @@ bool sy_session_awaits_schema(struct sy_session *session)
 
 bool sy_session_wants_position(const struct sy_session *session, const struct sy_part *part)
 {
-    return session->database->has_replicas && part->primary
-           && session->consistency == SY_CONSISTENCY_SESSION;
+    return session->database->has_replicas && part->primary &&
+           session->consistency == SY_CONSISTENCY_SESSION;
 }
 
-void sy_session_saw_position(struct sy_session *session, const struct sy_part *part, struct sy_slice row)
+void sy_session_saw_position(struct sy_session *session, const struct sy_part *part,
+                             struct sy_slice row)
 {
     unsigned high = UINT32_MAX, low = UINT32_MAX;
     struct sy_data_row_msg message;
     struct sy_err err = {0};
-    if (row.data != NULL && sy_data_row_read(row.data, row.bytes, &message, &err) == SY_OK
-        && message.count == 1) {
+    if (row.data != NULL && sy_data_row_read(row.data, row.bytes, &message, &err) == SY_OK &&
+        message.count == 1) {
         struct sy_slice value;
         sy_split_values(message.values, 1, &value);
         char text[32];
-        snprintf(text, sizeof(text), "%.*s", (int)value.bytes, value.data == NULL ? "" : value.data);
+        snprintf(text, sizeof(text), "%.*s", (int)value.bytes,
+                 value.data == NULL ? "" : value.data);
         if (sscanf(text, "%8X/%8X", &high, &low) != 2)
             high = low = UINT32_MAX;
     }
@@ -314,7 +322,8 @@ static void leave_counts(struct sy_session *session)
     if (session->registered)
         sy_cancel_unregister(process->cancels, session->pid);
     if (session->counted) {
-        sy_client_counts_leave(process->counts, sy_slice_of(session->user), session->counted_database);
+        sy_client_counts_leave(process->counts, sy_slice_of(session->user),
+                               session->counted_database);
         session->database->clients--;
     }
     if (session->startup != NULL)
@@ -381,9 +390,9 @@ static void on_data(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t f
     if (session->database != NULL)
         sy_counter_add(&session->database->counters->bytes_from_clients, to - from);
     sy_session_drive(session);
-    if (session->state < SY_SESSION_CLOSING && !session->client_paused
-        && session->state >= SY_SESSION_WAIT
-        && sy_input_bytes(session->input, session->input_count) > INPUT_HIGH_BYTES) {
+    if (session->state < SY_SESSION_CLOSING && !session->client_paused &&
+        session->state >= SY_SESSION_WAIT &&
+        sy_input_bytes(session->input, session->input_count) > INPUT_HIGH_BYTES) {
         session->client_paused = true;
         sy_stream_pause(&session->stream);
     }
@@ -498,15 +507,16 @@ static bool one_frame(struct sy_session *session)
     if (step == SY_STEP_DONE)
         sy_input_consume(session, &frame);
     sy_arena_reset(&session->worker->arena);
-    if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0 && session->console_running == NULL)
+    if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0 &&
+        session->console_running == NULL)
         sy_cycle_check(session);
     return step == SY_STEP_DONE;
 }
 
 static bool takes_frames(const struct sy_session *session)
 {
-    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH
-           || session->state == SY_SESSION_COPY_IN;
+    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH ||
+           session->state == SY_SESSION_COPY_IN;
 }
 
 static bool drive_once(struct sy_session *session)
@@ -521,7 +531,8 @@ static bool drive_once(struct sy_session *session)
         return false; /* the server does not keep up */
     if (session->leave_when_idle && session->state == SY_SESSION_IDLE && session->txn == 'I') {
         struct sy_err err = {0};
-        (void)sy_err_set(&err, SY_E_SHUTDOWN, "terminating connection due to administrator command");
+        (void)sy_err_set(&err, SY_E_SHUTDOWN,
+                         "terminating connection due to administrator command");
         sy_session_fatal(session, &err);
         return false;
     }
@@ -540,14 +551,15 @@ void sy_session_drive(struct sy_session *session)
         session->driving_again = false;
         enum sy_session_state before = (enum sy_session_state)session->state;
         more = drive_once(session);
-        more = more || session->driving_again || (before < SY_SESSION_IDLE && session->state == SY_SESSION_IDLE);
+        more = more || session->driving_again ||
+               (before < SY_SESSION_IDLE && session->state == SY_SESSION_IDLE);
     } while (more && session->state < SY_SESSION_CLOSING);
     session->driving = false;
     if (session->state >= SY_SESSION_CLOSING)
         return;
     flush_parts(session);
-    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN
-        && sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
+    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN &&
+        sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
         session->client_paused = false;
         sy_stream_resume(&session->stream);
     }
@@ -561,23 +573,29 @@ static uint64_t sooner(uint64_t a, uint64_t b)
     return a == 0 ? b : b == 0 || a < b ? a : b;
 }
 
-/* When the next limit of the present state is due, 0: none. `ret_error` says what its passing means. */
+/* When the next limit of the present state is due, 0: none. `ret_error` says what its passing
+ * means. */
 static uint64_t next_limit(const struct sy_session *session, struct sy_err *err)
 {
     const struct sy_config_database *config = session->database->topology->config;
     uint64_t due = 0;
-    if (session->state == SY_SESSION_IDLE && session->txn == 'I' && config->timeouts.idle_client_us > 0) {
+    if (session->state == SY_SESSION_IDLE && session->txn == 'I' &&
+        config->timeouts.idle_client_us > 0) {
         due = session->state_since_us + config->timeouts.idle_client_us;
-        (void)sy_err_set(err, SY_E_IDLE_TIMEOUT, "terminating connection due to idle-session timeout");
+        (void)sy_err_set(err, SY_E_IDLE_TIMEOUT,
+                         "terminating connection due to idle-session timeout");
     }
-    if (session->state == SY_SESSION_IDLE && session->txn != 'I' && config->timeouts.idle_transaction_us > 0) {
+    if (session->state == SY_SESSION_IDLE && session->txn != 'I' &&
+        config->timeouts.idle_transaction_us > 0) {
         due = session->state_since_us + config->timeouts.idle_transaction_us;
-        (void)sy_err_set(err, SY_E_IDLE_TXN_TIMEOUT, "terminating connection due to idle-in-transaction timeout");
+        (void)sy_err_set(err, SY_E_IDLE_TXN_TIMEOUT,
+                         "terminating connection due to idle-in-transaction timeout");
     }
     if (session->txn != 'I' && session->txn_state != NULL && config->timeouts.transaction_us > 0) {
         uint64_t end = session->txn_state->began_us + config->timeouts.transaction_us;
         if (sooner(due, end) == end)
-            (void)sy_err_set(err, SY_E_TIMEOUT, "terminating connection due to transaction timeout");
+            (void)sy_err_set(err, SY_E_TIMEOUT,
+                             "terminating connection due to transaction timeout");
         due = sooner(due, end);
     }
     return due;
@@ -588,16 +606,18 @@ void sy_session_start_timer(struct sy_session *session)
     if (session->database->topology == NULL)
         return;
     const struct sy_config_database *config = session->database->topology->config;
-    if (config->timeouts.idle_client_us == 0 && config->timeouts.idle_transaction_us == 0
-        && config->timeouts.transaction_us == 0 && config->timeouts.query_us == 0)
+    if (config->timeouts.idle_client_us == 0 && config->timeouts.idle_transaction_us == 0 &&
+        config->timeouts.transaction_us == 0 && config->timeouts.query_us == 0)
         return;
     struct sy_err err = {0};
     uint64_t now = sy_loop_now_us(session->worker->loop), due = next_limit(session, &err);
     if (session->state > SY_SESSION_IDLE && config->timeouts.query_us > 0)
         due = sooner(due, session->cycle_started_us + config->timeouts.query_us);
-    /* Armed no later than the shortest limit, so that a state that begins meanwhile is not missed. */
-    uint64_t shortest = sooner(sooner(config->timeouts.idle_client_us, config->timeouts.idle_transaction_us),
-                               sooner(config->timeouts.transaction_us, config->timeouts.query_us));
+    /* Armed no later than the shortest limit, so that a state that begins meanwhile is not missed.
+     */
+    uint64_t shortest =
+        sooner(sooner(config->timeouts.idle_client_us, config->timeouts.idle_transaction_us),
+               sooner(config->timeouts.transaction_us, config->timeouts.query_us));
     uint64_t delay = due > now ? due - now : due == 0 ? shortest : 1000;
     if (!sy_timer_armed(&session->timer) || session->timer.due_us > now + delay)
         sy_timer_start(session->worker->loop, &session->timer, delay < shortest ? delay : shortest);
@@ -644,7 +664,7 @@ void sy_session_cancel(struct sy_session *session)
         *err = (struct sy_err){0};
         (void)sy_err_set(err, SY_E_CANCELED, "canceling statement due to user request");
         session->wait_error = err;
-        sy_session_set_state(session, session->in_batch ? SY_SESSION_BATCH
+        sy_session_set_state(session, session->in_batch          ? SY_SESSION_BATCH
                                       : session->startup != NULL ? SY_SESSION_WELCOME
                                                                  : SY_SESSION_IDLE);
         sy_session_drive(session);
@@ -692,8 +712,8 @@ static void describe_peer(struct sy_session *session, const struct sockaddr_stor
     }
 }
 
-enum sy_status sy_session_open(struct sy_worker *worker, int fd, const struct sockaddr_storage *peer,
-                               struct sy_err *err)
+enum sy_status sy_session_open(struct sy_worker *worker, int fd,
+                               const struct sockaddr_storage *peer, struct sy_err *err)
 {
     static _Atomic uint64_t last_id;
     struct sy_session *session = calloc(1, sizeof(*session));

@@ -1,7 +1,8 @@
 /*
- * One client: the only place that calls the stages in order (wire, parser, plan, pool, engine, merge). One drive
- * function with a switch over the states below; everything that happens to a session (bytes from the client,
- * bytes from a server, a server lent, a time limit) changes its fields and calls drive.
+ * One client: the only place that calls the stages in order (wire, parser, plan, pool, engine,
+ * merge). One drive function with a switch over the states below; everything that happens to a
+ * session (bytes from the client, bytes from a server, a server lent, a time limit) changes its
+ * fields and calls drive.
  *
  *                 accept
  *                   v
@@ -9,21 +10,20 @@
  *   |               v
  *   |             LOGIN                     startup.c: password messages, hashing off the loop
  *   |               v
- *   |            WELCOME                    startup.c: a server's parameters are learnt (once per settings)
- *   |               v
- *   |  +--------> IDLE <-----------------+  between two client commands: no server is owed an answer
- *   |  |            v                    |
- *   |  |          BATCH  <--> BARRIER    |  extended messages since the last Sync; BARRIER: until servers are quiet
- *   |  |            v    <--> WAIT       |  WAIT: for a server connection (the same frame is handled again after it)
- *   |  |          ACTIVE ----------------+  the command is with the servers; client bytes wait
- *   |  |            v
- *   |  +------- COPY_IN                     client bytes are CopyData
+ *   |            WELCOME                    startup.c: a server's parameters are learnt (once per
+ * settings) |               v |  +--------> IDLE <-----------------+  between two client commands:
+ * no server is owed an answer |  |            v                    | |  |          BATCH  <-->
+ * BARRIER    |  extended messages since the last Sync; BARRIER: until servers are quiet |  | v <-->
+ * WAIT       |  WAIT: for a server connection (the same frame is handled again after it) |  |
+ * ACTIVE ----------------+  the command is with the servers; client bytes wait |  |            v |
+ * +------- COPY_IN                     client bytes are CopyData
  *   |
  *   +-- any state --> CLOSING --> CLOSED    session.c
  *
- * Invariants (sy_session_check in debug builds): IDLE: no part has expectations, nothing is owed, no gather;
- * WAIT: exactly one pool wait is armed; CLOSED: no parts, no wait, no timer. A part is in one session's list and
- * its server's `user` points at it. busy_parts counts the parts with expectations.
+ * Invariants (sy_session_check in debug builds): IDLE: no part has expectations, nothing is owed,
+ * no gather; WAIT: exactly one pool wait is armed; CLOSED: no parts, no wait, no timer. A part is
+ * in one session's list and its server's `user` points at it. busy_parts counts the parts with
+ * expectations.
  *
  * Thread: the worker that accepted it.
  */
@@ -57,7 +57,7 @@ enum sy_session_state {
 #define X(name, word) name,
     SY_SESSION_STATES(X)
 #undef X
-    SY_SESSION_STATE_COUNT
+        SY_SESSION_STATE_COUNT
 };
 
 /* Takes over an accepted socket. On failure the socket is closed. */

@@ -238,8 +238,8 @@ static void put_quoted(struct sy_buf *out, struct sy_slice value)
 /* Settings whose value PostgreSQL reads as a list of identifiers. */
 static bool is_name_list(struct sy_slice name)
 {
-    static const char *const lists[] = {"search_path", "temp_tablespaces", "local_preload_libraries",
-                                        "session_preload_libraries"};
+    static const char *const lists[] = {"search_path", "temp_tablespaces",
+                                        "local_preload_libraries", "session_preload_libraries"};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         if (sy_slice_eq(name, sy_slice_of(lists[i])))
             return true;

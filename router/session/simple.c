@@ -1,7 +1,9 @@
 /*
- * The simple protocol: one Query, with one statement (the hot path) or several. The worker's thread.
+ * The simple protocol: one Query, with one statement (the hot path) or several. The worker's
+ * thread.
  *
- * A Query stays at the head of the input until it is over, so that it can be begun again after a wait.
+ * A Query stays at the head of the input until it is over, so that it can be begun again after a
+ * wait.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,15 +131,15 @@ static bool ensure_gather(struct sy_session *session, struct sy_err *err)
 static void keep_for_rerun(struct sy_session *session, const struct sy_target *target,
                            const struct sy_frame *frame)
 {
-    if (frame == NULL || !target->replica_ok || target->several || session->txn != 'I'
-        || session->replay.chunk != NULL)
+    if (frame == NULL || !target->replica_ok || target->several || session->txn != 'I' ||
+        session->replay.chunk != NULL)
         return;
     session->replay = (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
 }
 
 static enum sy_step simple_statement(struct sy_session *session, struct sy_exec *exec,
-                                 const struct sy_frame *frame, struct sy_slice sql,
-                                 struct sy_err *err)
+                                     const struct sy_frame *frame, struct sy_slice sql,
+                                     struct sy_err *err)
 {
     if (session->txn == 'E')
         return sy_txn_refuse(session, err);
@@ -145,16 +147,20 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec->stmt, target.writes);
-    if (target.several && exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.format == SY_COPY_BINARY) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "binary COPY TO from several shards is not supported");
-        sy_err_hint(err, "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
+    if (target.several && exec->stmt->kind == SY_STMT_COPY_TO &&
+        exec->stmt->copy.format == SY_COPY_BINARY) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "binary COPY TO from several shards is not supported");
+        sy_err_hint(err,
+                    "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
         return SY_STEP_ERROR;
     }
     if (target.several && !ensure_gather(session, err))
         return SY_STEP_ERROR;
-    /* Several shards change together or not at all: the router's own transaction, unless the client has one. */
-    bool own = target.several && target.writes && session->txn == 'I'
-               && !exec->stmt->not_in_transaction;
+    /* Several shards change together or not at all: the router's own transaction, unless the client
+     * has one. */
+    bool own =
+        target.several && target.writes && session->txn == 'I' && !exec->stmt->not_in_transaction;
     if (own)
         session->implicit_txn = true;
     enum sy_step step = sy_target_acquire(session, &target, err);
@@ -165,7 +171,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         return sy_copy_begin(session, exec, &target, sql, err);
     if (target.several) {
         sy_gather_begin(session, &target, true);
-        session->gather->copy_header = exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.header;
+        session->gather->copy_header =
+            exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.header;
         if (target.all && target.writes && session->txn_state != NULL)
             session->txn_state->wrote_all = true;
     }
@@ -188,7 +195,8 @@ static enum sy_step run_one(struct sy_session *session, struct sy_exec *exec,
 /* ---- several statements ---- */
 
 /* All statements go to one shard and none needs the router: the text is sent as it is. */
-static bool one_shard(struct sy_session *session, struct sy_exec *exec, struct sy_target *ret_target)
+static bool one_shard(struct sy_session *session, struct sy_exec *exec,
+                      struct sy_target *ret_target)
 {
     struct sy_target whole = {.shard = UINT32_MAX};
     struct sy_err err = {0};
@@ -197,17 +205,20 @@ static bool one_shard(struct sy_session *session, struct sy_exec *exec, struct s
         if (sy_exec_route(session, exec, (uint32_t)i, &err) != SY_OK)
             return false;
         if (stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO) {
-            if (session->txn != 'I' || session->database->topology->config->pool.mode == SY_POOL_STATEMENT)
+            if (session->txn != 'I' ||
+                session->database->topology->config->pool.mode == SY_POOL_STATEMENT)
                 return false; /* the session's own book-keeping of the block */
             whole.writes = true;
             continue;
         }
         struct sy_target target;
-        if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM || stmt->kind == SY_STMT_EMPTY
-            || sy_exec_target(session, exec, &target, &err) != SY_OK || target.several)
+        if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM ||
+            stmt->kind == SY_STMT_EMPTY || sy_exec_target(session, exec, &target, &err) != SY_OK ||
+            target.several)
             return false;
-        bool any = session->database->topology->shard_count > 1
-                   && (stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_SHOW || stmt->kind == SY_STMT_RESET);
+        bool any = session->database->topology->shard_count > 1 &&
+                   (stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_SHOW ||
+                    stmt->kind == SY_STMT_RESET);
         if (any)
             continue;
         if (whole.shard != UINT32_MAX && whole.shard != target.shard)
@@ -238,21 +249,25 @@ static enum sy_step run_whole(struct sy_session *session, struct sy_exec *exec,
     return SY_STEP_DONE;
 }
 
-/* The text of statement `index`, with positions of this very text (a template's are those of the first seen). */
-static enum sy_status piece_of(struct sy_session *session, const struct sy_exec *exec, uint32_t index,
-                               struct sy_slice *ret_sql, struct sy_err *err)
+/* The text of statement `index`, with positions of this very text (a template's are those of the
+ * first seen). */
+static enum sy_status piece_of(struct sy_session *session, const struct sy_exec *exec,
+                               uint32_t index, struct sy_slice *ret_sql, struct sy_err *err)
 {
     const struct sy_facts *facts;
-    enum sy_status status = sy_parse_facts(exec->text, exec->scan->literals, exec->scan->literal_count,
-                                           &session->worker->arena, &facts, err);
+    enum sy_status status =
+        sy_parse_facts(exec->text, exec->scan->literals, exec->scan->literal_count,
+                       &session->worker->arena, &facts, err);
     if (status != SY_OK)
         return status;
     const struct sy_stmt *stmt = &facts->stmts[index];
-    *ret_sql = (struct sy_slice){exec->text.data + stmt->text_from, stmt->text_to - stmt->text_from};
+    *ret_sql =
+        (struct sy_slice){exec->text.data + stmt->text_from, stmt->text_to - stmt->text_from};
     return SY_OK;
 }
 
-/* One statement after the other, in the router's own transaction, as a server runs a text of several. */
+/* One statement after the other, in the router's own transaction, as a server runs a text of
+ * several. */
 static enum sy_step run_piece(struct sy_session *session, struct sy_exec *whole, struct sy_err *err)
 {
     uint32_t count = (uint32_t)whole->template->facts->stmt_count;
@@ -287,8 +302,8 @@ static enum sy_step run_several(struct sy_session *session, struct sy_exec *exec
                                 const struct sy_frame *frame, struct sy_err *err)
 {
     struct sy_target target;
-    if (session->stmt_cursor == 0 && !session->implicit_txn && session->txn != 'E'
-        && one_shard(session, exec, &target))
+    if (session->stmt_cursor == 0 && !session->implicit_txn && session->txn != 'E' &&
+        one_shard(session, exec, &target))
         return run_whole(session, exec, &target, frame, err);
     return run_piece(session, exec, err);
 }
@@ -343,13 +358,15 @@ enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy
     sy_cycle_begin(session, true);
     struct sy_target target = {.writes = true};
     if (session->database->topology->shard_count > 1) {
-        (void)sy_err_set(&err, SY_E_UNSUPPORTED, "function calls by OID are not supported on a sharded database");
+        (void)sy_err_set(&err, SY_E_UNSUPPORTED,
+                         "function calls by OID are not supported on a sharded database");
         sy_err_hint(&err, "Call the function with SELECT.");
         return fail_query(session, &err);
     }
     if (session->txn == 'E') {
-        (void)sy_err_set(&err, SY_E_TXN_FAILED,
-                         "current transaction is aborted, commands ignored until end of transaction block");
+        (void)sy_err_set(
+            &err, SY_E_TXN_FAILED,
+            "current transaction is aborted, commands ignored until end of transaction block");
         return fail_query(session, &err);
     }
     enum sy_step step = sy_target_acquire(session, &target, &err);

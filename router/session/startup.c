@@ -1,7 +1,7 @@
 /*
- * From an accepted socket to a client that may send statements: TLS and cancel requests, the startup packet, the
- * login (router/auth drives it, PBKDF2 runs off the loop), the client's settings, and the parameters it is told.
- * The worker's thread.
+ * From an accepted socket to a client that may send statements: TLS and cancel requests, the
+ * startup packet, the login (router/auth drives it, PBKDF2 runs off the loop), the client's
+ * settings, and the parameters it is told. The worker's thread.
  */
 #include <ctype.h>
 #include <openssl/rand.h>
@@ -51,8 +51,8 @@ static void answer_request(struct sy_session *session, enum sy_startup_kind kind
 {
     struct sy_startup_state *startup = session->startup;
     SSL_CTX *context = atomic_load(&session->worker->process->client_tls);
-    bool offer = kind == SY_STARTUP_SSL && context != NULL && !startup->tls_done
-                 && !startup->peer.is_unix_socket;
+    bool offer = kind == SY_STARTUP_SSL && context != NULL && !startup->tls_done &&
+                 !startup->peer.is_unix_socket;
     sy_session_put(session, offer ? "S" : "N", 1);
     if (!offer)
         return;
@@ -132,8 +132,8 @@ static bool add_setting(struct sy_session *session, struct sy_slice name, struct
                         struct sy_err *err)
 {
     if (!is_setting_name(name)) {
-        (void)sy_err_set(err, SY_E_NOT_FOUND, "unrecognized configuration parameter \"%.*s\"", (int)name.bytes,
-                         name.data);
+        (void)sy_err_set(err, SY_E_NOT_FOUND, "unrecognized configuration parameter \"%.*s\"",
+                         (int)name.bytes, name.data);
         return false;
     }
     char lower[SY_LIMIT_NAME_BYTES + 1];
@@ -180,7 +180,8 @@ static bool add_options(struct sy_session *session, struct sy_slice options, str
             if (strncmp(word, "--", 2) == 0 || strncmp(word, "-c", 2) == 0) {
                 setting = word + 2;
             } else {
-                (void)sy_err_set(err, SY_E_UNSUPPORTED, "the option \"%s\" of \"options\" is not supported", word);
+                (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                                 "the option \"%s\" of \"options\" is not supported", word);
                 sy_err_hint(err, "Use -c name=value.");
                 return false;
             }
@@ -201,19 +202,21 @@ static bool add_options(struct sy_session *session, struct sy_slice options, str
     return true;
 }
 
-static bool read_settings(struct sy_session *session, const struct sy_startup *packet, struct sy_err *err)
+static bool read_settings(struct sy_session *session, const struct sy_startup *packet,
+                          struct sy_err *err)
 {
     session->settings_startup = sy_settings_ref(session->worker->no_settings);
     for (uint32_t i = 0; i < packet->parameter_count; i++) {
         struct sy_slice name = packet->parameters[i].name, value = packet->parameters[i].value;
-        if (sy_slice_eq(name, SY_SLICE("user")) || sy_slice_eq(name, SY_SLICE("database"))
-            || (name.bytes > 4 && memcmp(name.data, "_pq_.", 5) == 0))
+        if (sy_slice_eq(name, SY_SLICE("user")) || sy_slice_eq(name, SY_SLICE("database")) ||
+            (name.bytes > 4 && memcmp(name.data, "_pq_.", 5) == 0))
             continue;
         if (sy_slice_eq(name, SY_SLICE("replication"))) {
-            if (sy_slice_eq(value, SY_SLICE("false")) || sy_slice_eq(value, SY_SLICE("off"))
-                || sy_slice_eq(value, SY_SLICE("0")))
+            if (sy_slice_eq(value, SY_SLICE("false")) || sy_slice_eq(value, SY_SLICE("off")) ||
+                sy_slice_eq(value, SY_SLICE("0")))
                 continue;
-            (void)sy_err_set(err, SY_E_UNSUPPORTED, "replication connections are not supported through the router");
+            (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                             "replication connections are not supported through the router");
             sy_err_hint(err, "Connect to the server itself.");
             return false;
         }
@@ -238,9 +241,9 @@ static bool keep_names(struct sy_session *session, struct sy_slice user,
                        const struct sy_config_user *entry)
 {
     struct sy_slice server_user = sy_slice_of(entry == NULL ? NULL : entry->server_user);
-    struct sy_slice password = sy_slice_of(entry == NULL                 ? NULL
+    struct sy_slice password = sy_slice_of(entry == NULL                ? NULL
                                            : entry->server_user != NULL ? entry->server_password
-                                                                         : entry->password);
+                                                                        : entry->password);
     char *at = calloc(1, user.bytes + server_user.bytes + password.bytes + 3);
     if (at == NULL)
         return false;
@@ -273,7 +276,8 @@ static void after_step(struct sy_session *session, enum sy_login_step step, stru
 
 static void make_nonce(char nonce[64])
 {
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char letters[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned char random[24];
     if (RAND_bytes(random, sizeof(random)) != 1)
         abort(); /* without random numbers nothing here is safe */
@@ -287,7 +291,8 @@ static void begin_login(struct sy_session *session, const struct sy_startup *pac
     struct sy_startup_state *startup = session->startup;
     const struct sy_config *config = startup->topology->config;
     const struct sy_config_user *entry = find_user(config, packet->user);
-    struct sy_auth_request request = {.database = packet->database, .user = packet->user, .peer = startup->peer};
+    struct sy_auth_request request = {
+        .database = packet->database, .user = packet->user, .peer = startup->peer};
     struct sy_err err = {0};
     if (!keep_names(session, packet->user, entry)) {
         (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
@@ -295,7 +300,8 @@ static void begin_login(struct sy_session *session, const struct sy_startup *pac
         return;
     }
     struct sy_login_input input = {
-        .method = sy_auth_method_for(config->auth, config->auth_count, config->user_count, &request, NULL),
+        .method = sy_auth_method_for(config->auth, config->auth_count, config->user_count, &request,
+                                     NULL),
         .user = sy_slice_of(session->user),
         .entry = entry,
         .unknown_as = common_credential(config),
@@ -319,8 +325,10 @@ static void begin_login(struct sy_session *session, const struct sy_startup *pac
     after_step(session, sy_login_start(&startup->login, &input, out, &err), out, &err);
 }
 
-/* The database's name is checked after the login, as PostgreSQL does: names are not for strangers. */
-static bool keep_database(struct sy_session *session, const struct sy_startup *packet, struct sy_err *err)
+/* The database's name is checked after the login, as PostgreSQL does: names are not for strangers.
+ */
+static bool keep_database(struct sy_session *session, const struct sy_startup *packet,
+                          struct sy_err *err)
 {
     session->database_is_console = sy_slice_eq(packet->database, sy_slice_of(console_name));
     session->database = sy_worker_database(session->worker, packet->database);
@@ -385,7 +393,8 @@ static bool contiguous(struct sy_session *session, struct sy_slice *ret)
             return false;
         for (int i = 0; i < 2; i++) {
             uint32_t bytes = session->input[i].to - session->input[i].from;
-            memcpy(chunk->data + chunk->bytes, session->input[i].chunk->data + session->input[i].from, bytes);
+            memcpy(chunk->data + chunk->bytes,
+                   session->input[i].chunk->data + session->input[i].from, bytes);
             chunk->bytes += bytes;
         }
         sy_input_drop(session->input, &session->input_count);
@@ -471,10 +480,12 @@ static bool enter(struct sy_session *session, struct sy_err *err)
     const struct sy_config_user *entry = find_user(config, sy_slice_of(session->user));
     const struct sy_topology_database *database = session->database->topology;
     if (session->database_is_console && !session->admin && !session->stats)
-        return sy_err_set(err, SY_E_PRIVILEGE, "user \"%s\" may not use the console", session->user), false;
+        return sy_err_set(err, SY_E_PRIVILEGE, "user \"%s\" may not use the console",
+                          session->user),
+               false;
     if (session->database->disabled)
-        return sy_err_set(err, SY_E_TOO_MANY, "database \"%.*s\" is disabled", (int)session->database->name.bytes,
-                          session->database->name.data),
+        return sy_err_set(err, SY_E_TOO_MANY, "database \"%.*s\" is disabled",
+                          (int)session->database->name.bytes, session->database->name.data),
                false;
     struct sy_client_limits limits = {
         .all = session->database_is_console ? 0 : config->clients_max,
@@ -482,12 +493,13 @@ static bool enter(struct sy_session *session, struct sy_err *err)
         .database = database == NULL ? 0 : database->config->clients_max,
     };
     session->counted_database = session->database->name;
-    if (sy_client_counts_enter(process->counts, sy_slice_of(session->user), session->counted_database,
-                               &limits, err) != SY_OK)
+    if (sy_client_counts_enter(process->counts, sy_slice_of(session->user),
+                               session->counted_database, &limits, err) != SY_OK)
         return false;
     session->counted = true;
     session->database->clients++;
-    if (sy_cancel_register(process->cancels, session->worker->index, &session->pid, session->key, err) != SY_OK)
+    if (sy_cancel_register(process->cancels, session->worker->index, &session->pid, session->key,
+                           err) != SY_OK)
         return false;
     session->registered = true;
     if (database != NULL) {
@@ -535,8 +547,8 @@ static void read_password(struct sy_session *session)
     if (startup->job_running)
         return;
     struct sy_slice data;
-    if (contiguous(session, &data) && data.bytes >= SY_FRAME_HEADER_BYTES
-        && sy_u32_at(data.data + 1, 0) > SY_LIMIT_PREAUTH_MESSAGE_BYTES)
+    if (contiguous(session, &data) && data.bytes >= SY_FRAME_HEADER_BYTES &&
+        sy_u32_at(data.data + 1, 0) > SY_LIMIT_PREAUTH_MESSAGE_BYTES)
         (void)sy_err_set(&err, SY_E_PROTOCOL, "message too long before the login is done");
     if (err.status == SY_OK && !sy_input_frame(session, &frame, &err) && err.status == SY_OK)
         return;
@@ -563,7 +575,8 @@ struct welcome {
 static struct welcome *find_welcome(struct sy_session *session)
 {
     uint64_t id = session->settings->id;
-    return sy_map_get(&session->database->welcomes, (struct sy_slice){(const char *)&id, sizeof(id)});
+    return sy_map_get(&session->database->welcomes,
+                      (struct sy_slice){(const char *)&id, sizeof(id)});
 }
 
 void sy_startup_forget_welcomes(struct sy_worker_database *database)
@@ -579,7 +592,8 @@ void sy_startup_forget_welcomes(struct sy_worker_database *database)
 
 enum { WELCOMES_MAX = 1000 };
 
-static struct welcome *learn_welcome(struct sy_session *session, const struct sy_parameters *parameters)
+static struct welcome *learn_welcome(struct sy_session *session,
+                                     const struct sy_parameters *parameters)
 {
     if (session->database->welcomes.count >= WELCOMES_MAX)
         sy_startup_forget_welcomes(session->database);
@@ -595,8 +609,8 @@ static struct welcome *learn_welcome(struct sy_session *session, const struct sy
         sy_write_parameter_status(&welcome->messages, name, value);
     }
     struct sy_slice key = {(const char *)&welcome->settings_id, sizeof(welcome->settings_id)};
-    if (welcome->messages.failed
-        || sy_map_put(&session->database->welcomes, key, welcome, NULL, NULL) != SY_OK) {
+    if (welcome->messages.failed ||
+        sy_map_put(&session->database->welcomes, key, welcome, NULL, NULL) != SY_OK) {
         sy_buf_release(&welcome->messages);
         free(welcome);
         return NULL;
@@ -606,10 +620,13 @@ static struct welcome *learn_welcome(struct sy_session *session, const struct sy
 
 static void console_welcome(struct sy_buf *out)
 {
-    static const char *const pairs[][2] = {
-        {"server_version", "15.0 (switchyard " SY_VERSION ")"}, {"client_encoding", "UTF8"},
-        {"server_encoding", "UTF8"},   {"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"},
-        {"standard_conforming_strings", "on"}, {"integer_datetimes", "on"}};
+    static const char *const pairs[][2] = {{"server_version", "15.0 (switchyard " SY_VERSION ")"},
+                                           {"client_encoding", "UTF8"},
+                                           {"server_encoding", "UTF8"},
+                                           {"DateStyle", "ISO, MDY"},
+                                           {"TimeZone", "UTC"},
+                                           {"standard_conforming_strings", "on"},
+                                           {"integer_datetimes", "on"}};
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
         sy_write_parameter_status(out, sy_slice_of(pairs[i][0]), sy_slice_of(pairs[i][1]));
 }
@@ -621,7 +638,8 @@ static void finish(struct sy_session *session, const struct welcome *welcome)
         sy_buf_append(out, welcome->messages.data, welcome->messages.bytes);
     else
         console_welcome(out);
-    sy_write_backend_key(out, session->pid, (struct sy_slice){(const char *)session->key, sizeof(session->key)});
+    sy_write_backend_key(out, session->pid,
+                         (struct sy_slice){(const char *)session->key, sizeof(session->key)});
     sy_write_ready(out, 'I');
     sy_session_put_buf(session, out);
     sy_startup_free(session);

@@ -1,6 +1,7 @@
 /*
- * From a statement to where it goes: the template's routes for the present topology, then one evaluation with
- * the values at hand. Calls parser and plan; decides about replicas. The worker's thread.
+ * From a statement to where it goes: the template's routes for the present topology, then one
+ * evaluation with the values at hand. Calls parser and plan; decides about replicas. The worker's
+ * thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,7 +177,8 @@ bool sy_stmt_is_local(const struct sy_stmt *stmt)
     }
 }
 
-/* The shard of a statement that any may answer: where the session already is, else the next in turn. */
+/* The shard of a statement that any may answer: where the session already is, else the next in
+ * turn. */
 static uint32_t any_shard(struct sy_session *session)
 {
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
@@ -217,8 +219,8 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
 static bool replica_allowed(const struct sy_session *session, const struct sy_exec *exec)
 {
     const struct sy_worker_database *database = session->database;
-    if (!database->has_replicas || session->replica_retry
-        || session->consistency == SY_CONSISTENCY_STRONG || session->implicit_txn)
+    if (!database->has_replicas || session->replica_retry ||
+        session->consistency == SY_CONSISTENCY_STRONG || session->implicit_txn)
         return false;
     if (session->txn != 'I')
         return session->txn_state != NULL && session->txn_state->read_only;
@@ -240,8 +242,10 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
         for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
             if (part->in_txn && part->shard != target->shard) {
                 enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
-                                  "a REPEATABLE READ or SERIALIZABLE transaction over several shards is not supported");
-                sy_err_hint(err, "Use READ COMMITTED, or keep the transaction to rows of one shard.");
+                                                   "a REPEATABLE READ or SERIALIZABLE transaction "
+                                                   "over several shards is not supported");
+                sy_err_hint(err,
+                            "Use READ COMMITTED, or keep the transaction to rows of one shard.");
                 return status;
             }
     }
@@ -250,9 +254,12 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (!part->wrote || part->shard == target->shard)
             continue;
-        enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
-                                           "a transaction that writes rows of several shards is not supported");
-        sy_err_hint(err, "Commit after the rows of each shard; EXPLAIN (ROUTE) tells the shard of a statement.");
+        enum sy_status status =
+            sy_err_set(err, SY_E_UNSUPPORTED,
+                       "a transaction that writes rows of several shards is not supported");
+        sy_err_hint(
+            err,
+            "Commit after the rows of each shard; EXPLAIN (ROUTE) tells the shard of a statement.");
         return status;
     }
     return SY_OK;
@@ -292,8 +299,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
     default:
         return sy_err_set(err, SY_E_INTERNAL, "unknown plan");
     }
-    target->replica_ok = plan->role == SY_ROLE_REPLICA && !target->writes
-                         && replica_allowed(session, exec);
+    target->replica_ok =
+        plan->role == SY_ROLE_REPLICA && !target->writes && replica_allowed(session, exec);
     return SY_OK;
 }
 
@@ -314,8 +321,8 @@ enum sy_status sy_exec_plan(struct sy_session *session, const struct sy_exec *ex
                         .server_encoding_differs = session->encoding_differs},
         .standard_conforming_strings = session->scs,
     };
-    return sy_route_eval(exec->route, &values, &exec->scan->hints, &session->worker->arena, ret_plan,
-                         err);
+    return sy_route_eval(exec->route, &values, &exec->scan->hints, &session->worker->arena,
+                         ret_plan, err);
 }
 
 enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *exec,

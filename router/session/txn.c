@@ -1,7 +1,7 @@
 /*
- * Transaction control as the client sees it, over none, one or several servers. BEGIN is answered at once and
- * sent with the first statement that tells a shard; COMMIT over several servers is sent to the first writer
- * alone, so that its refusal still aborts all. The worker's thread.
+ * Transaction control as the client sees it, over none, one or several servers. BEGIN is answered
+ * at once and sent with the first statement that tells a shard; COMMIT over several servers is sent
+ * to the first writer alone, so that its refusal still aborts all. The worker's thread.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,8 +60,9 @@ enum sy_step sy_txn_refuse(struct sy_session *session, struct sy_err *err)
         session->wait_error = NULL;
         return SY_STEP_ERROR;
     }
-    (void)sy_err_set(err, SY_E_TXN_FAILED,
-                     "current transaction is aborted, commands ignored until end of transaction block");
+    (void)sy_err_set(
+        err, SY_E_TXN_FAILED,
+        "current transaction is aborted, commands ignored until end of transaction block");
     return SY_STEP_ERROR;
 }
 
@@ -108,7 +109,8 @@ static struct sy_prelude_entry *find_savepoint(const struct sy_txn *txn, struct 
     return found;
 }
 
-/* RELEASE forgets the savepoint and those after it, but keeps SET LOCALs; ROLLBACK TO forgets all behind it. */
+/* RELEASE forgets the savepoint and those after it, but keeps SET LOCALs; ROLLBACK TO forgets all
+ * behind it. */
 static void trim(struct sy_txn *txn, const struct sy_prelude_entry *from, bool release)
 {
     bool seen = false;
@@ -224,8 +226,9 @@ void sy_txn_commit_parts(struct sy_session *session, bool commit)
     for (struct sy_part *part = session->parts; part != NULL && commit; part = part->next)
         if (part->in_txn && part->wrote && first == NULL)
             first = part;
-    session->phase = !commit ? SY_PHASE_ROLLBACK : first != NULL ? SY_PHASE_COMMIT_FIRST
-                                                                 : SY_PHASE_COMMIT_REST;
+    session->phase = !commit         ? SY_PHASE_ROLLBACK
+                     : first != NULL ? SY_PHASE_COMMIT_FIRST
+                                     : SY_PHASE_COMMIT_REST;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
         if (part->in_txn && (first == NULL || part == first))
             send_end(part, commit);
@@ -248,7 +251,8 @@ static void names_of(const struct sy_session *session, const struct sy_shard_set
         if (!sy_shard_set_has(set, i))
             continue;
         struct sy_slice name = session->database->topology->shards[i].name;
-        int wrote = snprintf(text + at, bytes - at, "%s%.*s", at > 0 ? ", " : "", (int)name.bytes, name.data);
+        int wrote = snprintf(text + at, bytes - at, "%s%.*s", at > 0 ? ", " : "", (int)name.bytes,
+                             name.data);
         at += wrote > 0 ? (size_t)wrote : 0;
     }
 }
@@ -339,18 +343,20 @@ static enum sy_step no_block(const char *what, struct sy_err *err)
 /* REPEATABLE READ and SERIALIZABLE: one snapshot, which several servers do not share. */
 static bool is_snapshot(const struct sy_stmt *stmt)
 {
-    return stmt->isolation.bytes > 0 && !sy_slice_eq(stmt->isolation, SY_SLICE("read committed"))
-           && !sy_slice_eq(stmt->isolation, SY_SLICE("read uncommitted"));
+    return stmt->isolation.bytes > 0 && !sy_slice_eq(stmt->isolation, SY_SLICE("read committed")) &&
+           !sy_slice_eq(stmt->isolation, SY_SLICE("read uncommitted"));
 }
 
-static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec, struct sy_err *err)
+static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec,
+                          struct sy_err *err)
 {
     if (session->txn != 'I') {
         warn(session, "25001", "there is already a transaction in progress");
         return answer(session, "BEGIN");
     }
     if (session->database->topology->config->pool.mode == SY_POOL_STATEMENT) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "transactions are not allowed with pool mode \"statement\"");
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "transactions are not allowed with pool mode \"statement\"");
         sy_err_hint(err, "Set pool.mode = \"transaction\" for this database.");
         return SY_STEP_ERROR;
     }
@@ -369,7 +375,8 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
     session->txn = 'T';
     session->txn_failed = false;
     session->txn_deferred = sy_parts_in_txn(session) == 0;
-    session->implicit_txn = false; /* a BEGIN inside a text of several statements takes over what they did */
+    session->implicit_txn =
+        false; /* a BEGIN inside a text of several statements takes over what they did */
     if (!session->txn_deferred || !session->in_batch)
         return answer(session, "BEGIN");
     /* Extended statements of this batch that ran already belong to the block, as on a server. */
@@ -423,7 +430,8 @@ static enum sy_step end(struct sy_session *session, const struct sy_exec *exec, 
         warn(session, "25P01", "there is no transaction in progress");
         return answer(session, commit ? "COMMIT" : "ROLLBACK");
     }
-    if (session->txn == 'I') { /* COMMIT inside a text of several statements: ends what came before */
+    if (session->txn ==
+        'I') { /* COMMIT inside a text of several statements: ends what came before */
         warn(session, "25P01", "there is no transaction in progress");
         sy_session_put_complete(session, tag);
         if (sy_parts_in_txn(session) > 0)
@@ -432,7 +440,8 @@ static enum sy_step end(struct sy_session *session, const struct sy_exec *exec, 
             sy_session_set_state(session, SY_SESSION_ACTIVE);
         return SY_STEP_DONE;
     }
-    if (session->wait_error != NULL && commit) { /* nobody told the client yet that there is nothing to commit */
+    if (session->wait_error != NULL &&
+        commit) { /* nobody told the client yet that there is nothing to commit */
         (void)sy_txn_refuse(session, err);
         while (sy_parts_in_txn(session) > 0)
             discard_one_in_txn(session);
@@ -501,8 +510,8 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
     }
     struct sy_prelude_entry *entry = txn == NULL ? NULL : find_savepoint(txn, stmt->name);
     if (entry == NULL) {
-        (void)sy_err_set(err, SY_E_STATE, "savepoint \"%.*s\" does not exist", (int)stmt->name.bytes,
-                         stmt->name.data);
+        (void)sy_err_set(err, SY_E_STATE, "savepoint \"%.*s\" does not exist",
+                         (int)stmt->name.bytes, stmt->name.data);
         sy_err_state(err, "3B001");
         return SY_STEP_ERROR;
     }
@@ -553,7 +562,8 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
     case SY_STMT_SET:
         return set_transaction(session, exec);
     default: /* NOLINT: two-phase commit by the client */
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "%s is not supported through the router", exec->stmt->tag);
+        (void)sy_err_set(err, SY_E_UNSUPPORTED, "%s is not supported through the router",
+                         exec->stmt->tag);
         sy_err_hint(err, "Connect to the server itself for two-phase commit.");
         return SY_STEP_ERROR;
     }

@@ -1,7 +1,7 @@
 /*
- * Types and tables whose OIDs differ between shards (enums, domains, composites): clients see those of shard 0.
- * RowDescription and ParameterDescription are rewritten in place, parameter types of Parse the other way. The
- * worker's thread.
+ * Types and tables whose OIDs differ between shards (enums, domains, composites): clients see those
+ * of shard 0. RowDescription and ParameterDescription are rewritten in place, parameter types of
+ * Parse the other way. The worker's thread.
  */
 #include <arpa/inet.h>
 
@@ -10,8 +10,8 @@
 static const struct sy_type_map *map_of(const struct sy_part *part)
 {
     const struct sy_topology_database *database = part->session->database->topology;
-    if (part->shard == 0 || database == NULL || database->inspected == NULL
-        || part->shard >= database->inspected->shard_count)
+    if (part->shard == 0 || database == NULL || database->inspected == NULL ||
+        part->shard >= database->inspected->shard_count)
         return NULL;
     const struct sy_type_map *map = &database->inspected->maps[part->shard];
     return map->type_count == 0 && map->table_count == 0 ? NULL : map;
@@ -56,7 +56,8 @@ void sy_part_map_description(const struct sy_part *part, char type, char *body, 
         put_u32(body + at, sy_type_map_type(map, sy_u32_at(body + at, 0)));
 }
 
-void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count, uint32_t *ret_types)
+void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count,
+                       uint32_t *ret_types)
 {
     const struct sy_type_map *map = map_of(part);
     for (uint16_t i = 0; i < count; i++)

@@ -37,8 +37,10 @@ struct sy_worker_database *sy_worker_database(struct sy_worker *worker, struct s
 {
     struct sy_worker_database *database = sy_map_get(&worker->databases, name);
     if (database != NULL)
-        return database->topology != NULL || sy_slice_eq(name, SY_SLICE("switchyard")) ? database : NULL;
-    if (sy_topology_find(worker->topology, name) == NULL && !sy_slice_eq(name, SY_SLICE("switchyard")))
+        return database->topology != NULL || sy_slice_eq(name, SY_SLICE("switchyard")) ? database
+                                                                                       : NULL;
+    if (sy_topology_find(worker->topology, name) == NULL &&
+        !sy_slice_eq(name, SY_SLICE("switchyard")))
         return NULL;
     database = calloc(1, sizeof(*database));
     char *copy = database == NULL ? NULL : strndup(name.data, name.bytes);
@@ -57,12 +59,13 @@ struct sy_worker_database *sy_worker_database(struct sy_worker *worker, struct s
 }
 
 struct sy_node_counters *sy_worker_node_counters(struct sy_worker *worker,
-                                                 struct sy_worker_database *database, uint32_t shard,
-                                                 const struct sy_node *node)
+                                                 struct sy_worker_database *database,
+                                                 uint32_t shard, const struct sy_node *node)
 {
     uint32_t at = shard * SY_LIMIT_NODES_PER_SHARD + node->node_index % SY_LIMIT_NODES_PER_SHARD;
     if (at >= database->node_counter_count) {
-        struct sy_node_counters **more = realloc(database->node_counters, (at + 1) * sizeof(struct sy_node_counters *));
+        struct sy_node_counters **more =
+            realloc(database->node_counters, (at + 1) * sizeof(struct sy_node_counters *));
         if (more == NULL)
             return NULL;
         for (uint32_t i = database->node_counter_count; i <= at; i++)
@@ -71,11 +74,13 @@ struct sy_node_counters *sy_worker_node_counters(struct sy_worker *worker,
         database->node_counter_count = at + 1;
     }
     if (database->node_counters[at] == NULL)
-        database->node_counters[at] = sy_metrics_node(worker->metrics, node->database, node->shard, node->name);
+        database->node_counters[at] =
+            sy_metrics_node(worker->metrics, node->database, node->shard, node->name);
     return database->node_counters[at];
 }
 
-struct sy_slice sy_worker_database_default(const struct sy_worker_database *database, struct sy_slice name)
+struct sy_slice sy_worker_database_default(const struct sy_worker_database *database,
+                                           struct sy_slice name)
 {
     if (database->defaults == NULL)
         return (struct sy_slice){0};
@@ -83,7 +88,8 @@ struct sy_slice sy_worker_database_default(const struct sy_worker_database *data
 }
 
 /* What a server of the database reports before any client's settings. */
-void sy_worker_learn_defaults(struct sy_worker_database *database, const struct sy_parameters *parameters)
+void sy_worker_learn_defaults(struct sy_worker_database *database,
+                              const struct sy_parameters *parameters)
 {
     if (database->defaults != NULL || parameters == NULL)
         return;
@@ -295,7 +301,8 @@ static void deliver_visit(struct sy_message *message, struct sy_loop *loop)
         return;
     }
     visit->visit(process->workers[visit->next++], visit->ctx);
-    struct sy_worker *to = visit->next == process->worker_count ? visit->asking : process->workers[visit->next];
+    struct sy_worker *to =
+        visit->next == process->worker_count ? visit->asking : process->workers[visit->next];
     sy_loop_post(to->loop, &visit->message);
 }
 

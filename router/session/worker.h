@@ -1,6 +1,6 @@
 /*
- * A worker: one thread with a loop, a parser, its server connections and its clients. Everything that hangs on a
- * worker is touched by its thread only; others post messages.
+ * A worker: one thread with a loop, a parser, its server connections and its clients. Everything
+ * that hangs on a worker is touched by its thread only; others post messages.
  */
 #ifndef SY_ROUTER_SESSION_WORKER_H
 #define SY_ROUTER_SESSION_WORKER_H
@@ -34,10 +34,10 @@ struct sy_process {
     uint32_t worker_count;
     struct sy_cancel_registry *cancels;
     struct sy_client_counts *counts;
-    uint8_t mock_nonce[32];          /* makes unknown users look like known ones */
-    _Atomic bool draining;           /* a graceful shutdown has begun: no new clients, idle ones leave */
+    uint8_t mock_nonce[32]; /* makes unknown users look like known ones */
+    _Atomic bool draining;  /* a graceful shutdown has begun: no new clients, idle ones leave */
     _Atomic uint32_t unauthenticated; /* sockets that have not logged in */
-    _Atomic(void *) client_tls;      /* SSL_CTX of the listeners, or NULL; replaced at RELOAD */
+    _Atomic(void *) client_tls;       /* SSL_CTX of the listeners, or NULL; replaced at RELOAD */
     uint64_t started_us;
     /* Set by cli/serve.c: what the console's commands and signals ask for. Any thread. */
     void (*request_reload)(void *ctx);
@@ -47,15 +47,17 @@ struct sy_process {
 
 /* A database as one worker sees it. */
 struct sy_worker_database {
-    struct sy_slice name;                          /* owned */
-    const struct sy_topology_database *topology;   /* of worker->topology; NULL: gone at the last RELOAD */
+    struct sy_slice name; /* owned */
+    const struct sy_topology_database
+        *topology; /* of worker->topology; NULL: gone at the last RELOAD */
     struct sy_database_counters *counters;
-    struct sy_node_counters **node_counters;       /* [shard * SY_LIMIT_NODES_PER_SHARD + node]; made on first use */
+    struct sy_node_counters *
+        *node_counters; /* [shard * SY_LIMIT_NODES_PER_SHARD + node]; made on first use */
     uint32_t node_counter_count;
-    struct sy_map welcomes;                        /* settings id -> ParameterStatus messages (struct welcome) */
+    struct sy_map welcomes; /* settings id -> ParameterStatus messages (struct welcome) */
     uint32_t clients;
-    uint32_t rotation;                             /* round robin over shards for statements without a table */
-    struct sy_parameters *defaults;                /* what a server reports before any client's settings */
+    uint32_t rotation;              /* round robin over shards for statements without a table */
+    struct sy_parameters *defaults; /* what a server reports before any client's settings */
     bool has_replicas, sharded, disabled, paused;
 };
 
@@ -65,7 +67,8 @@ struct sy_worker {
     struct sy_loop *loop;
     struct sy_parser *parser;
     struct sy_pool_set *pools;
-    struct sy_topology *topology, *previous_topology; /* references; statements of the last epoch may still run */
+    struct sy_topology *topology,
+        *previous_topology; /* references; statements of the last epoch may still run */
     uint64_t epoch;
     struct sy_map databases;
     struct sy_list sessions;
@@ -73,14 +76,14 @@ struct sy_worker {
     struct sy_settings_registry settings;
     struct sy_settings *no_settings;
     struct sy_statement_registry statements;
-    uint64_t last_serial;          /* of clients' unnamed statements */
-    struct sy_list free_parts;     /* slab of participants */
+    uint64_t last_serial;      /* of clients' unnamed statements */
+    struct sy_list free_parts; /* slab of participants */
     uint32_t free_part_count;
     struct sy_metrics_block *metrics;
-    struct sy_arena arena;         /* one statement's scratch, reset when its handler returns */
-    struct sy_buf scratch;         /* messages being built */
+    struct sy_arena arena; /* one statement's scratch, reset when its handler returns */
+    struct sy_buf scratch; /* messages being built */
     uint64_t stats_ticked_us;
-    struct sy_timer tick;          /* once a second: draining, statistics */
+    struct sy_timer tick; /* once a second: draining, statistics */
     pthread_t thread;
     bool pools_closed, stopping;
 };
@@ -104,8 +107,9 @@ struct sy_worker_database *sy_worker_database(struct sy_worker *worker, struct s
 /* ---- for the console ---- */
 
 /*
- * Calls `visit` on every worker's thread, one after the other, then `done` on the thread of the worker that
- * asked. ctx is the caller's and is touched by one thread at a time. How the console collects what workers own.
+ * Calls `visit` on every worker's thread, one after the other, then `done` on the thread of the
+ * worker that asked. ctx is the caller's and is touched by one thread at a time. How the console
+ * collects what workers own.
  */
 SY_MUST_CHECK enum sy_status sy_worker_visit_all(struct sy_worker *asking,
                                                  void (*visit)(struct sy_worker *worker, void *ctx),

@@ -25,10 +25,11 @@ struct sy_router {
 static void write_config(const struct sy_router *router, const char *databases, const char *extra)
 {
     char *text = NULL;
-    int bytes = asprintf(&text,
-                         "listen = { address = \"127.0.0.1\"; port = %u; };\n"
-                         "data_dir = \"%s\";\nworkers = 2;\n%s\ndatabases = (%s\n",
-                         (unsigned)router->port, router->dir, extra == NULL ? "" : extra, databases);
+    int bytes =
+        asprintf(&text,
+                 "listen = { address = \"127.0.0.1\"; port = %u; };\n"
+                 "data_dir = \"%s\";\nworkers = 2;\n%s\ndatabases = (%s\n",
+                 (unsigned)router->port, router->dir, extra == NULL ? "" : extra, databases);
     if (bytes < 0)
         sy_harness_die("out of memory");
     sy_write_file(router->config, text, false);
@@ -72,8 +73,8 @@ struct sy_router *sy_router_start(const char *databases, const char *extra, cons
         sy_harness_die("out of memory");
     router->port = sy_free_port();
     const char *tmp = getenv("TMPDIR");
-    snprintf(router->dir, sizeof(router->dir), "%.30s/sy-router-%d-%u", tmp == NULL ? "/tmp" : tmp, (int)getpid(),
-             (unsigned)router->port);
+    snprintf(router->dir, sizeof(router->dir), "%.30s/sy-router-%d-%u", tmp == NULL ? "/tmp" : tmp,
+             (int)getpid(), (unsigned)router->port);
     snprintf(router->config, sizeof(router->config), "%s/test.conf", router->dir);
     snprintf(router->log, sizeof(router->log), "%s/log", router->dir);
     snprintf(router->loop, sizeof(router->loop), "%s", loop == NULL ? "" : loop);
@@ -104,7 +105,8 @@ PGconn *sy_router_connect(const struct sy_router *router, const char *database, 
              (unsigned)router->port, database, more == NULL ? "" : more);
     PGconn *connection = PQconnectdb(conninfo);
     if (PQstatus(connection) != CONNECTION_OK)
-        sy_harness_die("cannot connect through the router: %s (log: %s)", PQerrorMessage(connection), router->log);
+        sy_harness_die("cannot connect through the router: %s (log: %s)",
+                       PQerrorMessage(connection), router->log);
     return connection;
 }
 
@@ -173,7 +175,10 @@ const char *sy_ask_all(PGconn *connection, const char *sql)
     text[0] = 0;
     for (int row = 0; row < PQntuples(result); row++)
         for (int column = 0; column < PQnfields(result) && at < 4000; column++)
-            at += (size_t)snprintf(text + at, 4096 - at, "%s%s", column > 0 ? "|" : row > 0 ? "\n" : "",
+            at += (size_t)snprintf(text + at, 4096 - at, "%s%s",
+                                   column > 0 ? "|"
+                                   : row > 0  ? "\n"
+                                              : "",
                                    PQgetvalue(result, row, column));
     PQclear(result);
     return text;

@@ -1,6 +1,6 @@
 /*
- * The router under test: `switchyard serve` in a child process, on a free loopback port, with a configuration
- * given as text. Failures end the program (exit 99) and name the log.
+ * The router under test: `switchyard serve` in a child process, on a free loopback port, with a
+ * configuration given as text. Failures end the program (exit 99) and name the log.
  */
 #ifndef SY_TESTS_HARNESS_ROUTER_H
 #define SY_TESTS_HARNESS_ROUTER_H
@@ -13,9 +13,9 @@
 
 struct sy_router;
 
-/* `databases`: what stands behind "databases = (", with its closing; the rest (listen, trust for loopback) is
- * added. `extra`: further top-level lines, or NULL. loop: "auto", "io_uring" or "epoll", or NULL. Blocks until it
- * accepts clients. */
+/* `databases`: what stands behind "databases = (", with its closing; the rest (listen, trust for
+ * loopback) is added. `extra`: further top-level lines, or NULL. loop: "auto", "io_uring" or
+ * "epoll", or NULL. Blocks until it accepts clients. */
 struct sy_router *sy_router_start(const char *databases, const char *extra, const char *loop);
 uint16_t sy_router_port(const struct sy_router *router);
 pid_t sy_router_pid(const struct sy_router *router);
@@ -28,9 +28,11 @@ int sy_router_stop(struct sy_router **router, int signal);
 
 /* ---- statements, for tests that read like a psql session ---- */
 
-/* First value of a statement's answer ("" for none or NULL), or "ERROR <sqlstate>". In a static ring of 8. */
+/* First value of a statement's answer ("" for none or NULL), or "ERROR <sqlstate>". In a static
+ * ring of 8. */
 const char *sy_ask(PGconn *connection, const char *sql);
-/* All values: columns with '|', rows with '\n' (no trailing one), or "ERROR <sqlstate>". Same ring. */
+/* All values: columns with '|', rows with '\n' (no trailing one), or "ERROR <sqlstate>". Same ring.
+ */
 const char *sy_ask_all(PGconn *connection, const char *sql);
 /* Command tag of a statement, or "ERROR <sqlstate>". Same ring. */
 const char *sy_run(PGconn *connection, const char *sql);

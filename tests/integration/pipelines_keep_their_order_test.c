@@ -1,4 +1,5 @@
-/* Extended messages in a pipeline are answered in order, over one shard and over several, with errors in between. */
+/* Extended messages in a pipeline are answered in order, over one shard and over several, with
+ * errors in between. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +24,8 @@ static PGconn *pipeline(const char *database)
 
 static void send1(PGconn *connection, const char *sql, const char *value)
 {
-    assert_int_equal(PQsendQueryParams(connection, sql, value == NULL ? 0 : 1, NULL, &value, NULL, NULL, 0), 1);
+    assert_int_equal(
+        PQsendQueryParams(connection, sql, value == NULL ? 0 : 1, NULL, &value, NULL, NULL, 0), 1);
 }
 
 /* The next result as "TUPLES value", "OK tag", "ERROR state", "SYNC", "ABORTED". */
@@ -36,7 +38,8 @@ static const char *next(PGconn *connection)
     assert_non_null(result);
     switch ((int)PQresultStatus(result)) {
     case PGRES_TUPLES_OK:
-        snprintf(text, sizeof(text), "TUPLES %d %s", PQntuples(result), PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+        snprintf(text, sizeof(text), "TUPLES %d %s", PQntuples(result),
+                 PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
         break;
     case PGRES_COMMAND_OK:
         snprintf(text, sizeof(text), "OK %s", PQcmdStatus(result));
@@ -126,8 +129,9 @@ static void one_batch_reads_several_shards(void **state)
     assert_string_equal(next(c), "SYNC");
     assert_string_equal(next(c), "OK INSERT 0 1");
     assert_string_equal(next(c), "SYNC");
-    static const char *const expected[] = {"TUPLES 1 one", "TUPLES 1 two", "TUPLES 0 ", "TUPLES 0 ",
-                                           "TUPLES 1 two", "TUPLES 1 one", "TUPLES 1 0", "SYNC"};
+    static const char *const expected[] = {"TUPLES 1 one", "TUPLES 1 two", "TUPLES 0 ",
+                                           "TUPLES 0 ",    "TUPLES 1 two", "TUPLES 1 one",
+                                           "TUPLES 1 0",   "SYNC"};
     for (int i = 0; i < 8; i++)
         assert_string_equal(next(c), expected[i]);
     PQfinish(c);
@@ -178,8 +182,9 @@ static void a_transaction_may_live_in_one_pipeline(void **state)
     send1(c, "rollback", NULL);
     send1(c, "select name from customers where id = $1", "2");
     PQpipelineSync(c);
-    static const char *const expected[] = {"OK BEGIN", "OK UPDATE 1", "OK COMMIT", "TUPLES 1 zwei",
-                                           "OK BEGIN", "OK UPDATE 1", "OK ROLLBACK", "TUPLES 1 zwei", "SYNC"};
+    static const char *const expected[] = {"OK BEGIN",      "OK UPDATE 1",   "OK COMMIT",
+                                           "TUPLES 1 zwei", "OK BEGIN",      "OK UPDATE 1",
+                                           "OK ROLLBACK",   "TUPLES 1 zwei", "SYNC"};
     for (int i = 0; i < 9; i++)
         assert_string_equal(next(c), expected[i]);
     PQfinish(c);

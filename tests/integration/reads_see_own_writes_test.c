@@ -40,7 +40,8 @@ static void reads_reach_a_replica_and_writes_the_primary(void **state)
 static void own_writes_are_seen_while_the_replica_lags(void **state)
 {
     (void)state;
-    PGconn *c = sy_router_connect(router, "blog", NULL), *other = sy_router_connect(router, "blog", NULL);
+    PGconn *c = sy_router_connect(router, "blog", NULL),
+           *other = sy_router_connect(router, "blog", NULL);
     sy_cluster_sql(cluster, 1, "blog", "select pg_wal_replay_pause()");
     for (int i = 0; i < 20; i++) {
         char sql[96];
@@ -62,7 +63,8 @@ static void own_writes_are_seen_while_the_replica_lags(void **state)
     PQclear(result);
     char set[128];
     snprintf(set, sizeof(set), "set switchyard.min_lsn to '%s'", sy_ask(c, "show switchyard.lsn"));
-    assert_string_equal(sy_run(other, set), "SET"); /* the position travels, as between web requests */
+    assert_string_equal(sy_run(other, set),
+                        "SET"); /* the position travels, as between web requests */
     assert_string_equal(sy_ask(other, "select count(*) from t where a = 3001"), "1");
     sy_cluster_sql(cluster, 1, "blog", "select pg_wal_replay_resume()");
     assert_true(reads_from_replica(c));
@@ -140,8 +142,12 @@ int main(void)
     cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "s0", .replicas = 1});
     sy_cluster_sql(cluster, 0, "postgres", "create database blog");
     sy_cluster_sql(cluster, 0, "blog", "create table t(a int); insert into t values (1);");
-    sy_cluster_sql(cluster, 0, "blog", "create function liar() returns text stable language plpgsql as $$ begin perform pg_current_wal_lsn(); return 'done'; end $$");
-    sy_cluster_sql(cluster, 0, "blog", "create function whoami() returns text stable language sql as $$ select current_setting('port') $$");
+    sy_cluster_sql(cluster, 0, "blog",
+                   "create function liar() returns text stable language plpgsql as $$ begin "
+                   "perform pg_current_wal_lsn(); return 'done'; end $$");
+    sy_cluster_sql(cluster, 0, "blog",
+                   "create function whoami() returns text stable language sql as $$ select "
+                   "current_setting('port') $$");
     sy_cluster_catch_up(cluster);
     char databases[1024];
     snprintf(databases, sizeof(databases),
@@ -149,7 +155,8 @@ int main(void)
              "  { conninfo = \"host=127.0.0.1 port=%u dbname=blog user=postgres\"; },\n"
              "  { conninfo = \"host=127.0.0.1 port=%u dbname=blog user=postgres\"; } ); } ); } );",
              (unsigned)sy_cluster_port(cluster, 0), (unsigned)sy_cluster_port(cluster, 1));
-    snprintf(where, sizeof(where), "select case when whoami() = '%u' then 'replica' else 'primary' end",
+    snprintf(where, sizeof(where),
+             "select case when whoami() = '%u' then 'replica' else 'primary' end",
              (unsigned)sy_cluster_port(cluster, 1));
     router = sy_router_start(databases, NULL, getenv("SY_TEST_LOOP"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
-/* Settings, prepared statements, transactions and COPY through transaction pooling, over one server connection that
- * several clients share. */
+/* Settings, prepared statements, transactions and COPY through transaction pooling, over one server
+ * connection that several clients share. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -76,7 +76,8 @@ static const char *execute(PGconn *c, const char *name, const char *value)
     PGresult *result = PQexecPrepared(c, name, 1, &value, NULL, NULL, 0);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0)
         snprintf(text, sizeof(text), "%s", PQgetvalue(result, 0, 0));
-    else if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK)
+    else if (PQresultStatus(result) == PGRES_COMMAND_OK ||
+             PQresultStatus(result) == PGRES_TUPLES_OK)
         snprintf(text, sizeof(text), "%s", PQcmdStatus(result));
     else
         snprintf(text, sizeof(text), "ERROR %s", PQresultErrorField(result, PG_DIAG_SQLSTATE));
@@ -94,7 +95,8 @@ static void prepare(PGconn *c, const char *name, const char *sql)
 static void statements_of_two_clients_do_not_meet(void **state)
 {
     (void)state;
-    PGconn *a = sy_router_connect(router, "blog", NULL), *b = sy_router_connect(router, "blog", NULL);
+    PGconn *a = sy_router_connect(router, "blog", NULL),
+           *b = sy_router_connect(router, "blog", NULL);
     prepare(a, "p", "select 'a' || $1::text");
     prepare(b, "p", "select 'b' || $1::text");
     for (int i = 0; i < 3; i++) {
@@ -152,7 +154,8 @@ static void sql_prepare_works_across_shards(void **state)
     PGconn *c = sy_router_connect(router, "shop", NULL);
     sy_run(c, "insert into customers(id, name) values (1, 'one')");
     sy_run(c, "insert into customers(id, name) values (2, 'two')");
-    assert_string_equal(sy_run(c, "prepare q(bigint) as select name from customers where id = $1"), "PREPARE");
+    assert_string_equal(sy_run(c, "prepare q(bigint) as select name from customers where id = $1"),
+                        "PREPARE");
     assert_string_equal(sy_ask(c, "execute q(1)"), "one");
     assert_string_equal(sy_ask(c, "execute q(2)"), "two");
     assert_string_equal(execute(c, "q", "2"), "two");
@@ -199,9 +202,11 @@ static void copies_of_reference_tables_change_together(void **state)
     assert_string_equal(sy_run(c, "update tags set t = 'c'"), "UPDATE 2");
     sy_cluster_sql(cluster, 0, "s1", "insert into tags values (9, 'only here')");
     assert_string_equal(sy_run(c, "insert into tags values (9, 'x')"), "ERROR 23505");
-    assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags where id = 9"), "0");
+    assert_string_equal(
+        sy_cluster_value(cluster, 0, "s0", "select count(*) from tags where id = 9"), "0");
     assert_string_equal(sy_run(c, "update tags set t = 'd' where id = 9"), "ERROR 55000");
-    assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select t from tags where id = 9"), "only here");
+    assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select t from tags where id = 9"),
+                        "only here");
     sy_cluster_sql(cluster, 0, "s1", "delete from tags where id = 9");
     sy_run(c, "begin");
     assert_string_equal(sy_run(c, "delete from tags where id = 1"), "DELETE 1");
@@ -209,7 +214,8 @@ static void copies_of_reference_tables_change_together(void **state)
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "2");
     sy_run(c, "begin");
     assert_string_equal(sy_run(c, "delete from tags where id = 1"), "DELETE 1");
-    assert_string_equal(sy_run(c, "insert into customers(id, name) values (5, 'five')"), "INSERT 0 1");
+    assert_string_equal(sy_run(c, "insert into customers(id, name) values (5, 'five')"),
+                        "INSERT 0 1");
     assert_string_equal(sy_run(c, "commit"), "COMMIT");
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "1");
     assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select count(*) from tags"), "1");
@@ -220,17 +226,25 @@ static void several_statements_in_one_text_are_one_transaction(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
-    assert_string_equal(sy_run(c, "insert into customers(id, name) values (7, 'x'); select 1/0"), "ERROR 22012");
+    assert_string_equal(sy_run(c, "insert into customers(id, name) values (7, 'x'); select 1/0"),
+                        "ERROR 22012");
     assert_string_equal(sy_ask(c, "select count(*) from customers where id = 7"), "0");
-    assert_string_equal(sy_run(c, "insert into customers(id, name) values (7, 'x'); insert into customers(id, name) values (8, 'x')"),
+    assert_string_equal(sy_run(c, "insert into customers(id, name) values (7, 'x'); insert into "
+                                  "customers(id, name) values (8, 'x')"),
                         "ERROR 0A000");
     assert_string_equal(sy_ask(c, "select count(*) from customers where id = 7"), "0");
-    assert_string_equal(sy_ask(c, "select name from customers where id = 1; select name from customers where id = 2"),
-                        "two");
-    assert_string_equal(sy_run(c, "begin; insert into customers(id, name) values (7, 'x'); commit"), "COMMIT");
+    assert_string_equal(
+        sy_ask(c,
+               "select name from customers where id = 1; select name from customers where id = 2"),
+        "two");
+    assert_string_equal(sy_run(c, "begin; insert into customers(id, name) values (7, 'x'); commit"),
+                        "COMMIT");
     assert_string_equal(sy_ask(c, "select count(*) from customers where id = 7"), "1");
-    assert_string_equal(sy_run(c, "insert into tags values (29, 'm'); insert into tags values (30, 'm')"), "INSERT 0 1");
-    assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id = 30"), "1");
+    assert_string_equal(
+        sy_run(c, "insert into tags values (29, 'm'); insert into tags values (30, 'm')"),
+        "INSERT 0 1");
+    assert_string_equal(
+        sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id = 30"), "1");
     PQfinish(c);
 }
 
@@ -263,19 +277,26 @@ static void copy_brings_each_row_to_its_shard(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
-    assert_string_equal(copy_in(c, "copy orders from stdin", "1\t1\t10\n2\t2\t20\n3\t3\t30\n4\t2\t40\n", NULL), "COPY 4");
+    assert_string_equal(
+        copy_in(c, "copy orders from stdin", "1\t1\t10\n2\t2\t20\n3\t3\t30\n4\t2\t40\n", NULL),
+        "COPY 4");
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from orders"), "2");
     assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select count(*) from orders"), "2");
-    assert_string_equal(copy_in(c, "copy orders(customer_id, id, v) from stdin csv", "1,5,1\n2,6,bad\n", NULL), "ERROR 22P02");
-    assert_string_equal(copy_in(c, "copy orders from stdin", "7\t1\t1\n8\t99\t1\n", NULL), "ERROR 23514");
-    assert_string_equal(copy_in(c, "copy orders from stdin", "7\t1\t1\n", "changed my mind"), "ERROR 57014");
+    assert_string_equal(
+        copy_in(c, "copy orders(customer_id, id, v) from stdin csv", "1,5,1\n2,6,bad\n", NULL),
+        "ERROR 22P02");
+    assert_string_equal(copy_in(c, "copy orders from stdin", "7\t1\t1\n8\t99\t1\n", NULL),
+                        "ERROR 23514");
+    assert_string_equal(copy_in(c, "copy orders from stdin", "7\t1\t1\n", "changed my mind"),
+                        "ERROR 57014");
     assert_string_equal(sy_ask_all(c, "select id from orders where customer_id = 1"), "1");
     sy_run(c, "begin");
     assert_string_equal(copy_in(c, "copy orders from stdin", "9\t1\t1\n9\t2\t1\n", NULL), "COPY 2");
     sy_run(c, "rollback");
     assert_string_equal(sy_ask_all(c, "select id from orders where customer_id = 1"), "1");
     assert_string_equal(copy_in(c, "copy tags from stdin", "50\tx\n", NULL), "COPY 1");
-    assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id = 50"), "1");
+    assert_string_equal(
+        sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id = 50"), "1");
     PQfinish(c);
 }
 
@@ -294,7 +315,8 @@ int main(void)
         cmocka_unit_test(copy_brings_each_row_to_its_shard),
     };
     cluster = world_cluster();
-    router = sy_router_start(world_databases(cluster, "size = 1; prepared_max = 8;"), NULL, getenv("SY_TEST_LOOP"));
+    router = sy_router_start(world_databases(cluster, "size = 1; prepared_max = 8;"), NULL,
+                             getenv("SY_TEST_LOOP"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     failed += sy_router_stop(&router, SIGTERM);
     sy_cluster_free(&cluster);

@@ -1,4 +1,5 @@
-/* Servers that die, clients that cancel or vanish, limits, replicas: each gets a clear answer and nobody else suffers. */
+/* Servers that die, clients that cancel or vanish, limits, replicas: each gets a clear answer and
+ * nobody else suffers. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,10 +27,12 @@ static void terminate_backends(const char *database)
 {
     char sql[200];
     snprintf(sql, sizeof(sql),
-             "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '%s' and application_name <> 'psql' and pid <> pg_backend_pid()",
+             "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '%s' "
+             "and application_name <> 'psql' and pid <> pg_backend_pid()",
              database);
     sy_cluster_value(cluster, 0, "postgres", sql);
-    snprintf(sql, sizeof(sql), "select count(*) = 0 from pg_stat_activity where datname = '%s'", database);
+    snprintf(sql, sizeof(sql), "select count(*) = 0 from pg_stat_activity where datname = '%s'",
+             database);
     (void)sy_cluster_wait(cluster, 0, "postgres", sql, 2000);
 }
 
@@ -38,7 +41,9 @@ static void a_server_lost_while_idle_is_not_noticed(void **state)
     (void)state;
     PGconn *c = sy_router_connect(router, "blog", NULL);
     assert_string_equal(sy_ask(c, "select 1"), "1");
-    sy_cluster_value(cluster, 0, "postgres", "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = 'blog'");
+    sy_cluster_value(
+        cluster, 0, "postgres",
+        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = 'blog'");
     pause_ms(300);
     assert_string_equal(sy_ask(c, "select 2"), "2");
     PQfinish(c);
@@ -71,7 +76,9 @@ static void a_server_lost_in_a_read_is_told_once(void **state)
     PGconn *c = sy_router_connect(router, "blog", NULL);
     assert_int_equal(PQsendQuery(c, "select pg_sleep(10)"), 1);
     pause_ms(200);
-    sy_cluster_value(cluster, 0, "postgres", "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like '%pg_sleep(10)%' and pid <> pg_backend_pid()");
+    sy_cluster_value(cluster, 0, "postgres",
+                     "select count(pg_terminate_backend(pid)) from pg_stat_activity where query "
+                     "like '%pg_sleep(10)%' and pid <> pg_backend_pid()");
     PGresult *result = PQgetResult(c);
     assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57P01");
     PQclear(result);
@@ -83,7 +90,8 @@ static void a_server_lost_in_a_read_is_told_once(void **state)
 static void a_cancel_reaches_the_running_statement(void **state)
 {
     (void)state;
-    PGconn *c = sy_router_connect(router, "blog", NULL), *other = sy_router_connect(router, "blog", NULL);
+    PGconn *c = sy_router_connect(router, "blog", NULL),
+           *other = sy_router_connect(router, "blog", NULL);
     assert_int_equal(PQsendQuery(c, "select pg_sleep(10)"), 1);
     assert_int_equal(PQsendQuery(other, "select pg_sleep(0.6)"), 1);
     pause_ms(200);
@@ -112,7 +120,9 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     sy_run(c, "begin");
     sy_run(c, "insert into t values (20, 'gone')");
     close(PQsocket(c)); /* no Terminate */
-    assert_true(sy_cluster_wait(cluster, 0, "postgres", "select count(*) = 0 from pg_stat_activity where state like 'idle in%'", 3000));
+    assert_true(sy_cluster_wait(
+        cluster, 0, "postgres",
+        "select count(*) = 0 from pg_stat_activity where state like 'idle in%'", 3000));
     PGconn *d = sy_router_connect(router, "blog", NULL);
     assert_string_equal(sy_ask(d, "select count(*) from t where a = 20"), "0");
     PGresult *result = PQexec(d, "copy t from stdin");
@@ -122,7 +132,8 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     PQflush(d);
     close(PQsocket(d));
     PGconn *e = sy_router_connect(router, "blog", NULL);
-    for (int i = 0; i < 50 && strcmp(sy_ask(e, "select count(*) from t where a = 21"), "0") != 0; i++)
+    for (int i = 0; i < 50 && strcmp(sy_ask(e, "select count(*) from t where a = 21"), "0") != 0;
+         i++)
         pause_ms(20);
     assert_string_equal(sy_ask(e, "select count(*) from t where a = 21"), "0");
     PQfinish(e);
@@ -147,7 +158,8 @@ static void a_full_pool_lets_clients_wait_their_turn(void **state)
 static void temporary_tables_pin_the_session(void **state)
 {
     (void)state;
-    PGconn *c = sy_router_connect(router, "blog", NULL), *other = sy_router_connect(router, "blog", NULL);
+    PGconn *c = sy_router_connect(router, "blog", NULL),
+           *other = sy_router_connect(router, "blog", NULL);
     sy_run(c, "create temporary table mine(a int)");
     sy_run(c, "insert into mine values (1)");
     for (int i = 0; i < 5; i++) {
@@ -166,7 +178,9 @@ static void large_rows_and_texts_pass(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "blog", NULL);
-    assert_string_equal(sy_ask(c, "select sum(length(x)) from (select repeat('x', 100000) x from generate_series(1, 200)) y"), "20000000");
+    assert_string_equal(sy_ask(c, "select sum(length(x)) from (select repeat('x', 100000) x from "
+                                  "generate_series(1, 200)) y"),
+                        "20000000");
     PGresult *result = PQexec(c, "select repeat('x', 100000) from generate_series(1, 300)");
     assert_int_equal(PQntuples(result), 300);
     assert_int_equal(PQgetlength(result, 299, 0), 100000);
@@ -189,7 +203,8 @@ static void large_rows_and_texts_pass(void **state)
 static void a_slow_client_does_not_fill_the_router(void **state)
 {
     (void)state;
-    PGconn *c = sy_router_connect(router, "blog", NULL), *other = sy_router_connect(router, "blog", NULL);
+    PGconn *c = sy_router_connect(router, "blog", NULL),
+           *other = sy_router_connect(router, "blog", NULL);
     assert_int_equal(PQsendQuery(c, "select repeat('x', 10000) from generate_series(1, 20000)"), 1);
     PQflush(c);
     for (int i = 0; i < 20; i++) {
@@ -220,7 +235,8 @@ static void garbage_is_answered_and_closed(void **state)
 static void listeners_hear_notifications(void **state)
 {
     (void)state;
-    PGconn *c = sy_router_connect(router, "blog", NULL), *other = sy_router_connect(router, "blog", NULL);
+    PGconn *c = sy_router_connect(router, "blog", NULL),
+           *other = sy_router_connect(router, "blog", NULL);
     sy_run(c, "listen news");
     sy_run(other, "notify news, 'hello'");
     PGnotify *note = NULL;
@@ -239,7 +255,8 @@ static void listeners_hear_notifications(void **state)
 static void a_shutdown_lets_transactions_end(void **state)
 {
     (void)state;
-    PGconn *idle = sy_router_connect(router, "blog", NULL), *busy = sy_router_connect(router, "blog", NULL);
+    PGconn *idle = sy_router_connect(router, "blog", NULL),
+           *busy = sy_router_connect(router, "blog", NULL);
     sy_run(busy, "begin");
     sy_run(busy, "insert into t values (30, 'kept')");
     kill(sy_router_pid(router), SIGTERM);
@@ -249,7 +266,8 @@ static void a_shutdown_lets_transactions_end(void **state)
     assert_string_equal(sy_run(busy, "commit"), "COMMIT");
     PQfinish(idle);
     PQfinish(busy);
-    assert_string_equal(sy_cluster_value(cluster, 0, "blog", "select b from t where a = 30"), "still");
+    assert_string_equal(sy_cluster_value(cluster, 0, "blog", "select b from t where a = 30"),
+                        "still");
 }
 
 int main(void)

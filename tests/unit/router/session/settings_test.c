@@ -24,7 +24,8 @@ static void equal_sets_are_one_object(void **state)
 {
     (void)state;
     struct sy_settings_registry registry = {0};
-    struct sy_settings *a = sy_settings_empty(&registry, NULL), *b = sy_settings_empty(&registry, NULL);
+    struct sy_settings *a = sy_settings_empty(&registry, NULL),
+                       *b = sy_settings_empty(&registry, NULL);
     a = with(with(a, "a", "SET a TO 1"), "b", "SET b TO 2");
     b = with(with(b, "b", "SET b TO 2"), "a", "SET a TO 1");
     assert_ptr_equal(a, b);
@@ -41,7 +42,8 @@ static void the_difference_resets_and_sets(void **state)
 {
     (void)state;
     struct sy_settings_registry registry = {0};
-    struct sy_settings *have = sy_settings_empty(&registry, NULL), *want = sy_settings_empty(&registry, NULL);
+    struct sy_settings *have = sy_settings_empty(&registry, NULL),
+                       *want = sy_settings_empty(&registry, NULL);
     have = with(with(have, "my.var", "SET my.var TO 1"), "z", "SET z TO 1");
     want = with(with(want, "b", "SET b TO 2"), "z", "SET z TO 2");
     struct sy_buf out = {0};
@@ -64,7 +66,8 @@ static void startup_values_become_statements(void **state)
         const char *name, *value, *sql;
     } cases[] = {
         {"datestyle", "ISO, MDY", "SET datestyle TO 'ISO, MDY'"},
-        {"search_path", "\"$user\", Public,\"A\"\"b\"", "SET search_path TO '$user', 'public', 'A\"b'"},
+        {"search_path", "\"$user\", Public,\"A\"\"b\"",
+         "SET search_path TO '$user', 'public', 'A\"b'"},
         {"application_name", "it's \\ x", "SET application_name TO E'it''s \\\\ x'"},
         {"search_path", "", "SET search_path TO ''"},
     };
