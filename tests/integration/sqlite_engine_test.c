@@ -501,6 +501,30 @@ static void psql_describes_tables_as_on_postgresql(void **state)
     }
 }
 
+static void what_waited_for_a_change_of_the_schema_sees_it(void **state)
+{
+    (void)state;
+    assert_string_equal(ask(first, "begin; create table late (id int)"), "CREATE TABLE");
+    assert_string_equal(ask(first, "alter table t add column more int default 9"), "ALTER TABLE");
+    assert_int_equal(PQsendQuery(second, "insert into t values (50, 'x', 1) returning *"), 1);
+    PGconn *third = connect_to(0);
+    assert_int_equal(PQsendQuery(third, "create table late (id int)"), 1);
+    usleep(50000);
+    assert_string_equal(ask(first, "commit"), "COMMIT");
+    PGresult *result = PQgetResult(third);
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "42P07");
+    PQclear(result);
+    PQfinish(third);
+    /* Its row description went out before the table had the column: it is told, not given other
+     * rows. */
+    result = PQgetResult(second);
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "0A000");
+    PQclear(result);
+    assert_null(PQgetResult(second));
+    assert_string_equal(ask(second, "insert into t values (50, 'x', 1) returning more"), "9");
+    assert_string_equal(ask(first, "drop table late"), "DROP TABLE");
+}
+
 static void cursors_go_forth_and_back(void **state)
 {
     (void)state;
@@ -651,6 +675,7 @@ int main(void)
         cmocka_unit_test_setup(copy_binary_comes_back_as_it_went, new_tables),
         cmocka_unit_test_setup(a_violation_names_constraint_and_key, new_tables),
         cmocka_unit_test_setup(psql_describes_tables_as_on_postgresql, new_tables),
+        cmocka_unit_test_setup(what_waited_for_a_change_of_the_schema_sees_it, new_tables),
         cmocka_unit_test_setup(cursors_go_forth_and_back, new_tables),
         cmocka_unit_test_setup(settings_follow_their_transaction, new_tables),
         cmocka_unit_test_setup(notifications_arrive_after_the_commit, new_tables),

@@ -377,7 +377,7 @@ static void write_response(struct sy_sqlite_session *s, const struct sy_sqlite_c
     sy_write_copy_response(&s->out, type, format, formats, (uint16_t)copy->column_count);
 }
 
-static enum sy_sqlite_step start_in(struct sy_sqlite_session *s)
+static enum sy_sqlite_step start_in(struct sy_sqlite_session *s, const struct sy_sqlite_plan *plan)
 {
     if (s->file->index > 0 || (s->txn == 'T' ? s->read_only : s->default_read_only)) {
         bad(s, "25006", "cannot execute COPY FROM in a read-only transaction");
@@ -386,6 +386,13 @@ static enum sy_sqlite_step start_in(struct sy_sqlite_session *s)
     enum sy_sqlite_step step = sy_sqlite_need_writer(s);
     if (step != SY_STEP_DONE)
         return step;
+    if (!s->catalog_own &&
+        s->copy_starting->catalog->generation != atomic_load(&s->file->generation)) {
+        /* The schema changed while it waited. */
+        copy_free(&s->copy_starting);
+        if (!prepare(s, plan))
+            return SY_STEP_ERROR;
+    }
     struct sy_sqlite_copy *copy = s->copy_starting;
     int rc = sqlite3_prepare_v3(s->shard->writer->db, copy->sql, -1, SQLITE_PREPARE_PERSISTENT,
                                 &copy->stmt, NULL);
@@ -560,7 +567,7 @@ enum sy_sqlite_step sy_sqlite_copy_start(struct sy_sqlite_session *s,
     }
     if (s->copy_out != NULL || !s->copy_starting->is_in)
         return run_out(s);
-    enum sy_sqlite_step step = start_in(s);
+    enum sy_sqlite_step step = start_in(s, portal->plan);
     if (step == SY_STEP_ERROR)
         copy_free(&s->copy_starting);
     return step;

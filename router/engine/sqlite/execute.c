@@ -362,6 +362,16 @@ static bool failed_block(struct sy_sqlite_session *s)
     return true;
 }
 
+/* The schema may have changed while the statement waited, or since it was bound. */
+static bool fits_schema(struct sy_sqlite_session *s, struct sy_sqlite_portal *portal)
+{
+    if (s->catalog_own || s->snapshot != NULL ||
+        portal->plan->generation ==
+            atomic_load_explicit(&s->file->generation, memory_order_acquire))
+        return true;
+    return sy_sqlite_plan_renew(s, &portal->plan);
+}
+
 bool sy_sqlite_batch_run(struct sy_sqlite_session *s)
 {
     struct sy_sqlite_portal *portal = s->batch_portal;
@@ -369,7 +379,7 @@ bool sy_sqlite_batch_run(struct sy_sqlite_session *s)
     s->step_at = 0;
     s->run_count = 0;
     s->run_writes = true;
-    if (sy_sqlite_session_interrupted(s))
+    if (sy_sqlite_session_interrupted(s) || !fits_schema(s, portal))
         return false;
     enum sy_sqlite_step step = run_steps(s, portal, false);
     sy_sqlite_run_end(s);
@@ -425,6 +435,8 @@ static enum sy_sqlite_step run_sql(struct sy_sqlite_session *s, struct sy_sqlite
         if (step != SY_STEP_DONE)
             return step;
     }
+    if (!fits_schema(s, portal))
+        return SY_STEP_ERROR;
     s->step_at = 0;
     s->run_count = 0;
     s->run_writes = s->writes;
@@ -553,7 +565,7 @@ enum sy_sqlite_step sy_sqlite_portal_run(struct sy_sqlite_session *s,
     if (step == SY_STEP_DONE) {
         portal->done = true;
         s->tag_mark = s->out.bytes;
-        sy_sqlite_complete(s, t, s->run_count);
+        sy_sqlite_complete(s, portal->plan->t, s->run_count); /* it may be another plan now */
     }
     return step;
 }

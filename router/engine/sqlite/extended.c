@@ -139,17 +139,6 @@ static bool plan_text(struct sy_sqlite_session *s, struct sy_slice text, const u
     return ok;
 }
 
-static bool same_columns(const struct sy_sqtranslation *a, const struct sy_sqtranslation *b)
-{
-    if (a->column_count != b->column_count)
-        return false;
-    for (uint32_t i = 0; i < a->column_count; i++) {
-        if (a->columns[i].type != b->columns[i].type)
-            return false;
-    }
-    return true;
-}
-
 bool sy_sqlite_prepared_refresh(struct sy_sqlite_session *s, struct sy_sqlite_prepared *prepared)
 {
     sy_sqlite_refresh_catalog(s);
@@ -164,7 +153,7 @@ bool sy_sqlite_prepared_refresh(struct sy_sqlite_session *s, struct sy_sqlite_pr
                                         prepared->type_count, &plan, &s->err) == SY_OK;
     if (!ok)
         return false;
-    if (!same_columns(plan->t, prepared->plan->t)) {
+    if (!sy_sqlite_same_columns(plan->t, prepared->plan->t)) {
         sy_sqlite_plan_unref(&plan);
         sy_err_set(&s->err, SY_E_UNSUPPORTED, "cached plan must not change result type");
         return false;

@@ -66,6 +66,9 @@ static struct sy_sqlite_plan *plan_new(uint64_t generation)
     return plan;
 }
 
+static bool keep_source(struct sy_sqlite_plan *plan, const struct sy_sqlite_script *script,
+                        const PgQuery__Node *node, const uint32_t *types, uint16_t type_count);
+
 enum sy_status sy_sqlite_plan_make(struct sy_sqlite_session *s, struct sy_sqlite_script *script,
                                    const PgQuery__Node *node, const uint32_t *types,
                                    uint16_t type_count, struct sy_sqlite_plan **ret_plan,
@@ -86,6 +89,8 @@ enum sy_status sy_sqlite_plan_make(struct sy_sqlite_session *s, struct sy_sqlite
         .search_schema = "public",
     };
     enum sy_status status = sy_sqtranslate(&input, &plan->arena, &plan->t, err);
+    if (status == SY_OK && !keep_source(plan, script, node, types, type_count))
+        status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     if (status == SY_OK && plan->t->step_count > PLAN_KEYS) {
         /* Beyond the keys set aside for one plan: its statements would share keys with another
          * plan's. */
@@ -103,6 +108,75 @@ enum sy_status sy_sqlite_plan_make(struct sy_sqlite_session *s, struct sy_sqlite
     }
     *ret_plan = plan;
     return SY_OK;
+}
+
+bool sy_sqlite_same_columns(const struct sy_sqtranslation *a, const struct sy_sqtranslation *b)
+{
+    if (a->column_count != b->column_count)
+        return false;
+    for (uint32_t i = 0; i < a->column_count; i++) {
+        if (a->columns[i].type != b->columns[i].type)
+            return false;
+    }
+    return true;
+}
+
+static bool same_parameters(const struct sy_sqtranslation *a, const struct sy_sqtranslation *b)
+{
+    bool same = a->parameter_count == b->parameter_count;
+    for (uint32_t i = 0; same && i < a->parameter_count; i++)
+        same = a->parameter_types[i] == b->parameter_types[i];
+    return same;
+}
+
+/* Remembers what a plan was made from. */
+static bool keep_source(struct sy_sqlite_plan *plan, const struct sy_sqlite_script *script,
+                        const PgQuery__Node *node, const uint32_t *types, uint16_t type_count)
+{
+    plan->statement = UINT32_MAX;
+    for (size_t i = 0; i < script->tree->n_stmts; i++) {
+        if (script->tree->stmts[i]->stmt == node)
+            plan->statement = (uint32_t)i;
+    }
+    char *text = sy_arena_strndup(&plan->arena, script->text, script->text_bytes);
+    uint32_t *copy = sy_arena_calloc(&plan->arena, (size_t)type_count + 1, sizeof(*copy));
+    if (text == NULL || copy == NULL)
+        return false;
+    if (type_count > 0)
+        memcpy(copy, types, type_count * sizeof(*copy));
+    plan->text = (struct sy_slice){text, script->text_bytes};
+    plan->types = copy;
+    plan->type_count = type_count;
+    return true;
+}
+
+bool sy_sqlite_plan_renew(struct sy_sqlite_session *s, struct sy_sqlite_plan **plan)
+{
+    struct sy_sqlite_plan *old = *plan, *fresh = NULL;
+    struct sy_sqlite_script *script = NULL;
+    sy_sqlite_refresh_catalog(s);
+    if (old->statement == UINT32_MAX) {
+        sy_err_set(&s->err, SY_E_STATE,
+                   "could not serialize access due to a concurrent change of the schema");
+        sy_err_state(&s->err, "40001");
+        sy_err_hint(&s->err, "The transaction might succeed if retried.");
+        return false;
+    }
+    if (sy_sqlite_script_parse(old->text, &script, &s->err) != SY_OK)
+        return false;
+    bool ok = sy_sqlite_plan_make(s, script, script->tree->stmts[old->statement]->stmt, old->types,
+                                  old->type_count, &fresh, &s->err) == SY_OK;
+    sy_sqlite_script_unref(&script);
+    if (ok && (!sy_sqlite_same_columns(fresh->t, old->t) || !same_parameters(fresh->t, old->t))) {
+        sy_err_set(&s->err, SY_E_UNSUPPORTED, "cached plan must not change result type");
+        sy_sqlite_plan_unref(&fresh);
+        ok = false;
+    }
+    if (!ok)
+        return false;
+    sy_sqlite_plan_unref(plan);
+    *plan = fresh;
+    return true;
 }
 
 bool sy_sqlite_plan_empty(struct sy_sqlite_session *s, struct sy_sqlite_plan **ret_plan)

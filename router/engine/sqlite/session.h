@@ -70,6 +70,10 @@ struct sy_sqlite_plan {
         *script;               /* for statements that the runtime reads from the tree; else NULL */
     const PgQuery__Node *node; /* in script */
     const struct sy_sqtranslation *t;
+    struct sy_slice text;  /* what it was made from, to make it again: a statement of this text */
+    uint32_t statement;    /* UINT32_MAX: a statement inside another one */
+    const uint32_t *types; /* as given to plan_make() */
+    uint16_t type_count;
     struct sy_list by_use; /* in the cache of its file */
     struct sy_slice cache_key;
     bool cached;
@@ -313,6 +317,11 @@ struct sy_sqlite_plan *sy_sqlite_plan_cached(struct sy_sqlite_session *s, struct
                                              const uint32_t *types, uint16_t type_count);
 void sy_sqlite_plan_cache(struct sy_sqlite_session *s, struct sy_sqlite_plan *plan,
                           struct sy_slice text, const uint32_t *types, uint16_t type_count);
+/* Replaces a plan that was made before the schema changed by one that fits it now. False: s->err is
+ * set. */
+bool sy_sqlite_plan_renew(struct sy_sqlite_session *s, struct sy_sqlite_plan **plan);
+/* True when rows of both look the same to the client. */
+bool sy_sqlite_same_columns(const struct sy_sqtranslation *a, const struct sy_sqtranslation *b);
 struct sy_sqlite_plan *sy_sqlite_plan_ref(struct sy_sqlite_plan *plan);
 void sy_sqlite_plan_unref(struct sy_sqlite_plan **plan);
 /* Empties the cache of a file. */
