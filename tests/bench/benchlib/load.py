@@ -33,7 +33,7 @@ def cells(quick):
     for mode in MODES if not quick else MODES[:1]:
         for clients in CLIENTS if not quick else (16,):
             found.append(Cell(f"TPC-B {mode} {clients}", "pgbench", clients, mode, needs=["tpcb"], args=["-b", "tpcb-like"]))
-    found.append(Cell("TPC-B by branch simple 16", "pgbench", 16, only="direct|pgbouncer|switchyard|by-bid",
+    found.append(Cell("TPC-B by branch simple 16", "pgbench", 16, only="direct|pgbouncer|switchyard-(io|epoll|hash-1)|by-bid",
                       script="tpcb_bid.sql", by_bid=True))
     found.append(Cell("connect 16", "pgbench", 16, args=["-C", "-S"]))
     found.append(Cell("-S simple 16 TLS", "pgbench", 16, needs=["tls"], args=["-S"], tls=True))

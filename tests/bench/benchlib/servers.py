@@ -97,14 +97,9 @@ class Lab:
         return path
 
     def stop(self):
-        for name, process, number in reversed(self.running):
+        for _, process, number in reversed(self.running):
             if process.poll() is None:
-                # runuser stands in front of what runs as another user: the signal is for its child
-                for pid in tree(process.pid)[1:2] if name.startswith("as:") else [process.pid]:
-                    try:
-                        os.kill(pid, number)
-                    except ProcessLookupError:
-                        pass
+                process.send_signal(number)
                 try:
                     process.wait(15)
                 except subprocess.TimeoutExpired:
@@ -121,11 +116,11 @@ class Lab:
 
     def launch(self, name, command, user=None, stop=signal.SIGTERM, cwd=None):
         log = open(self.path(f"{name}.log"), "w")
-        if user == "postgres":
-            command = as_postgres(command)
+        if user == "postgres" and os.getuid() == 0:  # not runuser: it sets limits of its own
+            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"] + command
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    cwd=cwd or self.dir)
-        self.running.append((("as:" if command[0] == "runuser" else "") + name, process, stop))
+        self.running.append((name, process, stop))
         return process
 
     def wait_port(self, name, process, port):
@@ -199,15 +194,7 @@ class Target:
     def pids(self):
         if self.process is None:
             return []
-        return [p for p in tree(self.process.pid) if comm(p) != "runuser"]
-
-
-def comm(pid):
-    try:
-        with open(f"/proc/{pid}/comm") as f:
-            return f.read().strip()
-    except OSError:
-        return ""
+        return tree(self.process.pid)
 
 
 def haproxy(lab, pg):
