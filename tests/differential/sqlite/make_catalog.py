@@ -34,6 +34,16 @@ PROCS = f"""select proname, case when prokind='a' then proname when prolang=14 t
  and (prokind<>'f' or p.oid not in (select oprcode from pg_operator) or proname in ('round','power','like','concat','mod','starts_with','pow','date_part','jsonb_contains','json_extract_path','json_extract_path_text','jsonb_extract_path','jsonb_extract_path_text','array_append','array_prepend','array_cat'))
  and proname !~ '^(binary_upgrade|pg_stat_[grchf]|ts_|gin|gist|brin|spg|hash|bt(int|float|oid|char|name|text|array|record|bpchar|equal|hand|rec|var|bool).*|.*_(in|out|send|recv|typmodin|typmodout|accum|accum_inv|combine|serialize|deserialize|hash|hash_extended|subdiff|selfuncs|sel|joinsel|cmp|sum|avg|validator)$|.*(cmp)$|bool.*(recv|send)|.*[a-z](sel|recv|send|smaller|larger)$|.*_support$|inter_.*|pg_ls|pg_replication|pg_(create|copy|drop)_|lo_|lo(read)|lowrite$|pg_control|pg_event|pg_hba|pg_ident|pg_import|pg_isol|pg_read|pg_rot|pg_wal|pg_log_|pg_get_(multi|shm|back|cata|keyw|repl.*slots)|pg_show_(all_f|rep)|int[248]_|float8_|in_range|numeric_(inc|cmp|eq)|.*statefunc|interval_[a-z]+cmp|int8(inc|dec)|like_support|xml|satis|fmgr|amval|pg_config|pg_extension|pg_promote|pg_safe|pg_stop|pg_nextoid|pg_export|pg_xact|pg_last|pg_sequence_p|pg_jit|pg_part|pg_op|pg_ts|pg_conv|pg_stats|pg_notif|pg_tables|pg_timez|pg_available|pg_lock|pg_prep|pg_cursor|pg_list|pg_options|pg_curr|pg_file|pg_backup|pg_settings|to_ascii|daterange|regr|corr|covar|convert$|mode$|percentile)' and proname not in ('lower_','charout') order by 1, pronargs , 9"""
 
+# Functions of the catalog emulation that stand for several of PostgreSQL's, or whose type this engine lacks.
+EXTRA = [[name, "pg_opclass_is_visible", "f", "f", "0", "s", "16", "0", "26", ""] for name in (
+    "pg_opclass_is_visible", "pg_opfamily_is_visible", "pg_operator_is_visible", "pg_conversion_is_visible",
+    "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible", "pg_ts_template_is_visible")]
+EXTRA += [["pg_partition_ancestors", "pg_partition_ancestors", "f", "t", "0", "i", "2205", "0", "2205", ""],
+          ["pg_tablespace_location", "pg_tablespace_location", "f", "f", "0", "s", "25", "0", "26", ""]]
+EXTRA += [[name, "pg_current_wal_lsn", "f", "f", "0", "v", "25", "0", "", ""] for name in (
+    "pg_current_wal_lsn", "pg_current_wal_insert_lsn", "pg_current_wal_flush_lsn", "pg_last_wal_replay_lsn",
+    "pg_last_wal_receive_lsn")]
+
 
 def query(sql):
     out = subprocess.check_output(["psql", "-AtF", "\t", "-c", sql] + sys.argv[2:]).decode()
@@ -62,4 +72,4 @@ def proc(row):
 
 write("operator", "Operators", "operator", [[quote(n), quote(k), l, r, t] for n, l, r, t, k in query(OPERATORS)])
 write("cast", "Casts", "cast", [[s, t, f"'{c}'", f"'{m}'", quote(k)] for s, t, c, m, k in query(CASTS)])
-write("proc", "Functions", "proc", [proc(row) for row in query(PROCS)])
+write("proc", "Functions", "proc", sorted([proc(row) for row in query(PROCS) + EXTRA], key=lambda row: row[0]))

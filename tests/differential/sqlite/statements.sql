@@ -554,3 +554,59 @@ SELECT jsonb_agg(x ORDER BY x), jsonb_object_agg(x::text, x * 2) FROM generate_s
 SELECT e ->> 'n' FROM jsonb_array_elements('[{"n":1},{"n":2}]') e
 SELECT value -> 'n' FROM jsonb_array_elements('[{"n":1},{"n":2}]')
 SELECT * FROM jsonb_object_keys('{"a":1,"b":2}') AS k
+-- shapes that applications and drivers send
+SELECT n.nspname FROM (SELECT 'public' AS nspname) n WHERE n.nspname OPERATOR(pg_catalog.~) '^(public)$' COLLATE pg_catalog.default
+SELECT pg_catalog.lower('X'), 'x'::pg_catalog.text, CAST('1' AS pg_catalog.int4)
+SELECT * FROM (SELECT 1 AS id) a LEFT JOIN (SELECT 1 AS id, 'x' AS v) b ON a.id = b.id LEFT JOIN (SELECT 2 AS id) c ON c.id = a.id
+SELECT (SELECT array_agg(x) FROM generate_series(1, 2) x), (SELECT json_agg(t) FROM (SELECT 1 AS a) t)
+SELECT x FROM generate_series(1, 10) x ORDER BY x DESC LIMIT 3 OFFSET (SELECT 1)
+SELECT x, count(*) OVER () AS total FROM generate_series(1, 3) x ORDER BY x LIMIT 1
+SELECT DISTINCT x % 2 AS m FROM generate_series(1, 5) x ORDER BY m
+SELECT max(x) - min(x), sum(x) / count(*), sum(x)::float / count(*) FROM generate_series(1, 4) x
+SELECT CASE WHEN count(*) = 0 THEN 'none' ELSE 'some' END FROM generate_series(1, 0)
+SELECT coalesce(sum(x), 0) FROM generate_series(1, 0) x
+SELECT date_trunc('day', d)::date, count(*) FROM generate_series(timestamp '2020-01-01', timestamp '2020-01-02 12:00', interval '12 hours') d GROUP BY date_trunc('day', d) ORDER BY 1
+SELECT lower(s) || '-' || length(s) FROM (VALUES ('Ab'), ('cDe')) v(s) ORDER BY length(s) DESC
+SELECT a.i, b.j FROM (VALUES (1), (2)) a(i) CROSS JOIN (VALUES ('x'), ('y')) b(j) WHERE a.i > 1 ORDER BY b.j
+SELECT i FROM (VALUES (3), (1), (2)) v(i) ORDER BY i % 2, i
+SELECT i, sum(i) OVER (ORDER BY i ROWS UNBOUNDED PRECEDING) FROM (VALUES (3), (1), (2)) v(i)
+WITH a AS (SELECT 1 AS x UNION ALL SELECT 2), b AS (SELECT x * 10 AS y FROM a) SELECT a.x, b.y FROM a JOIN b ON b.y = a.x * 10 ORDER BY 1
+WITH x AS (SELECT 1), x AS (SELECT 2) SELECT 1
+SELECT * FROM (SELECT 1) AS s (a, b)
+SELECT q.a FROM (SELECT 1 AS a) q, LATERAL (SELECT q.a + 1) r
+CREATE TABLE kv (k text PRIMARY KEY, v jsonb NOT NULL DEFAULT '{}', n bigint DEFAULT 1, ts timestamptz DEFAULT '2020-01-01 00:00+00')
+INSERT INTO kv (k) VALUES ('a') ON CONFLICT (k) DO UPDATE SET n = kv.n + 1 RETURNING k, v, n
+INSERT INTO kv (k) VALUES ('a') ON CONFLICT (k) DO UPDATE SET n = kv.n + excluded.n, v = kv.v || '{"hit": true}' RETURNING n, v
+INSERT INTO kv (k, v) VALUES ('b', '{"tags": ["x", "y"], "n": 5}')
+SELECT k FROM kv WHERE v @> '{"n": 5}'
+SELECT k, v -> 'tags' -> 0, (v ->> 'n')::int + 1 FROM kv WHERE v ? 'tags'
+SELECT k FROM kv WHERE v -> 'tags' ? 'y' AND (v ->> 'n')::numeric > 4.5
+UPDATE kv SET v = jsonb_set(v, '{n}', to_jsonb((v ->> 'n')::int + 1)) WHERE k = 'b' RETURNING v
+INSERT INTO kv (k, v) VALUES (NULL, '{}')
+INSERT INTO kv (k, v) VALUES ('c', NULL)
+INSERT INTO kv (k, v) VALUES ('c', 'bad')
+SELECT count(*) FROM kv WHERE k LIKE 'a%'
+SELECT k FROM kv WHERE k ILIKE 'B' OR k ~ '^z'
+SELECT k, ts AT TIME ZONE 'UTC', extract(year from ts)::int FROM kv ORDER BY k
+DELETE FROM kv WHERE k IN ('a', 'b') RETURNING k
+CREATE TABLE orders (id bigserial PRIMARY KEY, customer int NOT NULL, total numeric(10,2) NOT NULL CHECK (total >= 0), status varchar(10) NOT NULL DEFAULT 'new', UNIQUE (customer, status))
+INSERT INTO orders (customer, total) VALUES (1, 10), (2, 20.555), (3, 0) RETURNING id, total
+INSERT INTO orders (customer, total) VALUES (1, 5)
+INSERT INTO orders (customer, total) VALUES (9, -0.01)
+INSERT INTO orders (customer, total, status) VALUES (9, 1, 'much too long')
+UPDATE orders SET status = CASE WHEN total > 15 THEN 'big' ELSE status END RETURNING id, status
+SELECT status, count(*), sum(total), round(avg(total), 2) FROM orders GROUP BY status ORDER BY count(*) DESC, status
+SELECT customer, total, rank() OVER (ORDER BY total DESC) FROM orders ORDER BY 3, 1
+SELECT o.id FROM orders o WHERE o.total = (SELECT max(total) FROM orders WHERE customer = o.customer) ORDER BY 1
+SELECT sum(total) FILTER (WHERE status = 'new') AS new_total, sum(total) AS all_total FROM orders
+WITH moved AS (SELECT id FROM orders WHERE total = 0) UPDATE orders SET status = 'free' WHERE id IN (SELECT id FROM moved) RETURNING id, status
+DELETE FROM orders o USING (SELECT 1 AS c) x WHERE o.customer = x.c
+SELECT count(*) FROM orders
+ALTER TABLE orders ADD COLUMN note text DEFAULT 'n/a', ADD COLUMN weight real
+SELECT id, note, weight FROM orders ORDER BY id
+ALTER TABLE orders RENAME CONSTRAINT orders_total_check TO total_ok
+UPDATE orders SET total = -1
+CREATE INDEX orders_expr ON orders ((total * 2), customer DESC)
+DROP INDEX orders_expr
+DROP INDEX orders_customer_status_key
+DROP TABLE orders, kv
