@@ -311,7 +311,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     part->in_txn = part->status != 'I';
     part->failed = false;
     part->touched = head->kind == SY_X_SYNC ? false : part->touched;
-    part->copying_in = false;
+    part->copying_in = part->copies = false;
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
     bool ready = (head->flags & SY_X_READY) != 0, clients = head->why == SY_WHY_CLIENT;
@@ -320,10 +320,9 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
         sy_txn_note_status(session);
     if (!ready)
         return SWALLOW;
-    if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn ||
-        session->busy_parts > (part->expect_count > 0) ||
-        (session->gather != NULL && session->gather->active) || session->txn != part->status ||
-        session->ready_sent || session->stmt_cursor != 0)
+    if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn || session->busy_parts > (part->expect_count > 0)
+        || (session->gather != NULL && session->gather->active) || session->txn != part->status
+        || session->ready_sent || session->stmt_cursor != 0 || (session->schema_changed && session->txn == 'I'))
         return SWALLOW; /* the end of the cycle tells it */
     session->ready_sent = true;
     return FORWARD;

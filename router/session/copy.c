@@ -26,95 +26,14 @@ void sy_copy_free(struct sy_session *session)
 
 /* ---- the start ---- */
 
-static const struct sy_map_table *
-find_target(struct sy_session *session, const struct sy_stmt *stmt, struct sy_slice *ret_schema)
+static bool make_split(struct sy_session *session, const struct sy_exec *exec, struct sy_copy_in *copy,
+                       struct sy_err *err)
 {
-    const struct sy_shardmap *map = session->database->topology->map;
-    for (int32_t i = 0; i < stmt->table_count; i++) {
-        const struct sy_table_use *use = &stmt->tables[i];
-        if (use->role != SY_TABLE_TARGET)
-            continue;
-        if (use->name.schema.bytes > 0) {
-            *ret_schema = use->name.schema;
-            return sy_shardmap_find_table(map, use->name.schema, use->name.name);
-        }
-        struct sy_slice list = sy_session_setting(session, SY_SLICE("search_path"));
-        if (list.data == NULL)
-            list = SY_SLICE("\"$user\", public");
-        static _Thread_local char buffer[SY_LIMIT_NAME_BYTES + 1];
-        struct sy_slice schema;
-        while (sy_settings_next_name(&list, buffer, &schema)) {
-            if (sy_slice_eq(schema, SY_SLICE("$user")))
-                schema = sy_slice_of(session->user);
-            const struct sy_map_table *table = sy_shardmap_find_table(map, schema, use->name.name);
-            *ret_schema = schema;
-            if (table != NULL)
-                return table;
-        }
-    }
-    return NULL;
-}
-
-static bool find_ordinal(const struct sy_stmt *stmt, const struct sy_schema_relation *relation,
-                         struct sy_slice column, uint32_t *ret_ordinal, uint32_t *ret_count)
-{
-    uint32_t count = 0;
-    bool found = false;
-    if (stmt->column_count > 0) {
-        for (int32_t i = 0; i < stmt->column_count; i++, count++)
-            if (sy_slice_eq(stmt->columns[i], column)) {
-                *ret_ordinal = count;
-                found = true;
-            }
-    } else if (relation != NULL) {
-        for (uint32_t i = 0; i < relation->column_count; i++) {
-            if (relation->columns[i].is_generated)
-                continue;
-            if (sy_slice_eq(relation->columns[i].name, column)) {
-                *ret_ordinal = count;
-                found = true;
-            }
-            count++;
-        }
-    }
-    *ret_count = count;
-    return found;
-}
-
-static bool make_split(struct sy_session *session, const struct sy_stmt *stmt,
-                       struct sy_copy_in *copy, struct sy_err *err)
-{
-    const struct sy_topology_database *database = session->database->topology;
-    struct sy_slice schema = {0};
-    const struct sy_map_table *table = find_target(session, stmt, &schema);
-    if (table == NULL)
-        return sy_err_set(err, SY_E_INTERNAL, "COPY: the sharded table is not known"), false;
-    const struct sy_schema_relation *relation =
-        database->schema == NULL ? NULL : sy_schema_find(database->schema, schema, table->name);
-    struct sy_copy_split_options options = {
-        .copy = &stmt->copy,
-        .map = database->map,
-        .keyspace = table->keyspace,
-        .hash_key_ordinal = -1,
-        .key_context = {.time_zone = session->time_zone,
-                        .date_style = session->date_style,
-                        .server_encoding_differs = session->encoding_differs},
-    };
-    if (!find_ordinal(stmt, relation, table->key, &options.key_ordinal, &options.column_count)) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs to know which column is \"%.*s\"",
-                         (int)table->key.bytes, table->key.data);
-        sy_err_hint(err,
-                    "List the columns, the sharding key among them: COPY table (a, b) FROM STDIN.");
-        return false;
-    }
-    uint32_t hash_ordinal, unused;
-    if (table->hash_key.bytes > 0) {
-        if (!find_ordinal(stmt, relation, table->hash_key, &hash_ordinal, &unused))
-            return sy_err_set(err, SY_E_UNSUPPORTED, "COPY needs the column \"%.*s\"",
-                              (int)table->hash_key.bytes, table->hash_key.data),
-                   false;
-        options.hash_key_ordinal = (int32_t)hash_ordinal;
-    }
+    struct sy_copy_split_options options;
+    sy_route_copy_options(exec->route, &options);
+    options.key_context = (struct sy_key_context){.time_zone = session->time_zone,
+                                                  .date_style = session->date_style,
+                                                  .server_encoding_differs = session->encoding_differs};
     return sy_copy_split_new(&options, &copy->split, err) == SY_OK;
 }
 
@@ -132,7 +51,7 @@ enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exe
     }
     copy->shard_count = count;
     session->copy_in = copy;
-    if (target->split && !make_split(session, exec->stmt, copy, err)) {
+    if (target->split && !make_split(session, exec, copy, err)) {
         sy_copy_free(session);
         return SY_STEP_ERROR;
     }
@@ -292,6 +211,10 @@ static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *f
         if (!part->copying_in && !(batch && part->expect_count > 0))
             continue;
         sy_part_send(part, frame->chunk, frame->from, frame->to);
+        if (frame->type == 'c' && !batch && session->txn == 'I' && !session->implicit_txn)
+            sy_part_fetch_position(part); /* not before: a server that copies takes no other message */
+        if (frame->type != 'd')
+            part->copies = false;
         break;
     }
     if (frame->type != 'd' && !batch)
@@ -303,14 +226,24 @@ static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *f
  * the COPY began: a server ignores those that come while it copies. */
 static enum sy_step sync_in_copy(struct sy_session *session, const struct sy_frame *frame)
 {
+    bool copies = false;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        copies = copies || part->copies;
+    if (!session->sync_seen && copies)
+        return SY_STEP_DONE; /* before CopyDone: ignored, as on a server */
     if (!session->sync_seen) {
         sy_session_set_state(session, SY_SESSION_BATCH);
         return sy_extended_message(session, frame);
     }
     sy_session_set_state(session, SY_SESSION_ACTIVE);
-    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (part->expect_count > 0)
-            sy_part_send(part, frame->chunk, frame->from, frame->to);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->expect_count == 0)
+            continue;
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+        if (part->will_write && session->txn == 'I')
+            sy_part_fetch_position(part);
+        part->will_write = false;
+    }
     return SY_STEP_DONE;
 }
 

@@ -78,8 +78,6 @@ static void close_cycle(struct sy_session *session)
     if (!session->ready_sent)
         put_ready(session);
     record(session);
-    if (session->schema_changed && session->txn == 'I')
-        sy_session_schema_changed(session);
     sy_effect_drop(session);
     if (session->replay.chunk != NULL) {
         sy_chunk_unref(session->replay.chunk);
@@ -184,6 +182,8 @@ void sy_cycle_check(struct sy_session *session)
         return;
     gather_over(session);
     sy_copy_free(session);
+    if (sy_session_awaits_schema(session))
+        return;
     close_cycle(session);
     sy_session_drive(session);
 }

@@ -421,6 +421,7 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         break;
     case EFFECT_TEMPORARY:
         add_temporary(session, effect->name);
+        part->has_temporary = true;
         pin(session, part, effect->pin);
         break;
     case EFFECT_CURSOR:

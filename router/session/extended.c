@@ -411,6 +411,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     portal->shards = target.shards;
     portal->all = target.all;
     portal->writes = target.writes;
+    portal->copies = exec.stmt->kind == SY_STMT_COPY_FROM;
     portal->replica = target.replica_ok;
     portal->server_id = server_id(prepared);
     sy_counter_add(&session->database->counters->binds, 1);
@@ -663,6 +664,7 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
     part->will_write = part->will_write || portal->writes;
     sy_part_expect(part, SY_X_EXECUTE, SY_WHY_CLIENT,
                    (uint8_t)(SY_X_FORWARD | (portal->writes ? SY_X_WRITE : 0)), portal->server_id);
+    part->copies = part->copies || portal->copies;
     sy_part_send(part, frame->chunk, frame->from, frame->to);
     return SY_STEP_DONE;
 }
@@ -771,6 +773,8 @@ static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *f
         uint8_t flags = (uint8_t)((touched == 1 ? SY_X_READY : 0) | (commits ? SY_X_WRITE : 0));
         sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, flags, 0);
         sy_part_send(part, frame->chunk, frame->from, frame->to);
+        if (part->copies)
+            continue; /* a server that waits for data ignores this Sync; the one behind the data counts */
         if (commits)
             sy_part_fetch_position(part);
         part->will_write = false;

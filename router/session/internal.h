@@ -104,15 +104,17 @@ struct sy_part {
     uint32_t shard;
     char status; /* of the last ReadyForQuery */
     bool primary;
-    bool in_txn;     /* a transaction block is open on it */
-    bool late;       /* joined after a savepoint was set */
-    bool touched;    /* extended messages since the last Sync */
-    bool failed;     /* an error since the last Sync: the server skips */
-    bool will_write; /* since the last Sync a write was sent */
-    bool wrote;      /* in this transaction or cycle */
+    bool in_txn;                   /* a transaction block is open on it */
+    bool late;                     /* joined after a savepoint was set */
+    bool touched;                  /* extended messages since the last Sync */
+    bool failed;                   /* an error since the last Sync: the server skips */
+    bool will_write;               /* since the last Sync a write was sent */
+    bool copies;                   /* a COPY FROM is executed in this batch: it takes no other message before CopyDone */
+    bool wrote;                    /* in this transaction or cycle */
     bool pinned;
-    bool gather_done; /* gather: its own answer is complete */
-    bool stalled;     /* gather: waits with stashed bytes until it is its turn */
+    bool has_temporary;            /* the session's temporary tables are on it */
+    bool gather_done;              /* gather: its own answer is complete */
+    bool stalled;                  /* gather: waits with stashed bytes until it is its turn */
     uint16_t gather_index;
     bool copying_in; /* its 'G' was seen */
     bool paused;
@@ -198,9 +200,9 @@ struct sy_portal {
     char *name;                     /* NULL: the unnamed one */
     struct sy_shard_set shards;     /* several */
     uint32_t shard;
-    uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
-    bool local;         /* the session runs it */
-    bool several, all, writes, replica;
+    uint64_t server_id;              /* of the statement, as servers name it; 0: unnamed */
+    bool local;                      /* the session runs it */
+    bool several, all, writes, replica, copies;
 };
 
 struct sy_extended {
@@ -299,10 +301,10 @@ struct sy_session {
     struct sy_slice time_zone,
         date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
-    struct sy_cursor *cursors; /* declared in SQL: which shard has them; effects.c */
-    bool schema_changed;       /* by DDL of this transaction */
-    int64_t
-        schema_wanted_wall_us; /* the next statement waits for a schema read after this; 0: none */
+    struct sy_cursor *cursors;      /* declared in SQL: which shard has them; effects.c */
+    bool schema_changed;            /* by DDL of this transaction */
+    int64_t schema_wanted_wall_us;  /* the answer waits for a schema read after this; 0: none */
+    int64_t schema_missed_wall_us;  /* the first statement that found no schema; 0: none */
     struct sy_timer schema_timer;
     struct sy_piece replay;     /* an autocommit read sent to a replica, to be rerun */
     struct sy_buf held_columns; /* its RowDescription */
@@ -331,6 +333,7 @@ struct sy_target {
     bool all;     /* SY_PLAN_ALL */
     bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
+    bool copy_in;                  /* COPY FROM: the server waits for data after it */
     uint32_t shard;
     struct sy_shard_set shards;
 };
@@ -368,10 +371,12 @@ void sy_session_put_complete(struct sy_session *session, const char *tag);
 /* The session's settings changed: derives what planning depends on. */
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
-/* True: the session's DDL is not known to the router yet, and the next statement should wait for
- * that. */
+/* True: the answer to DDL has to wait, until what it changed is known to every session. */
 bool sy_session_awaits_schema(struct sy_session *session);
-void sy_session_schema_changed(struct sy_session *session);
+/* True: nothing is known of a sharded database's schema yet; the next statement waits for it. */
+bool sy_session_lacks_schema(struct sy_session *session);
+/* Errors: SY_E_CONNECT when it is not known and waiting was in vain. */
+enum sy_status sy_session_check_schema(const struct sy_session *session, struct sy_err *err);
 void sy_session_start_timer(struct sy_session *session);
 
 void sy_session_free_closed(

@@ -180,7 +180,7 @@ static void unpin_all(struct sy_session *session)
 {
     session->pin_reason = NULL;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-        part->pinned = session->pinned_by_mode;
+        part->pinned = session->pinned_by_mode, part->has_temporary = false;
     free(session->temporary);
     session->temporary = NULL;
     session->temporary_bytes = 0;

@@ -197,38 +197,67 @@ bool sy_encoding_same(struct sy_slice a, struct sy_slice b)
 
 /* ---- schema ---- */
 
-enum { SCHEMA_WAIT_US = 3000 * 1000, SCHEMA_POLL_US = 5000 };
+enum { SCHEMA_WAIT_US = 3000 * 1000, FIRST_SCHEMA_WAIT_US = 5000 * 1000, SCHEMA_POLL_US = 5000 };
 
 static void on_schema_timer(struct sy_timer *timer)
 {
-    sy_session_drive(sy_container_of(timer, struct sy_session, schema_timer));
+    struct sy_session *session = sy_container_of(timer, struct sy_session, schema_timer);
+    sy_cycle_check(session);
+    sy_session_drive(session);
 }
 
-void sy_session_schema_changed(struct sy_session *session)
-{
-    session->schema_changed = false;
-    sy_schema_refresh_request(session->database->name);
-    if (session->database->sharded && session->database->topology->inspected != NULL)
-        session->schema_wanted_wall_us = sy_loop_wall_us(session->worker->loop);
-}
-
-/* Only the session that changed the schema waits: it knows that it did, and its next statement may
- * need it. */
 bool sy_session_awaits_schema(struct sy_session *session)
 {
-    if (session->schema_wanted_wall_us == 0)
+    if (!session->schema_changed || session->txn != 'I')
         return false;
+    int64_t now = sy_loop_wall_us(session->worker->loop);
+    if (session->schema_wanted_wall_us == 0) {
+        session->schema_wanted_wall_us = now;
+        sy_schema_refresh_request(session->database->name);
+    }
     sy_worker_refresh(session->worker);
     const struct sy_topology_database *database = session->database->topology;
-    int64_t now = sy_loop_wall_us(session->worker->loop);
-    if (database == NULL || database->inspected == NULL ||
-        database->inspected->read_at_us > session->schema_wanted_wall_us ||
-        now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
+    if (!session->database->sharded || database == NULL || database->inspected == NULL
+        || database->inspected->read_at_us >= session->schema_wanted_wall_us
+        || now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
         session->schema_wanted_wall_us = 0;
+        session->schema_changed = false;
         return false;
     }
     sy_timer_start(session->worker->loop, &session->schema_timer, SCHEMA_POLL_US);
     return true;
+}
+
+static bool schema_is_missing(const struct sy_session *session)
+{
+    const struct sy_topology_database *database = session->database->topology;
+    return session->database->sharded && database != NULL && database->schema == NULL
+           && database->config->engine == SY_ENGINE_POSTGRES;
+}
+
+bool sy_session_lacks_schema(struct sy_session *session)
+{
+    if (!schema_is_missing(session)) {
+        session->schema_missed_wall_us = 0;
+        return false;
+    }
+    int64_t now = sy_loop_wall_us(session->worker->loop);
+    if (session->schema_missed_wall_us == 0)
+        session->schema_missed_wall_us = now;
+    if (now > session->schema_missed_wall_us + FIRST_SCHEMA_WAIT_US)
+        return false; /* refused when it is planned */
+    sy_timer_start(session->worker->loop, &session->schema_timer, SCHEMA_POLL_US * 10);
+    return true;
+}
+
+enum sy_status sy_session_check_schema(const struct sy_session *session, struct sy_err *err)
+{
+    if (!schema_is_missing(session))
+        return SY_OK;
+    enum sy_status status = sy_err_set(err, SY_E_CONNECT, "the schema of database \"%.*s\" has not been read yet",
+                                       (int)session->database->name.bytes, session->database->name.data);
+    sy_err_hint(err, "The first shard's primary must be reachable; SHOW NODES on the console tells.");
+    return status;
 }
 
 /* ---- positions in the WAL ---- */
@@ -490,8 +519,6 @@ static bool one_frame(struct sy_session *session)
             sy_session_fatal(session, &err);
         return false;
     }
-    if (session->state == SY_SESSION_IDLE && frame.type != 'X' && sy_session_awaits_schema(session))
-        return false;
     if (session->state == SY_SESSION_IDLE)
         sy_worker_refresh(session->worker);
     if (session->database->topology == NULL && !session->database_is_console) {
@@ -500,6 +527,8 @@ static bool one_frame(struct sy_session *session)
         sy_session_fatal(session, &err);
         return false;
     }
+    if (session->state == SY_SESSION_IDLE && frame.type != 'X' && sy_session_lacks_schema(session))
+        return false;
     bool copying = session->state == SY_SESSION_COPY_IN;
     enum sy_step step = copying ? sy_copy_message(session, &frame) : handle(session, &frame);
     if (session->state >= SY_SESSION_CLOSING)

@@ -110,7 +110,7 @@ void sy_simple_send(struct sy_session *session, const struct sy_target *target,
             sy_part_send(part, frame->chunk, frame->from, frame->to);
         else
             sy_part_send_query(part, sql);
-        if (target->writes && session->txn == 'I' && !session->implicit_txn)
+        if (target->writes && !target->copy_in && session->txn == 'I' && !session->implicit_txn)
             sy_part_fetch_position(part);
         if (!gather)
             return;
@@ -155,6 +155,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
                     "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
         return SY_STEP_ERROR;
     }
+    target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
     if (target.several && !ensure_gather(session, err))
         return SY_STEP_ERROR;
     /* Several shards change together or not at all: the router's own transaction, unless the client

@@ -177,17 +177,58 @@ bool sy_stmt_is_local(const struct sy_stmt *stmt)
     }
 }
 
-/* The shard of a statement that any may answer: where the session already is, else the next in
- * turn. */
-static uint32_t any_shard(struct sy_session *session)
+/* The shard of a statement that any of `shards` (NULL: all) may answer: where the session already is, else the next
+ * in turn. */
+static uint32_t any_shard(struct sy_session *session, const struct sy_shard_set *shards)
 {
+    const struct sy_part *found = NULL;
+    uint32_t allowed = shards == NULL ? 0 : sy_shard_set_count(shards);
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (part->in_txn)
-            return part->shard;
-    if (session->parts != NULL)
-        return session->parts->shard;
+        if ((found == NULL || (part->in_txn && !found->in_txn))
+            && (allowed == 0 || sy_shard_set_has(shards, part->shard)))
+            found = part;
+    if (found != NULL)
+        return found->shard;
     uint32_t count = session->database->topology->shard_count;
-    return count == 1 ? 0 : session->database->rotation++ % count;
+    if (count == 1)
+        return 0;
+    uint32_t turn = session->database->rotation++ % (allowed == 0 ? count : allowed);
+    if (allowed == 0)
+        return turn;
+    for (uint32_t shard = 0; shard < count; shard++)
+        if (sy_shard_set_has(shards, shard) && turn-- == 0)
+            return shard;
+    return sy_shard_set_first(shards);
+}
+
+/* The server that holds the session's temporary tables; NULL: there are none. */
+static const struct sy_part *temporary_part(const struct sy_session *session)
+{
+    for (const struct sy_part *part = session->parts; session->temporary != NULL && part != NULL; part = part->next)
+        if (part->has_temporary)
+            return part;
+    return NULL;
+}
+
+/* A statement that names a temporary table runs where that table is, or not at all. */
+static enum sy_status to_temporary(struct sy_session *session, const struct sy_plan *plan,
+                                   struct sy_target *target, struct sy_err *err)
+{
+    const struct sy_part *part = temporary_part(session);
+    if (part == NULL)
+        return SY_OK; /* the server tells that there is no such table */
+    bool fits = (plan->kind == SY_PLAN_SINGLE && plan->shard == part->shard)
+                || (plan->kind == SY_PLAN_ANY && sy_shard_set_has(&plan->shards, part->shard));
+    if (!fits) {
+        struct sy_slice name = session->database->topology->shards[part->shard].name;
+        enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
+                                           "a temporary table together with rows of other shards is not supported");
+        sy_err_detail(err, "The temporary table is on shard \"%.*s\".", (int)name.bytes, name.data);
+        sy_err_hint(err, "Make the temporary table in a transaction that began with a row of the shard it is used with.");
+        return status;
+    }
+    target->shard = part->shard;
+    return SY_OK;
 }
 
 /* What is bound to a server rather than to data. */
@@ -203,13 +244,13 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
     case SY_STMT_SET:
     case SY_STMT_RESET:
     case SY_STMT_SHOW:
-        *ret_shard = any_shard(session);
+        *ret_shard = any_shard(session, NULL);
         return true;
     case SY_STMT_FETCH:
     case SY_STMT_CLOSE:
         *ret_shard = sy_effect_cursor_shard(session, stmt->name);
         if (*ret_shard == UINT32_MAX)
-            *ret_shard = any_shard(session);
+            *ret_shard = any_shard(session, NULL);
         return true;
     default: /* NOLINT: every other kind is the planner's */
         return false;
@@ -276,7 +317,7 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         break;
     case SY_PLAN_ANY:
     case SY_PLAN_ROUTER:
-        target->shard = any_shard(session);
+        target->shard = any_shard(session, &plan->shards);
         break;
     case SY_PLAN_CONCAT:
     case SY_PLAN_ALL:
@@ -299,8 +340,10 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
     default:
         return sy_err_set(err, SY_E_INTERNAL, "unknown plan");
     }
-    target->replica_ok =
-        plan->role == SY_ROLE_REPLICA && !target->writes && replica_allowed(session, exec);
+    if (plan->uses_temporary)
+        return to_temporary(session, plan, target, err);
+    target->replica_ok = plan->role == SY_ROLE_REPLICA && !target->writes
+                         && replica_allowed(session, exec);
     return SY_OK;
 }
 
@@ -335,7 +378,10 @@ enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *
         return SY_OK;
     }
     struct sy_plan plan;
-    enum sy_status status = sy_exec_plan(session, exec, &plan, err);
+    enum sy_status status = sy_session_check_schema(session, err);
+    if (status != SY_OK)
+        return status;
+    status = sy_exec_plan(session, exec, &plan, err);
     if (status != SY_OK)
         return status;
     status = from_plan(session, exec, &plan, &target, err);

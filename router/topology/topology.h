@@ -87,7 +87,7 @@ struct sy_topology_schema {
     uint32_t difference_count;
     const char *server_version, *server_encoding, *collation; /* of shard 0 */
     uint32_t server_version_num;
-    int64_t read_at_us;                  /* wall time */
+    int64_t read_at_us;                  /* wall time at which reading began */
     void (*release)(struct sy_topology_schema *self);
 };
 void sy_topology_schema_unref(struct sy_topology_schema *schema); /* accepts NULL */

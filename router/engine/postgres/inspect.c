@@ -245,18 +245,23 @@ static bool fill(struct inspection *inspection, const struct sy_topology_databas
     return !report.failed;
 }
 
-static enum sy_status put_together(const struct sy_topology_database *database,
-                                   const struct inspect_shard *shards,
-                                   struct sy_topology_schema **ret_schema, struct sy_err *err)
+static int64_t wall_us(void)
 {
     struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static enum sy_status put_together(const struct sy_topology_database *database,
+                                   const struct inspect_shard *shards, int64_t began_us,
+                                   struct sy_topology_schema **ret_schema, struct sy_err *err)
+{
     struct inspection *inspection = calloc(1, sizeof(*inspection));
     if (inspection == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    clock_gettime(CLOCK_REALTIME, &now);
     atomic_store(&inspection->base.refs, 1);
     inspection->base.release = release;
-    inspection->base.read_at_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    inspection->base.read_at_us = began_us; /* what was committed before is in it */
     enum sy_status status =
         build_schema(shards, database->shard_count, &inspection->base.schema, err);
     if (status == SY_OK && !fill(inspection, database, shards))
@@ -277,6 +282,7 @@ enum sy_status pg_inspect(const struct sy_topology_database *database,
     if (shards == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     bool complete = true;
+    int64_t began_us = wall_us();
     enum sy_status status = SY_OK;
     for (uint32_t i = 0; i < database->shard_count && status == SY_OK; i++) {
         shards[i].name = database->config->shards[i].name;
@@ -288,7 +294,7 @@ enum sy_status pg_inspect(const struct sy_topology_database *database,
                                 database->config->name, shards[0].name, shards[0].why);
     }
     if (status == SY_OK)
-        status = put_together(database, shards, ret_schema, err);
+        status = put_together(database, shards, began_us, ret_schema, err);
     if (status == SY_OK)
         *ret_complete = complete;
     for (uint32_t i = 0; i < database->shard_count; i++)
