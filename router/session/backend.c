@@ -79,13 +79,6 @@ static void put_due(struct sy_part *part)
     }
 }
 
-/* Takes the head off. What is due behind the last answer goes out with it. */
-static void pop(struct sy_part *part)
-{
-    sy_part_pop(part);
-    put_due(part);
-}
-
 /* The server skips everything up to Sync: so do we. */
 static void drop_until_sync(struct sy_part *part)
 {
@@ -179,7 +172,7 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     if ((head->flags & SY_X_GATHER) != 0)
         action = gather_complete(part, tag);
     if (head->kind == SY_X_EXECUTE)
-        pop(part);
+        sy_part_pop(part);
     return action;
 }
 
@@ -315,7 +308,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
     bool ready = (head->flags & SY_X_READY) != 0, clients = head->why == SY_WHY_CLIENT;
-    pop(part);
+    sy_part_pop(part);
     if (clients)
         sy_txn_note_status(session);
     if (!ready)
@@ -374,7 +367,7 @@ static enum action on_simple_answer(struct sy_part *part, char type)
     if (type == 'T' && (head->flags & SY_X_GATHER) != 0 && part->gather_index != 0)
         action = SWALLOW;
     if (pops)
-        pop(part);
+        sy_part_pop(part);
     return action;
 }
 
@@ -411,7 +404,7 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
     case 'I':
         if (head != NULL && head->kind == SY_X_EXECUTE) {
             enum action action = forwards(part, head) ? FORWARD : SWALLOW;
-            pop(part);
+            sy_part_pop(part);
             return action;
         }
         return forwards(part, head) ? FORWARD : SWALLOW;
@@ -608,6 +601,7 @@ static void walk(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, ui
             protocol_trouble(part);
             return;
         }
+        put_due(part); /* behind the message that was just passed on, not before it */
     }
     run_flush(session);
     session->run.chunk = NULL;
