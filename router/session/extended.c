@@ -563,15 +563,25 @@ static enum sy_step forward_to_portal(struct sy_session *session, const struct s
     return SY_STEP_DONE;
 }
 
-static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame,
-                                struct sy_err *err)
+/* A cursor that DECLARE made is a portal as well. */
+static struct sy_portal *portal_or_cursor(struct sy_session *session, struct sy_slice name, struct sy_portal *cursor)
+{
+    struct sy_portal *portal = sy_portal_find(session, name);
+    if (portal != NULL)
+        return portal;
+    uint32_t shard = sy_effect_cursor_shard(session, name);
+    *cursor = (struct sy_portal){.shard = shard, .replica = true};
+    return shard == UINT32_MAX ? NULL : cursor;
+}
+
+static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
 {
     struct sy_describe_msg message;
     if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
         return SY_STEP_ERROR;
     if (message.kind == 'S')
         return describe_statement(session, &message, frame, err);
-    struct sy_portal *portal = sy_portal_find(session, message.name);
+    struct sy_portal cursor, *portal = portal_or_cursor(session, message.name, &cursor);
     if (portal == NULL)
         return no_portal(message.name, err);
     if (portal->local) {
@@ -675,9 +685,11 @@ static enum sy_step on_execute(struct sy_session *session, const struct sy_frame
     struct sy_execute_msg message;
     if (sy_execute_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
         return SY_STEP_ERROR;
-    struct sy_portal *portal = sy_portal_find(session, message.portal);
+    struct sy_portal cursor, *portal = portal_or_cursor(session, message.portal, &cursor);
     if (portal == NULL)
         return no_portal(message.portal, err);
+    if (portal == &cursor)
+        return execute_one(session, portal, frame, message.portal, err);
     if (portal->local)
         return execute_local(session, portal, err);
     struct sy_exec exec = exec_of(portal->statement);
@@ -712,11 +724,10 @@ static enum sy_step on_close(struct sy_session *session, const struct sy_frame *
         owe_simple(session, '3');
         return SY_STEP_DONE;
     }
-    struct sy_portal *portal = sy_portal_find(session, message.name);
-    if (portal != NULL && !portal->local && !portal->several &&
-        next_of_portal(session, portal, NULL) != NULL) {
-        enum sy_step step =
-            forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
+    struct sy_portal cursor, *portal = portal_or_cursor(session, message.name, &cursor);
+    if (portal != NULL && !portal->local && !portal->several
+        && next_of_portal(session, portal, NULL) != NULL) {
+        enum sy_step step = forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
         if (step == SY_STEP_DONE)
             sy_portal_remove(session, message.name);
         return step;
