@@ -26,14 +26,15 @@ void sy_copy_free(struct sy_session *session)
 
 /* ---- the start ---- */
 
-static bool make_split(struct sy_session *session, const struct sy_exec *exec, struct sy_copy_in *copy,
-                       struct sy_err *err)
+static bool make_split(struct sy_session *session, const struct sy_exec *exec,
+                       struct sy_copy_in *copy, struct sy_err *err)
 {
     struct sy_copy_split_options options;
     sy_route_copy_options(exec->route, &options);
-    options.key_context = (struct sy_key_context){.time_zone = session->time_zone,
-                                                  .date_style = session->date_style,
-                                                  .server_encoding_differs = session->encoding_differs};
+    options.key_context =
+        (struct sy_key_context){.time_zone = session->time_zone,
+                                .date_style = session->date_style,
+                                .server_encoding_differs = session->encoding_differs};
     return sy_copy_split_new(&options, &copy->split, err) == SY_OK;
 }
 
@@ -212,7 +213,8 @@ static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *f
             continue;
         sy_part_send(part, frame->chunk, frame->from, frame->to);
         if (frame->type == 'c' && !batch && session->txn == 'I' && !session->implicit_txn)
-            sy_part_fetch_position(part); /* not before: a server that copies takes no other message */
+            sy_part_fetch_position(
+                part); /* not before: a server that copies takes no other message */
         if (frame->type != 'd')
             part->copies = false;
         break;

@@ -564,7 +564,8 @@ static enum sy_step forward_to_portal(struct sy_session *session, const struct s
 }
 
 /* A cursor that DECLARE made is a portal as well. */
-static struct sy_portal *portal_or_cursor(struct sy_session *session, struct sy_slice name, struct sy_portal *cursor)
+static struct sy_portal *portal_or_cursor(struct sy_session *session, struct sy_slice name,
+                                          struct sy_portal *cursor)
 {
     struct sy_portal *portal = sy_portal_find(session, name);
     if (portal != NULL)
@@ -574,7 +575,8 @@ static struct sy_portal *portal_or_cursor(struct sy_session *session, struct sy_
     return shard == UINT32_MAX ? NULL : cursor;
 }
 
-static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame, struct sy_err *err)
+static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame,
+                                struct sy_err *err)
 {
     struct sy_describe_msg message;
     if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
@@ -725,9 +727,10 @@ static enum sy_step on_close(struct sy_session *session, const struct sy_frame *
         return SY_STEP_DONE;
     }
     struct sy_portal cursor, *portal = portal_or_cursor(session, message.name, &cursor);
-    if (portal != NULL && !portal->local && !portal->several
-        && next_of_portal(session, portal, NULL) != NULL) {
-        enum sy_step step = forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
+    if (portal != NULL && !portal->local && !portal->several &&
+        next_of_portal(session, portal, NULL) != NULL) {
+        enum sy_step step =
+            forward_to_portal(session, portal, frame, SY_X_CLOSE, message.name, err);
         if (step == SY_STEP_DONE)
             sy_portal_remove(session, message.name);
         return step;
@@ -785,7 +788,8 @@ static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *f
         sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, flags, 0);
         sy_part_send(part, frame->chunk, frame->from, frame->to);
         if (part->copies)
-            continue; /* a server that waits for data ignores this Sync; the one behind the data counts */
+            continue; /* a server that waits for data ignores this Sync; the one behind the data
+                         counts */
         if (commits)
             sy_part_fetch_position(part);
         part->will_write = false;

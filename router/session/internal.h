@@ -104,17 +104,18 @@ struct sy_part {
     uint32_t shard;
     char status; /* of the last ReadyForQuery */
     bool primary;
-    bool in_txn;                   /* a transaction block is open on it */
-    bool late;                     /* joined after a savepoint was set */
-    bool touched;                  /* extended messages since the last Sync */
-    bool failed;                   /* an error since the last Sync: the server skips */
-    bool will_write;               /* since the last Sync a write was sent */
-    bool copies;                   /* a COPY FROM is executed in this batch: it takes no other message before CopyDone */
-    bool wrote;                    /* in this transaction or cycle */
+    bool in_txn;     /* a transaction block is open on it */
+    bool late;       /* joined after a savepoint was set */
+    bool touched;    /* extended messages since the last Sync */
+    bool failed;     /* an error since the last Sync: the server skips */
+    bool will_write; /* since the last Sync a write was sent */
+    bool copies; /* a COPY FROM is executed in this batch: it takes no other message before CopyDone
+                  */
+    bool wrote;  /* in this transaction or cycle */
     bool pinned;
-    bool has_temporary;            /* the session's temporary tables are on it */
-    bool gather_done;              /* gather: its own answer is complete */
-    bool stalled;                  /* gather: waits with stashed bytes until it is its turn */
+    bool has_temporary; /* the session's temporary tables are on it */
+    bool gather_done;   /* gather: its own answer is complete */
+    bool stalled;       /* gather: waits with stashed bytes until it is its turn */
     uint16_t gather_index;
     bool copying_in; /* its 'G' was seen */
     bool paused;
@@ -200,8 +201,8 @@ struct sy_portal {
     char *name;                     /* NULL: the unnamed one */
     struct sy_shard_set shards;     /* several */
     uint32_t shard;
-    uint64_t server_id;              /* of the statement, as servers name it; 0: unnamed */
-    bool local;                      /* the session runs it */
+    uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
+    bool local;         /* the session runs it */
     bool several, all, writes, replica, copies;
 };
 
@@ -301,10 +302,10 @@ struct sy_session {
     struct sy_slice time_zone,
         date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
-    struct sy_cursor *cursors;      /* declared in SQL: which shard has them; effects.c */
-    bool schema_changed;            /* by DDL of this transaction */
-    int64_t schema_wanted_wall_us;  /* the answer waits for a schema read after this; 0: none */
-    int64_t schema_missed_wall_us;  /* the first statement that found no schema; 0: none */
+    struct sy_cursor *cursors;     /* declared in SQL: which shard has them; effects.c */
+    bool schema_changed;           /* by DDL of this transaction */
+    int64_t schema_wanted_wall_us; /* the answer waits for a schema read after this; 0: none */
+    int64_t schema_missed_wall_us; /* the first statement that found no schema; 0: none */
     struct sy_timer schema_timer;
     struct sy_piece replay;     /* an autocommit read sent to a replica, to be rerun */
     struct sy_buf held_columns; /* its RowDescription */
@@ -333,7 +334,7 @@ struct sy_target {
     bool all;     /* SY_PLAN_ALL */
     bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
-    bool copy_in;                  /* COPY FROM: the server waits for data after it */
+    bool copy_in; /* COPY FROM: the server waits for data after it */
     uint32_t shard;
     struct sy_shard_set shards;
 };

@@ -179,8 +179,10 @@ static enum sy_step set_own(struct sy_session *session, const struct sy_exec *ex
 static void unpin_all(struct sy_session *session)
 {
     session->pin_reason = NULL;
-    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-        part->pinned = session->pinned_by_mode, part->has_temporary = false;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        part->pinned = session->pinned_by_mode;
+        part->has_temporary = false;
+    }
     free(session->temporary);
     session->temporary = NULL;
     session->temporary_bytes = 0;

@@ -217,9 +217,9 @@ bool sy_session_awaits_schema(struct sy_session *session)
     }
     sy_worker_refresh(session->worker);
     const struct sy_topology_database *database = session->database->topology;
-    if (!session->database->sharded || database == NULL || database->inspected == NULL
-        || database->inspected->read_at_us >= session->schema_wanted_wall_us
-        || now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
+    if (!session->database->sharded || database == NULL || database->inspected == NULL ||
+        database->inspected->read_at_us >= session->schema_wanted_wall_us ||
+        now > session->schema_wanted_wall_us + SCHEMA_WAIT_US) {
         session->schema_wanted_wall_us = 0;
         session->schema_changed = false;
         return false;
@@ -231,8 +231,8 @@ bool sy_session_awaits_schema(struct sy_session *session)
 static bool schema_is_missing(const struct sy_session *session)
 {
     const struct sy_topology_database *database = session->database->topology;
-    return session->database->sharded && database != NULL && database->schema == NULL
-           && database->config->engine == SY_ENGINE_POSTGRES;
+    return session->database->sharded && database != NULL && database->schema == NULL &&
+           database->config->engine == SY_ENGINE_POSTGRES;
 }
 
 bool sy_session_lacks_schema(struct sy_session *session)
@@ -254,9 +254,11 @@ enum sy_status sy_session_check_schema(const struct sy_session *session, struct 
 {
     if (!schema_is_missing(session))
         return SY_OK;
-    enum sy_status status = sy_err_set(err, SY_E_CONNECT, "the schema of database \"%.*s\" has not been read yet",
-                                       (int)session->database->name.bytes, session->database->name.data);
-    sy_err_hint(err, "The first shard's primary must be reachable; SHOW NODES on the console tells.");
+    enum sy_status status =
+        sy_err_set(err, SY_E_CONNECT, "the schema of database \"%.*s\" has not been read yet",
+                   (int)session->database->name.bytes, session->database->name.data);
+    sy_err_hint(err,
+                "The first shard's primary must be reachable; SHOW NODES on the console tells.");
     return status;
 }
 

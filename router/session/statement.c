@@ -177,15 +177,15 @@ bool sy_stmt_is_local(const struct sy_stmt *stmt)
     }
 }
 
-/* The shard of a statement that any of `shards` (NULL: all) may answer: where the session already is, else the next
- * in turn. */
+/* The shard of a statement that any of `shards` (NULL: all) may answer: where the session already
+ * is, else the next in turn. */
 static uint32_t any_shard(struct sy_session *session, const struct sy_shard_set *shards)
 {
     const struct sy_part *found = NULL;
     uint32_t allowed = shards == NULL ? 0 : sy_shard_set_count(shards);
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if ((found == NULL || (part->in_txn && !found->in_txn))
-            && (allowed == 0 || sy_shard_set_has(shards, part->shard)))
+        if ((found == NULL || (part->in_txn && !found->in_txn)) &&
+            (allowed == 0 || sy_shard_set_has(shards, part->shard)))
             found = part;
     if (found != NULL)
         return found->shard;
@@ -204,7 +204,8 @@ static uint32_t any_shard(struct sy_session *session, const struct sy_shard_set 
 /* The server that holds the session's temporary tables; NULL: there are none. */
 static const struct sy_part *temporary_part(const struct sy_session *session)
 {
-    for (const struct sy_part *part = session->parts; session->temporary != NULL && part != NULL; part = part->next)
+    for (const struct sy_part *part = session->parts; session->temporary != NULL && part != NULL;
+         part = part->next)
         if (part->has_temporary)
             return part;
     return NULL;
@@ -217,14 +218,16 @@ static enum sy_status to_temporary(struct sy_session *session, const struct sy_p
     const struct sy_part *part = temporary_part(session);
     if (part == NULL)
         return SY_OK; /* the server tells that there is no such table */
-    bool fits = (plan->kind == SY_PLAN_SINGLE && plan->shard == part->shard)
-                || (plan->kind == SY_PLAN_ANY && sy_shard_set_has(&plan->shards, part->shard));
+    bool fits = (plan->kind == SY_PLAN_SINGLE && plan->shard == part->shard) ||
+                (plan->kind == SY_PLAN_ANY && sy_shard_set_has(&plan->shards, part->shard));
     if (!fits) {
         struct sy_slice name = session->database->topology->shards[part->shard].name;
-        enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
-                                           "a temporary table together with rows of other shards is not supported");
+        enum sy_status status =
+            sy_err_set(err, SY_E_UNSUPPORTED,
+                       "a temporary table together with rows of other shards is not supported");
         sy_err_detail(err, "The temporary table is on shard \"%.*s\".", (int)name.bytes, name.data);
-        sy_err_hint(err, "Make the temporary table in a transaction that began with a row of the shard it is used with.");
+        sy_err_hint(err, "Make the temporary table in a transaction that began with a row of the "
+                         "shard it is used with.");
         return status;
     }
     target->shard = part->shard;
@@ -342,8 +345,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
     }
     if (plan->uses_temporary)
         return to_temporary(session, plan, target, err);
-    target->replica_ok = plan->role == SY_ROLE_REPLICA && !target->writes
-                         && replica_allowed(session, exec);
+    target->replica_ok =
+        plan->role == SY_ROLE_REPLICA && !target->writes && replica_allowed(session, exec);
     return SY_OK;
 }
 
