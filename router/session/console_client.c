@@ -120,7 +120,7 @@ static void gather_server(void *ctx, const struct sy_server *server, const char 
     copy_name(row->shard, sizeof(row->shard), sy_slice_of(link->node->shard));
     copy_name(row->node, sizeof(row->node), sy_slice_of(link->node->name));
     copy_name(row->address, sizeof(row->address), sy_slice_of(link->node->host));
-    row->port = link->node->port == NULL ? 0 : (uint16_t)atoi(link->node->port);
+    row->port = link->node->port == NULL ? 0 : (uint16_t)strtoul(link->node->port, NULL, 10);
     row->state = state;
     row->remote_pid = link->backend_pid;
     if (server->user != NULL)

@@ -383,7 +383,6 @@ void sy_session_start_timer(struct sy_session *session);
 void sy_session_free_closed(
     struct sy_session *session); /* what kept a closed session alive is over */
 void sy_parts_discard_or_release(struct sy_session *session);
-bool sy_encoding_same(struct sy_slice a, struct sy_slice b);
 
 /* worker.c */
 void sy_worker_learn_defaults(struct sy_worker_database *database,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "base/encoding.h"
 #include "router/session/internal.h"
 
 enum { LINGER_US = 1000 * 1000, TURN_BUDGET = 64, INPUT_HIGH_BYTES = 128 * 1024 };
@@ -172,27 +173,6 @@ void sy_session_settings_changed(struct sy_session *session, struct sy_settings 
     if (session->temporary_bytes > 0)
         hash = XXH3_64bits_withSeed(session->temporary, session->temporary_bytes, hash);
     session->environment = hash;
-}
-
-/* "utf-8", "UTF8" and "unicode" are one. */
-bool sy_encoding_same(struct sy_slice a, struct sy_slice b)
-{
-    char folded[2][32];
-    const struct sy_slice names[2] = {a, b};
-    for (int n = 0; n < 2; n++) {
-        size_t out = 0;
-        for (size_t i = 0; i < names[n].bytes && out < sizeof(folded[n]) - 1; i++) {
-            char c = names[n].data[i];
-            if (c >= 'A' && c <= 'Z')
-                c = (char)(c - 'A' + 'a');
-            if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
-                folded[n][out++] = c;
-        }
-        folded[n][out] = 0;
-        if (strcmp(folded[n], "unicode") == 0)
-            strcpy(folded[n], "utf8");
-    }
-    return strcmp(folded[0], folded[1]) == 0;
 }
 
 /* ---- schema ---- */

@@ -635,7 +635,7 @@ static void layout(const char *scientific, int fixed_limit, struct sy_buf *out)
     for (; *p != 'e' && *p != '\0'; p++)
         if (*p != '.')
             digits[used++] = *p;
-    int exponent = *p == 'e' ? atoi(p + 1) : 0;
+    int exponent = *p == 'e' ? (int)strtol(p + 1, NULL, 10) : 0;
     while (used > 1 && digits[used - 1] == '0')
         used--;
     if (exponent < -4 || exponent >= fixed_limit) {

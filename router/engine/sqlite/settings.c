@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/encoding.h"
 #include "base/number.h"
 #include "router/engine/sqlite/session.h"
 
@@ -398,7 +399,7 @@ static bool check_datestyle(struct sy_sqlite_session *s, struct sy_slice value, 
 
 static bool check_encoding(struct sy_sqlite_session *s, struct sy_slice value, struct sy_buf *out)
 {
-    if (equals(value, "utf8") || equals(value, "utf-8") || equals(value, "unicode")) {
+    if (sy_encoding_same(value, SY_SLICE("UTF8"))) {
         sy_buf_append_str(out, "UTF8");
         return true;
     }
@@ -493,7 +494,7 @@ static void apply(struct sy_sqlite_session *s, uint32_t index)
     if (known[index].kind == KIND_TIMEZONE)
         s->sq.types.timezone = sy_timezone_find(slice);
     else if (strcmp(name, "extra_float_digits") == 0)
-        s->sq.types.extra_float_digits = atoi(value);
+        s->sq.types.extra_float_digits = (int)strtol(value, NULL, 10);
     else if (strcmp(name, "bytea_output") == 0)
         s->sq.types.bytea_escape = strcmp(value, "escape") == 0;
     else if (strcmp(name, "default_transaction_isolation") == 0)
