@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "replication/inspector.h"
+#include "router/engine/engine.h"
 #include "router/engine/postgres/inspect.h"
 #include "router/topology/topology.h"
 #include "tests/harness/cluster.h"
@@ -298,6 +299,7 @@ static void prepare(const struct sy_cluster *cluster, bool second)
 int main(void)
 {
     struct sy_err err = {0};
+    sy_engine_register(SY_ENGINE_POSTGRES, sy_engine_postgres());
     bool complete = false;
     s0 = sy_cluster_start(&(struct sy_cluster_options){.name = "s0"});
     s1 = sy_cluster_start(&(struct sy_cluster_options){.name = "s1"});
