@@ -14,6 +14,8 @@ enum {
     SY_LIMIT_PREAUTH_MESSAGE_BYTES = 10000,
     /* Any message (PostgreSQL: 1 GiB - 1 for a query). Longer: 54000. */
     SY_LIMIT_MESSAGE_BYTES = 0x3fffffff,
+    /* A message that carries neither text nor data (all but Q, P, B, F and d), as PostgreSQL (libpq.h). Longer: closed. */
+    SY_LIMIT_SHORT_MESSAGE_BYTES = 10000,
     /* Parameters of one statement: the protocol's own 16 bits. More: 08P01. */
     SY_LIMIT_PARAMETERS = 65535,
     /* Shards of one database: one bit each in a shard set. More: configuration error. */

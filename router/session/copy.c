@@ -231,7 +231,7 @@ static enum sy_step sync_in_copy(struct sy_session *session, const struct sy_fra
     bool copies = false;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         copies = copies || part->copies;
-    if (!session->sync_seen && copies)
+    if (copies)
         return SY_STEP_DONE; /* before CopyDone: ignored, as on a server */
     if (!session->sync_seen) {
         sy_session_set_state(session, SY_SESSION_BATCH);

@@ -822,6 +822,14 @@ static enum sy_step dispatch(struct sy_session *session, const struct sy_frame *
     }
 }
 
+static bool is_touched(const struct sy_session *session)
+{
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->touched)
+            return true;
+    return false;
+}
+
 enum sy_step sy_extended_message(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err = {0};
@@ -834,6 +842,15 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
         session->in_batch = true;
         session->batch_failed = session->skip_to_sync = false;
         sy_session_set_state(session, SY_SESSION_BATCH);
+    }
+    /* A Sync that reaches a server is refused there. */
+    bool malformed = frame->body.bytes > 0
+                     && (frame->type == 'H' ? !session->skip_to_sync : frame->type == 'S' && !is_touched(session));
+    if (malformed) {
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "invalid message format");
+        enum sy_step step = fail_batch(session, &err);
+        if (step != SY_STEP_DONE || frame->type == 'H')
+            return step;
     }
     if (frame->type == 'S')
         return on_sync(session, frame);
@@ -852,8 +869,12 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
 {
     struct sy_err err = {0};
     (void)frame;
+    enum sy_step step = sy_barrier(session); /* an error may be on its way: then everything up to Sync is skipped */
+    if (step != SY_STEP_DONE || session->skip_to_sync)
+        return step;
     (void)sy_err_set(&err, SY_E_UNSUPPORTED,
-                     "a simple query before the Sync of extended messages is not supported");
+                     "a simple query or function call before the Sync of extended messages is not supported");
+    sy_err_hint(&err, "Send Sync first.");
     sy_session_fatal(session, &err);
     return SY_STEP_AGAIN;
 }

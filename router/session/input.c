@@ -1,6 +1,7 @@
 /* The queue of received bytes that nobody has handled yet, and whole frames out of it. The worker's
  * thread. */
 #include <arpa/inet.h>
+#include <string.h>
 
 #include "router/session/internal.h"
 
@@ -78,6 +79,29 @@ void sy_input_add(struct sy_piece pieces[2], uint8_t *count, struct sy_chunk *ch
     sy_input_add(pieces, count, chunk, from, to, ret_no_memory);
 }
 
+/* Which messages there are, and which may be long, is known before a byte of a body is kept. */
+static bool header_allowed(const struct sy_session *session, char type, uint32_t length, struct sy_err *err)
+{
+    bool login = session->state < SY_SESSION_IDLE, copying = session->state == SY_SESSION_COPY_IN;
+    if (type == 0 || strchr(login ? "p" : copying ? "dcfHSX" : "QPBDECHSFXdcf", type) == NULL) {
+        if (login)
+            (void)sy_err_set(err, SY_E_PROTOCOL, "expected a password message");
+        else if (copying)
+            (void)sy_err_set(err, SY_E_PROTOCOL, "unexpected message type 0x%02X during COPY from stdin",
+                             (unsigned char)type);
+        else
+            (void)sy_err_set(err, SY_E_PROTOCOL, "invalid frontend message type %d", (unsigned char)type);
+        return false;
+    }
+    uint32_t most = login                        ? SY_LIMIT_PREAUTH_MESSAGE_BYTES
+                    : strchr("QPBFd", type) != NULL ? SY_LIMIT_MESSAGE_BYTES
+                                                   : SY_LIMIT_SHORT_MESSAGE_BYTES;
+    if (length >= 4 && length <= most)
+        return true;
+    (void)sy_err_set(err, SY_E_LIMIT, "invalid message length");
+    return false;
+}
+
 bool sy_input_frame(struct sy_session *session, struct sy_frame *ret_frame, struct sy_err *err)
 {
     if (session->input_count == 0)
@@ -95,10 +119,8 @@ bool sy_input_frame(struct sy_session *session, struct sy_frame *ret_frame, stru
     uint32_t length;
     memcpy(&length, at + 1, sizeof(length));
     length = ntohl(length);
-    if (length < 4 || length > SY_LIMIT_MESSAGE_BYTES) {
-        (void)sy_err_set(err, SY_E_PROTOCOL, "invalid message length");
+    if (!header_allowed(session, *at, length, err))
         return false;
-    }
     if (sy_input_bytes(session->input, session->input_count) < length + 1)
         return false;
     if (piece_bytes(first) < length + 1 && !merge(session->input, &session->input_count, 0)) {

@@ -15,7 +15,12 @@
 #include "base/encoding.h"
 #include "router/session/internal.h"
 
-enum { LINGER_US = 1000 * 1000, TURN_BUDGET = 64, INPUT_HIGH_BYTES = 128 * 1024 };
+enum {
+    LINGER_US = 1000 * 1000,
+    TURN_BUDGET = 64,
+    INPUT_HIGH_BYTES = 128 * 1024,
+    INPUT_STRANGER_BYTES = 2 * SY_LIMIT_PREAUTH_MESSAGE_BYTES /* before the login is done */
+};
 
 /* ---- states ---- */
 
@@ -387,6 +392,21 @@ static struct sy_session *of_stream(struct sy_stream *stream)
     return sy_container_of(stream, struct sy_session, stream);
 }
 
+static bool takes_frames(const struct sy_session *session)
+{
+    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH
+           || session->state == SY_SESSION_COPY_IN;
+}
+
+/* More was received than can be handled now: the rest stays in the socket, and so with the sender. */
+static bool has_enough(const struct sy_session *session)
+{
+    if (takes_frames(session) && !sy_stream_congested(&session->stream))
+        return false;
+    uint32_t most = session->state < SY_SESSION_IDLE ? INPUT_STRANGER_BYTES : INPUT_HIGH_BYTES;
+    return sy_input_bytes(session->input, session->input_count) > most;
+}
+
 static void on_data(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to)
 {
     struct sy_session *session = of_stream(stream);
@@ -401,9 +421,7 @@ static void on_data(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t f
     if (session->database != NULL)
         sy_counter_add(&session->database->counters->bytes_from_clients, to - from);
     sy_session_drive(session);
-    if (session->state < SY_SESSION_CLOSING && !session->client_paused &&
-        session->state >= SY_SESSION_WAIT &&
-        sy_input_bytes(session->input, session->input_count) > INPUT_HIGH_BYTES) {
+    if (session->state < SY_SESSION_CLOSING && !session->client_paused && has_enough(session)) {
         session->client_paused = true;
         sy_stream_pause(&session->stream);
     }
@@ -418,6 +436,8 @@ static void on_drained(struct sy_stream *stream)
         part->paused = false;
         part->server->link->engine->resume(part->server->link);
     }
+    if (session->input_count > 0 || session->client_paused)
+        sy_session_drive(session);
 }
 
 static void on_closed(struct sy_stream *stream, const struct sy_err *why)
@@ -468,7 +488,8 @@ static enum sy_step handle(struct sy_session *session, const struct sy_frame *fr
             return sy_session_console_extended(session, frame);
         return sy_extended_message(session, frame);
     case 'F':
-        return sy_simple_function_call(session, frame);
+        return session->in_batch ? sy_extended_query_in_batch(session, frame)
+                                 : sy_simple_function_call(session, frame);
     case 'X':
         sy_session_end(session);
         return SY_STEP_AGAIN;
@@ -497,7 +518,13 @@ static bool one_frame(struct sy_session *session)
     struct sy_frame frame;
     struct sy_err err = {0};
     if (!sy_input_frame(session, &frame, &err)) {
-        if (err.status != SY_OK)
+        /* A length that cannot be: where the next message begins is not known. */
+        if (err.status == SY_E_LIMIT && session->state == SY_SESSION_COPY_IN)
+            (void)sy_err_set(&err, SY_E_PROTOCOL,
+                             "terminating connection because protocol synchronization was lost");
+        if (err.status == SY_E_LIMIT)
+            sy_session_end(session);
+        else if (err.status != SY_OK)
             sy_session_fatal(session, &err);
         return false;
     }
@@ -524,12 +551,6 @@ static bool one_frame(struct sy_session *session)
     return step == SY_STEP_DONE;
 }
 
-static bool takes_frames(const struct sy_session *session)
-{
-    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH ||
-           session->state == SY_SESSION_COPY_IN;
-}
-
 static bool drive_once(struct sy_session *session)
 {
     if (session->state < SY_SESSION_IDLE) {
@@ -540,6 +561,8 @@ static bool drive_once(struct sy_session *session)
         return false;
     if (session->state == SY_SESSION_COPY_IN && session->client_paused)
         return false; /* the server does not keep up */
+    if (session->state != SY_SESSION_COPY_IN && sy_stream_congested(&session->stream))
+        return false; /* the client does not read its answers: it gets no more of them */
     if (session->leave_when_idle && session->state == SY_SESSION_IDLE && session->txn == 'I') {
         struct sy_err err = {0};
         (void)sy_err_set(&err, SY_E_SHUTDOWN,
@@ -569,8 +592,9 @@ void sy_session_drive(struct sy_session *session)
     if (session->state >= SY_SESSION_CLOSING)
         return;
     flush_parts(session);
-    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN &&
-        sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
+    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN
+        && !sy_stream_congested(&session->stream)
+        && sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
         session->client_paused = false;
         sy_stream_resume(&session->stream);
     }

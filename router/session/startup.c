@@ -416,12 +416,14 @@ static void read_packet(struct sy_session *session)
     if (!contiguous(session, &data))
         return;
     enum sy_status status = sy_startup_bytes(data.data, data.bytes, &bytes, &err);
-    if (status == SY_OK && (bytes == 0 || data.bytes < bytes))
+    if (status != SY_OK) { /* whoever that is does not speak the protocol: closed without a word, as PostgreSQL does */
+        sy_session_end(session);
+        return;
+    }
+    if (bytes == 0 || data.bytes < bytes)
         return;
     static _Thread_local struct sy_startup packet;
-    if (status == SY_OK)
-        status = sy_startup_read(data.data, bytes, &packet, &err);
-    if (status != SY_OK) {
+    if (sy_startup_read(data.data, bytes, &packet, &err) != SY_OK) {
         fatal(session, &err);
         return;
     }
@@ -546,16 +548,11 @@ static void read_password(struct sy_session *session)
     struct sy_startup_state *startup = session->startup;
     if (startup->job_running)
         return;
-    struct sy_slice data;
-    if (contiguous(session, &data) && data.bytes >= SY_FRAME_HEADER_BYTES &&
-        sy_u32_at(data.data + 1, 0) > SY_LIMIT_PREAUTH_MESSAGE_BYTES)
-        (void)sy_err_set(&err, SY_E_PROTOCOL, "message too long before the login is done");
-    if (err.status == SY_OK && !sy_input_frame(session, &frame, &err) && err.status == SY_OK)
-        return;
-    if (err.status == SY_OK && frame.type != 'p')
-        (void)sy_err_set(&err, SY_E_PROTOCOL, "expected a password message");
-    if (err.status != SY_OK) {
-        fatal(session, &err);
+    if (!sy_input_frame(session, &frame, &err)) {
+        if (err.status == SY_E_LIMIT)
+            (void)sy_err_set(&err, SY_E_PROTOCOL, "invalid password message length");
+        if (err.status != SY_OK)
+            fatal(session, &err);
         return;
     }
     struct sy_buf *out = sy_session_scratch(session);
