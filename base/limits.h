@@ -10,6 +10,12 @@ enum {
     SY_LIMIT_STARTUP_BYTES = 10000,
     /* Parameters of one startup packet. More: FATAL 08P01. */
     SY_LIMIT_STARTUP_PARAMETERS = 64,
+    /* Sockets that have not logged in, all workers, unless the key unauthenticated_max says otherwise. One more: the oldest
+       of them is closed. */
+    SY_LIMIT_UNAUTHENTICATED = 1000,
+    /* Such sockets of one address, unless unauthenticated_per_address says otherwise. One more: that address's oldest is
+       closed. */
+    SY_LIMIT_UNAUTHENTICATED_PER_ADDRESS = 500,
     /* A message before authentication is done, both legs. Longer: FATAL 08P01. */
     SY_LIMIT_PREAUTH_MESSAGE_BYTES = 10000,
     /* Any message (PostgreSQL: 1 GiB - 1 for a query). Longer: 54000. */
@@ -58,6 +64,8 @@ enum {
     SY_LIMIT_LOG_LINE_BYTES = 4096,
     /* Lines of one event in a second. More: dropped, with a line "suppressed" that counts them. */
     SY_LIMIT_LOG_LINES_PER_SECOND = 100,
+    /* Users and addresses whose failed logins are counted. More: the one with the fewest is forgotten. */
+    SY_LIMIT_LOGIN_FAILURES = 4096,
     /* Logins that wait for a password check (PBKDF2). More: FATAL 54000. */
     SY_LIMIT_HASH_QUEUE = 1024,
     /* Results of password checks remembered by the process; beyond it the least recently used is forgotten. */

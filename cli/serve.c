@@ -281,6 +281,11 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     enum sy_status status = sy_cancel_registry_new(&server->process.cancels, err);
     if (status == SY_OK)
         status = sy_client_counts_new(&server->process.counts, err);
+    uint64_t seed = 0;
+    if (status == SY_OK && RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
+        status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
+    if (status == SY_OK)
+        status = sy_login_failures_new(seed, &server->process.failures, err);
     if (status == SY_OK && RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
     if (status == SY_OK)
@@ -322,6 +327,7 @@ static void stop_parts(struct server *server)
             sy_worker_release(&server->seats[i].worker);
     sy_cancel_registry_free(&server->process.cancels);
     sy_client_counts_free(&server->process.counts);
+    sy_login_failures_free(&server->process.failures);
     SSL_CTX_free(atomic_load(&server->process.client_tls));
     free(server->process.workers);
     free(server->seats);

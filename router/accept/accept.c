@@ -15,9 +15,6 @@
 #include "base/log.h"
 #include "router/session/session.h"
 
-/* Sockets that have not logged in yet, all workers. More: closed at once. */
-enum { UNAUTHENTICATED_MAX = 1000 };
-
 static void close_all(struct sy_accept *accept)
 {
     for (uint32_t i = 0; i < accept->count; i++)
@@ -158,7 +155,7 @@ struct handed {
 static void open_session(struct sy_worker *worker, int fd, const struct sockaddr_storage *peer)
 {
     struct sy_err err = {0};
-    if (worker->stopping || atomic_load(&worker->process->unauthenticated) >= UNAUTHENTICATED_MAX) {
+    if (worker->stopping) {
         close(fd);
         return;
     }

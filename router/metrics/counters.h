@@ -81,6 +81,8 @@ struct sy_database_counters {
 struct sy_worker_counters {
     sy_counter template_hits, template_misses, template_evictions;
     sy_counter clients_accepted, clients_closed;
+    sy_counter strangers_evicted; /* connections closed before their login, to make room */
+    sy_counter logins_held_off;   /* too many had failed before */
     sy_counter loop_turns;
 };
 

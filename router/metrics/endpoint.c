@@ -192,6 +192,14 @@ static void write_workers(struct sy_buf *out)
     write_head(out, "switchyard_clients_accepted", "counter", "", "Client connections accepted.");
     sy_metrics_write_sample(out, "switchyard_clients_accepted_total", NULL,
                             (double)sy_counter_get(&sum.clients_accepted));
+    write_head(out, "switchyard_strangers_evicted", "counter", "",
+               "Connections closed before their login to make room for others.");
+    sy_metrics_write_sample(out, "switchyard_strangers_evicted_total", NULL,
+                            (double)sy_counter_get(&sum.strangers_evicted));
+    write_head(out, "switchyard_logins_held_off", "counter", "",
+               "Logins refused because too many had failed before.");
+    sy_metrics_write_sample(out, "switchyard_logins_held_off_total", NULL,
+                            (double)sy_counter_get(&sum.logins_held_off));
     write_head(out, "switchyard_clients_closed", "counter", "", "Client connections closed.");
     sy_metrics_write_sample(out, "switchyard_clients_closed_total", NULL,
                             (double)sy_counter_get(&sum.clients_closed));

@@ -236,6 +236,7 @@ enum sy_phase {
 struct sy_session {
     struct sy_stream stream; /* first: callbacks cast */
     struct sy_list link;     /* worker->sessions */
+    struct sy_list stranger_link; /* worker->strangers, until the login is done */
     struct sy_worker *worker;
     struct sy_worker_database *database;
     struct sy_part *parts;
@@ -355,6 +356,8 @@ void sy_session_drive(struct sy_session *session);
 /* Sends a FATAL and closes. */
 void sy_session_fatal(struct sy_session *session, const struct sy_err *err);
 void sy_session_end(struct sy_session *session); /* closes without a word */
+/* It has logged in, or is on its way out: it counts as a stranger no more. */
+void sy_session_known(struct sy_session *session);
 void sy_session_put(struct sy_session *session, const void *data, size_t bytes);
 void sy_session_put_buf(struct sy_session *session, const struct sy_buf *buf);
 struct sy_buf *sy_session_scratch(struct sy_session *session); /* the worker's buffer, emptied */

@@ -302,10 +302,58 @@ static void give_back_all(struct sy_session *session)
     }
 }
 
+void sy_session_known(struct sy_session *session)
+{
+    if (sy_list_empty(&session->stranger_link))
+        return;
+    sy_list_remove(&session->stranger_link);
+    session->worker->stranger_count--;
+    atomic_fetch_sub(&session->worker->process->unauthenticated, 1);
+}
+
+/* The oldest connection of this worker that has not logged in; of one address when it is given. */
+static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *peer, uint32_t *ret_count)
+{
+    struct sy_session *oldest = NULL;
+    *ret_count = 0;
+    sy_list_each(node, &worker->strangers)
+    {
+        struct sy_session *session = sy_container_of(node, struct sy_session, stranger_link);
+        if (peer != NULL && strcmp(session->peer, peer) != 0)
+            continue;
+        if (oldest == NULL)
+            oldest = session;
+        ++*ret_count;
+    }
+    return oldest;
+}
+
+/* A flood of connections that never log in must not keep others out: the oldest has had the most time, and goes. */
+static void make_room(struct sy_worker *worker, const char *peer)
+{
+    const struct sy_config *config = worker->topology->config;
+    uint32_t of_address, of_worker, workers = worker->process->worker_count;
+    struct sy_session *gone = NULL;
+    if (worker->stranger_count >= config->unauthenticated_per_address / workers) {
+        gone = oldest_stranger(worker, peer, &of_address);
+        if (of_address < (config->unauthenticated_per_address + workers - 1) / workers)
+            gone = NULL;
+    }
+    if (gone == NULL && atomic_load(&worker->process->unauthenticated) >= config->unauthenticated_max)
+        gone = oldest_stranger(worker, NULL, &of_worker);
+    if (gone == NULL)
+        return;
+    sy_counter_add(&sy_metrics_worker(worker->metrics)->strangers_evicted, 1);
+    sy_session_known(gone);
+    sy_session_end(gone);
+    sy_stream_close(&gone->stream, 0);
+}
+
 void sy_session_end(struct sy_session *session)
 {
     if (session->state >= SY_SESSION_CLOSING)
         return;
+    sy_session_known(session);
     sy_session_set_state(session, SY_SESSION_CLOSING);
     sy_timer_cancel(session->worker->loop, &session->timer);
     sy_timer_cancel(session->worker->loop, &session->schema_timer);
@@ -342,8 +390,7 @@ static void leave_counts(struct sy_session *session)
                                session->counted_database);
         session->database->clients--;
     }
-    if (session->startup != NULL)
-        atomic_fetch_sub(&process->unauthenticated, 1);
+    sy_session_known(session);
 }
 
 static void free_session(struct sy_session *session)
@@ -761,10 +808,12 @@ enum sy_status sy_session_open(struct sy_worker *worker, int fd,
     session->txn = 'I';
     session->scs = true;
     sy_list_init(&session->link);
+    sy_list_init(&session->stranger_link);
     sy_timer_init(&session->timer, on_timer);
     sy_timer_init(&session->schema_timer, on_schema_timer);
     sy_deferred_init(&session->ending, on_ending);
     describe_peer(session, peer);
+    make_room(worker, session->peer);
     session->connected_us = sy_loop_now_us(worker->loop);
     session->connected_wall_us = sy_loop_wall_us(worker->loop);
     enum sy_status status = sy_startup_begin(session, peer, err);
@@ -778,6 +827,8 @@ enum sy_status sy_session_open(struct sy_worker *worker, int fd,
         return status;
     }
     atomic_fetch_add(&worker->process->unauthenticated, 1);
+    worker->stranger_count++;
+    sy_list_append(&worker->strangers, &session->stranger_link);
     sy_list_append(&worker->sessions, &session->link);
     worker->session_count++;
     sy_counter_add(&sy_metrics_worker(worker->metrics)->clients_accepted, 1);

@@ -286,6 +286,27 @@ static void make_nonce(char nonce[64])
     nonce[sizeof(random)] = 0;
 }
 
+static struct sy_login_rate failure_rate(const struct sy_session *session)
+{
+    const struct sy_config *config = session->startup->topology->config;
+    return (struct sy_login_rate){config->login_failures_max, config->login_failure_wait_us};
+}
+
+/* Before any work is done for it. */
+static bool may_try(struct sy_session *session, struct sy_slice user, struct sy_err *err)
+{
+    struct sy_login_rate rate = failure_rate(session);
+    uint64_t wait_us;
+    if (sy_login_failures_allow(session->worker->process->failures, user, sy_slice_of(session->peer), &rate,
+                                sy_loop_now_us(session->worker->loop), &wait_us))
+        return true;
+    (void)sy_err_set(err, SY_E_RATE, "too many failed logins of user \"%.*s\" from %s",
+                     (int)(user.bytes < 256 ? user.bytes : 256), user.data, session->peer);
+    sy_err_hint(err, "Try again in %llu seconds.", (unsigned long long)(wait_us / 1000000 + 1));
+    sy_counter_add(&sy_metrics_worker(session->worker->metrics)->logins_held_off, 1);
+    return false;
+}
+
 static void begin_login(struct sy_session *session, const struct sy_startup *packet)
 {
     struct sy_startup_state *startup = session->startup;
@@ -294,6 +315,10 @@ static void begin_login(struct sy_session *session, const struct sy_startup *pac
     struct sy_auth_request request = {
         .database = packet->database, .user = packet->user, .peer = startup->peer};
     struct sy_err err = {0};
+    if (!may_try(session, packet->user, &err)) {
+        fatal(session, &err);
+        return;
+    }
     if (!keep_names(session, packet->user, entry)) {
         (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
         fatal(session, &err);
@@ -489,8 +514,10 @@ static bool enter(struct sy_session *session, struct sy_err *err)
         return sy_err_set(err, SY_E_TOO_MANY, "database \"%.*s\" is disabled",
                           (int)session->database->name.bytes, session->database->name.data),
                false;
+    uint32_t kept = session->admin || config->admin_slots >= config->clients_max ? 0 : config->admin_slots;
+    uint32_t clients_max = config->clients_max - kept;
     struct sy_client_limits limits = {
-        .all = session->database_is_console ? 0 : config->clients_max,
+        .all = session->database_is_console ? 0 : clients_max,
         .user = entry == NULL ? 0 : entry->connections_max,
         .database = database == NULL ? 0 : database->config->clients_max,
     };
@@ -525,6 +552,8 @@ static void after_step(struct sy_session *session, enum sy_login_step step, stru
             return;
         break;
     case SY_LOGIN_OK:
+        sy_login_failures_clear(session->worker->process->failures, sy_slice_of(session->user),
+                                sy_slice_of(session->peer));
         if (enter(session, err)) {
             sy_counter_add(&session->database->counters->logins, 1);
             sy_session_set_state(session, SY_SESSION_WELCOME);
@@ -534,6 +563,11 @@ static void after_step(struct sy_session *session, enum sy_login_step step, stru
         break;
     case SY_LOGIN_FAILED:
     default:
+        if (err->status == SY_E_AUTH) {
+            struct sy_login_rate rate = failure_rate(session);
+            sy_login_failures_add(session->worker->process->failures, sy_slice_of(session->user),
+                                  sy_slice_of(session->peer), &rate, sy_loop_now_us(session->worker->loop));
+        }
         if (session->database != NULL)
             sy_counter_add(&session->database->counters->login_failures, 1);
         break;
@@ -640,7 +674,7 @@ static void finish(struct sy_session *session, const struct welcome *welcome)
     sy_write_ready(out, 'I');
     sy_session_put_buf(session, out);
     sy_startup_free(session);
-    atomic_fetch_sub(&session->worker->process->unauthenticated, 1);
+    sy_session_known(session);
     sy_timer_cancel(session->worker->loop, &session->timer);
     sy_session_set_state(session, SY_SESSION_IDLE);
     if (!session->database_is_console)

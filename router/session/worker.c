@@ -158,6 +158,7 @@ enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *proce
 {
     *worker = (struct sy_worker){.process = process, .index = index};
     sy_list_init(&worker->sessions);
+    sy_list_init(&worker->strangers);
     sy_list_init(&worker->free_parts);
     worker->topology = sy_topology_acquire();
     worker->epoch = worker->topology->epoch;

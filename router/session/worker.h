@@ -21,6 +21,7 @@
 #include "router/pool/pool.h"
 #include "router/session/cancel.h"
 #include "router/session/clients.h"
+#include "router/session/failures.h"
 #include "router/session/prepared.h"
 #include "router/session/settings.h"
 #include "router/topology/topology.h"
@@ -34,6 +35,7 @@ struct sy_process {
     uint32_t worker_count;
     struct sy_cancel_registry *cancels;
     struct sy_client_counts *counts;
+    struct sy_login_failures *failures;
     uint8_t mock_nonce[32]; /* makes unknown users look like known ones */
     _Atomic bool draining;  /* a graceful shutdown has begun: no new clients, idle ones leave */
     _Atomic uint32_t unauthenticated; /* sockets that have not logged in */
@@ -73,6 +75,8 @@ struct sy_worker {
     struct sy_map databases;
     struct sy_list sessions;
     uint32_t session_count;
+    struct sy_list strangers;      /* sessions that have not logged in, oldest first */
+    uint32_t stranger_count;
     struct sy_settings_registry settings;
     struct sy_settings *no_settings;
     struct sy_statement_registry statements;
