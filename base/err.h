@@ -1,8 +1,9 @@
 /*
  * Status codes and the error record that every fallible function fills.
  *
- * One X-macro lists each status with its SQLSTATE, whether the caller may run the same work again, and a
- * default text. SY_E_UNCERTAIN is the status of a write that may have happened: it is never retried.
+ * One X-macro lists each status with its SQLSTATE, whether the caller may run the same work again,
+ * and a default text. SY_E_UNCERTAIN is the status of a write that may have happened: it is never
+ * retried.
  */
 #ifndef SY_BASE_ERR_H
 #define SY_BASE_ERR_H
@@ -13,61 +14,74 @@
 
 /*       name                sqlstate  retryable  text */
 #define SY_STATUS_TABLE(X)                                                                         \
-    X(SY_OK,                 "00000",  false, "success")                                           \
-    X(SY_E_INTERNAL,         "XX000",  false, "internal error")                                    \
-    X(SY_E_NO_MEMORY,        "53200",  true,  "out of memory")                                     \
-    X(SY_E_IO,               "58030",  true,  "input/output error")                                \
-    X(SY_E_LIMIT,            "54000",  false, "a limit was exceeded")                              \
-    X(SY_E_TOO_MANY,         "53300",  true,  "too many connections")                              \
-    X(SY_E_RATE,             "53400",  true,  "rate limit reached")                                \
-    X(SY_E_PROTOCOL,         "08P01",  false, "protocol violation")                                \
-    X(SY_E_CONNECT,          "08001",  true,  "cannot connect to the server")                      \
-    X(SY_E_CONNECTION_LOST,  "08006",  true,  "the server connection was lost")                    \
-    X(SY_E_UNCERTAIN,        "08007",  false, "the outcome of the transaction is unknown")         \
-    X(SY_E_AUTH,             "28P01",  false, "authentication failed")                             \
-    X(SY_E_AUTH_SPEC,        "28000",  false, "not allowed to connect")                            \
-    X(SY_E_NO_DATABASE,      "3D000",  false, "database does not exist")                           \
-    X(SY_E_SYNTAX,           "42601",  false, "syntax error")                                      \
-    X(SY_E_UNSUPPORTED,      "0A000",  false, "not supported")                                     \
-    X(SY_E_NO_PARTITION,     "23514",  false, "no shard holds this key")                           \
-    X(SY_E_NULL_KEY,         "23502",  false, "the sharding key is null")                          \
-    X(SY_E_VALUE,            "22023",  false, "invalid value")                                     \
-    X(SY_E_TEXT,             "22P02",  false, "invalid text representation")                       \
-    X(SY_E_PRIVILEGE,        "42501",  false, "permission denied")                                 \
-    X(SY_E_SHUTDOWN,         "57P01",  true,  "terminating connection: the server shuts down")     \
-    X(SY_E_CANCELED,         "57014",  false, "canceling statement due to user request")           \
-    X(SY_E_TIMEOUT,          "57014",  false, "a time limit was exceeded")                         \
-    X(SY_E_IDLE_TIMEOUT,     "57P05",  false, "terminating connection due to idle timeout")        \
-    X(SY_E_IDLE_TXN_TIMEOUT, "25P03",  false, "idle-in-transaction timeout")                       \
-    X(SY_E_TXN_FAILED,       "25P02",  false, "current transaction is aborted")                    \
-    X(SY_E_CONFIG,           "F0000",  false, "configuration file error")                          \
-    X(SY_E_CATALOG,          "58000",  false, "catalog error")                                     \
-    X(SY_E_NOT_FOUND,        "42704",  false, "no such object")                                    \
-    X(SY_E_STATE,            "55000",  false, "not possible in this state")
+    X(SY_OK, "00000", false, "success")                                                            \
+    X(SY_E_INTERNAL, "XX000", false, "internal error")                                             \
+    X(SY_E_NO_MEMORY, "53200", true, "out of memory")                                              \
+    X(SY_E_IO, "58030", true, "input/output error")                                                \
+    X(SY_E_LIMIT, "54000", false, "a limit was exceeded")                                          \
+    X(SY_E_TOO_MANY, "53300", true, "too many connections")                                        \
+    X(SY_E_RATE, "53400", true, "rate limit reached")                                              \
+    X(SY_E_PROTOCOL, "08P01", false, "protocol violation")                                         \
+    X(SY_E_CONNECT, "08001", true, "cannot connect to the server")                                 \
+    X(SY_E_CONNECTION_LOST, "08006", true, "the server connection was lost")                       \
+    X(SY_E_UNCERTAIN, "08007", false, "the outcome of the transaction is unknown")                 \
+    X(SY_E_AUTH, "28P01", false, "authentication failed")                                          \
+    X(SY_E_AUTH_SPEC, "28000", false, "not allowed to connect")                                    \
+    X(SY_E_NO_DATABASE, "3D000", false, "database does not exist")                                 \
+    X(SY_E_SYNTAX, "42601", false, "syntax error")                                                 \
+    X(SY_E_UNSUPPORTED, "0A000", false, "not supported")                                           \
+    X(SY_E_NO_PARTITION, "23514", false, "no shard holds this key")                                \
+    X(SY_E_NULL_KEY, "23502", false, "the sharding key is null")                                   \
+    X(SY_E_VALUE, "22023", false, "invalid value")                                                 \
+    X(SY_E_TEXT, "22P02", false, "invalid text representation")                                    \
+    X(SY_E_PRIVILEGE, "42501", false, "permission denied")                                         \
+    X(SY_E_SHUTDOWN, "57P01", true, "terminating connection: the server shuts down")               \
+    X(SY_E_CANCELED, "57014", false, "canceling statement due to user request")                    \
+    X(SY_E_TIMEOUT, "57014", false, "a time limit was exceeded")                                   \
+    X(SY_E_IDLE_TIMEOUT, "57P05", false, "terminating connection due to idle timeout")             \
+    X(SY_E_IDLE_TXN_TIMEOUT, "25P03", false, "idle-in-transaction timeout")                        \
+    X(SY_E_TXN_FAILED, "25P02", false, "current transaction is aborted")                           \
+    X(SY_E_CONFIG, "F0000", false, "configuration file error")                                     \
+    X(SY_E_CATALOG, "58000", false, "catalog error")                                               \
+    X(SY_E_NOT_FOUND, "42704", false, "no such object")                                            \
+    X(SY_E_STATE, "55000", false, "not possible in this state")
 
 enum sy_status {
 #define X(name, sqlstate, retryable, text) name,
     SY_STATUS_TABLE(X)
 #undef X
-    SY_STATUS_COUNT
+        SY_STATUS_COUNT
 };
 
 enum { SY_ERR_TEXT_BYTES = 512, SY_ERR_HINT_BYTES = 256 };
 
-/* A bounded error: what happened, why, and what to do next. Plain data; zero-initialised means "no error". */
+/* A bounded error: what happened, why, and what to do next. Plain data; zero-initialised means "no
+ * error". */
 struct sy_err {
     enum sy_status status;
-    int sys_errno;                   /* errno or 0 */
-    char sqlstate[6];                /* overrides the status's own SQLSTATE when not empty */
-    const char *file;                /* place that raised it */
+    int sys_errno;    /* errno or 0 */
+    char sqlstate[6]; /* overrides the status's own SQLSTATE when not empty */
+    const char *file; /* place that raised it */
     int line;
-    int position;                    /* 1-based character of the statement, 0: none */
-    char text[SY_ERR_TEXT_BYTES];    /* primary message, without a trailing full stop */
+    int position;                 /* 1-based character of the statement, 0: none */
+    char text[SY_ERR_TEXT_BYTES]; /* primary message, without a trailing full stop */
     char detail[SY_ERR_HINT_BYTES];
     char hint[SY_ERR_HINT_BYTES];
 };
 
 #define SY_MUST_CHECK __attribute__((warn_unused_result))
+
+/*
+ * "No error" at the price of the head: `= {0}` would clear the texts too, 1 KiB for every statement
+ * of the hot path. What is read of a text ends at its first zero byte.
+ */
+static inline void sy_err_init(struct sy_err *err)
+{
+    err->status = SY_OK;
+    err->sys_errno = err->line = err->position = 0;
+    err->file = NULL;
+    err->sqlstate[0] = err->text[0] = err->detail[0] = err->hint[0] = '\0';
+}
 
 const char *sy_status_name(enum sy_status status);
 const char *sy_status_sqlstate(enum sy_status status);
@@ -77,7 +91,8 @@ bool sy_status_retryable(enum sy_status status);
 /* The SQLSTATE to send: the record's own, else the status's. */
 const char *sy_err_sqlstate(const struct sy_err *err);
 
-/* Fills *err (may be NULL) and returns status, so that callers write `return sy_err_set(err, ...)`. */
+/* Fills *err (may be NULL) and returns status, so that callers write `return sy_err_set(err, ...)`.
+ */
 enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_errno,
                              const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 6, 7)));

@@ -143,7 +143,8 @@ void sy_prepare_on(struct sy_part *part, struct sy_statement *statement, bool si
 {
     struct sy_session *session = part->session;
     struct sy_server_state *state = sy_part_state(part);
-    struct sy_err err = {0};
+    struct sy_err err;
+    sy_err_init(&err);
     if (sy_prepared_set_touch(&state->prepared, statement->id))
         return;
     evict(part, simple);
@@ -832,7 +833,8 @@ static bool is_touched(const struct sy_session *session)
 
 enum sy_step sy_extended_message(struct sy_session *session, const struct sy_frame *frame)
 {
-    struct sy_err err = {0};
+    struct sy_err err;
+    sy_err_init(&err);
     if (!session->in_batch) {
         if (!sy_extended_ensure(session)) {
             sy_session_end(session);

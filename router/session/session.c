@@ -563,7 +563,8 @@ static void flush_parts(struct sy_session *session)
 static bool one_frame(struct sy_session *session)
 {
     struct sy_frame frame;
-    struct sy_err err = {0};
+    struct sy_err err;
+    sy_err_init(&err);
     if (!sy_input_frame(session, &frame, &err)) {
         /* A length that cannot be: where the next message begins is not known. */
         if (err.status == SY_E_LIMIT && session->state == SY_SESSION_COPY_IN)

@@ -326,9 +326,10 @@ static enum sy_step fail_query(struct sy_session *session, const struct sy_err *
 enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_slice text;
-    struct sy_err err = {0};
+    struct sy_err err;
     struct sy_exec exec = {0};
     struct sy_scan scan;
+    sy_err_init(&err);
     if (session->stmt_cursor == 0)
         sy_cycle_begin(session, true);
     if (sy_string_read(frame->body.data, frame->body.bytes, &text, &err) != SY_OK)
