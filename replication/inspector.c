@@ -20,6 +20,7 @@ enum { LOOK_MS = 50, RETRY_US = 2 * 1000 * 1000, PUBLISH_TRIES = 100 };
 struct state {
     struct sy_config *config; /* seen last; referenced, so that its address means it */
     bool *wanted;             /* per database of that configuration */
+    char **failure;           /* per database: what was logged last; NULL: it was read */
     uint64_t *retry_us;       /* per database: when to try again, 0: no need */
     uint32_t count;
 };
@@ -87,7 +88,7 @@ static bool publish(const char *database, struct sy_topology_schema *schema, str
 }
 
 /* True: all shards were read and the result is published. */
-static bool inspect(const struct sy_topology_database *database)
+static bool inspect(const struct sy_topology_database *database, char **failure)
 {
     const char *name = database->config->name;
     struct sy_topology_schema *schema = NULL;
@@ -96,11 +97,17 @@ static bool inspect(const struct sy_topology_database *database)
     uint64_t begin_us = now_us();
     const struct sy_engine *engine = sy_engine_of(database->config->engine);
     if (engine->inspect(database, &schema, &complete, &err) != SY_OK) {
-        sy_log_err(SY_LOG_WARN, "schema not read", &err);
+        if (*failure == NULL || strcmp(*failure, err.text) != 0)
+            sy_log_err(SY_LOG_WARN, "schema not read", &err);
+        free(*failure);
+        *failure = strdup(err.text);
         return false;
     }
+    bool again = *failure != NULL;
+    free(*failure);
+    *failure = NULL;
     log_differences(name, schema, database->inspected);
-    SY_LOG(database->inspected == NULL ? SY_LOG_INFO : SY_LOG_DEBUG, "schema read",
+    SY_LOG(database->inspected == NULL || again ? SY_LOG_INFO : SY_LOG_DEBUG, "schema read",
            SY_KV_STR("database", name),
            SY_KV_INT("relations", sy_schema_relation_count(schema->schema)),
            SY_KV_INT("differences", schema->difference_count),
@@ -112,6 +119,9 @@ static bool inspect(const struct sy_topology_database *database)
 
 static void forget(struct state *state)
 {
+    for (uint32_t i = 0; state->failure != NULL && i < state->count; i++)
+        free(state->failure[i]);
+    free(state->failure);
     free(state->wanted);
     free(state->retry_us);
     sy_config_unref(&state->config);
@@ -125,7 +135,8 @@ static void follow_config(struct state *state, const struct sy_topology *topolog
     forget(state);
     state->wanted = calloc((size_t)topology->database_count + 1, sizeof(bool));
     state->retry_us = calloc((size_t)topology->database_count + 1, sizeof(uint64_t));
-    if (state->wanted == NULL || state->retry_us == NULL) {
+    state->failure = calloc((size_t)topology->database_count + 1, sizeof(char *));
+    if (state->wanted == NULL || state->retry_us == NULL || state->failure == NULL) {
         forget(state);
         return;
     }
@@ -163,7 +174,8 @@ static void work(struct state *state, const struct sy_topology *topology)
         if (!state->wanted[i] && (state->retry_us[i] == 0 || now_us() < state->retry_us[i]))
             continue;
         state->wanted[i] = false;
-        state->retry_us[i] = inspect(&topology->databases[i]) ? 0 : now_us() + RETRY_US;
+        state->retry_us[i] =
+            inspect(&topology->databases[i], &state->failure[i]) ? 0 : now_us() + RETRY_US;
     }
 }
 

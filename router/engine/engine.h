@@ -18,6 +18,7 @@
 #include "config/config.h"
 
 struct sy_link;
+struct sy_stream;
 struct sy_node; /* router/topology */
 struct sy_topology_database;
 struct sy_topology_schema;
@@ -80,6 +81,7 @@ struct sy_link {
     uint64_t id;                 /* of this process, for SHOW SERVERS */
     uint32_t backend_pid;
     uint64_t epoch;              /* topology epoch it was opened under */
+    const struct sy_stream *stream; /* the socket, for SHOW SERVERS; NULL: there is none */
     struct sy_parameters *parameters; /* last value of every ParameterStatus: router/engine/parameters.h */
 };
 

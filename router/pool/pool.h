@@ -104,6 +104,8 @@ struct sy_pool_stats {
     uint64_t opened, closed, failed;
 };
 void sy_pool_each(struct sy_pool_set *set, void (*row)(void *ctx, const struct sy_pool_stats *stats), void *ctx);
+/* The user that a server was logged in as. */
+const char *sy_pool_server_user(const struct sy_server *server);
 void sy_pool_each_server(struct sy_pool_set *set,
                          void (*row)(void *ctx, const struct sy_server *server, const char *state), void *ctx);
 

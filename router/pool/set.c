@@ -502,6 +502,11 @@ void sy_pool_each(struct sy_pool_set *set,
     }
 }
 
+const char *sy_pool_server_user(const struct sy_server *server)
+{
+    return server->pool->shared->user;
+}
+
 void sy_pool_each_server(struct sy_pool_set *set,
                          void (*row)(void *ctx, const struct sy_server *server, const char *state),
                          void *ctx)

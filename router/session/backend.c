@@ -663,6 +663,8 @@ static void on_data(struct sy_server *server, struct sy_chunk *chunk, uint32_t f
         return;
     push_back(part);
     sy_cycle_check(session);
+    if (session->state == SY_SESSION_COPY_IN && session->input_count > 0)
+        sy_session_drive(session); /* a client may send its rows before it is asked for them */
 }
 
 static void on_drained(struct sy_server *server)

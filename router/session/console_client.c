@@ -3,6 +3,8 @@
  * (router/console). What other workers know is gathered by messages; actions are carried out on
  * every worker. The worker's thread.
  */
+#include <arpa/inet.h>
+#include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +48,39 @@ static const char *word_of(uint8_t state)
     return words[state];
 }
 
+/* The router's end of a socket. */
+static void copy_local(const struct sy_stream *stream, char *to, size_t bytes, uint16_t *ret_port)
+{
+    struct sockaddr_storage name;
+    socklen_t name_bytes = sizeof(name);
+    if (getsockname(stream->fd, (struct sockaddr *)&name, &name_bytes) != 0)
+        return;
+    if (name.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)&name;
+        inet_ntop(AF_INET, &in->sin_addr, to, (socklen_t)bytes);
+        *ret_port = ntohs(in->sin_port);
+    } else if (name.ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in = (const void *)&name;
+        inet_ntop(AF_INET6, &in->sin6_addr, to, (socklen_t)bytes);
+        *ret_port = ntohs(in->sin6_port);
+    } else {
+        snprintf(to, bytes, "unix");
+    }
+}
+
+/* "TLSv1.3/TLS_AES_256_GCM_SHA384", or nothing. */
+static void copy_tls(const struct sy_stream *stream, char *to, size_t bytes)
+{
+    SSL *ssl = sy_stream_ssl(stream);
+    if (ssl != NULL)
+        snprintf(to, bytes, "%s/%s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+}
+
+static int64_t wall_of(const struct sy_worker *worker, uint64_t us)
+{
+    return sy_loop_wall_us(worker->loop) - (int64_t)(sy_loop_now_us(worker->loop) - us);
+}
+
 static void gather_client(struct sy_console_gathered *gathered, const struct sy_session *session)
 {
     struct sy_console_client *row = sy_gather_client(gathered);
@@ -65,8 +100,8 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
     if (session->state == SY_SESSION_IDLE && session->txn != 'I')
         row->state = "active";
     row->connect_wall_us = session->connected_wall_us;
-    row->request_wall_us = sy_loop_wall_us(worker->loop) -
-                           (int64_t)(sy_loop_now_us(worker->loop) - session->state_since_us);
+    row->request_wall_us = wall_of(
+        worker, session->cycle_started_us != 0 ? session->cycle_started_us : session->connected_us);
     if (session->waiting) {
         row->wait_us = sy_loop_now_us(worker->loop) - session->wait.since_us;
         copy_name(row->wait_reason, sizeof(row->wait_reason), sy_slice_of(session->wait.reason));
@@ -74,8 +109,8 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         if (part->server != NULL)
             row->server_id = part->server->link->id;
-    if (sy_stream_ssl(&session->stream) != NULL)
-        copy_name(row->tls, sizeof(row->tls), SY_SLICE("TLS"));
+    copy_tls(&session->stream, row->tls, sizeof(row->tls));
+    copy_local(&session->stream, row->local_address, sizeof(row->local_address), &row->local_port);
     const char *pin = session->pinned_by_mode ? "session pool mode" : session->pin_reason;
     copy_name(row->pin_reason, sizeof(row->pin_reason), sy_slice_of(pin));
     row->transaction[0] = session->txn;
@@ -111,7 +146,9 @@ static void gather_pool(void *ctx, const struct sy_pool_stats *stats)
 
 static void gather_server(void *ctx, const struct sy_server *server, const char *state)
 {
-    struct sy_console_server *row = sy_gather_server(ctx);
+    struct gathering *gathering = ctx;
+    struct sy_console_server *row =
+        server->link == NULL ? NULL : sy_gather_server(gathering->gathered);
     if (row == NULL)
         return;
     const struct sy_link *link = server->link;
@@ -123,8 +160,27 @@ static void gather_server(void *ctx, const struct sy_server *server, const char 
     row->port = link->node->port == NULL ? 0 : (uint16_t)strtoul(link->node->port, NULL, 10);
     row->state = state;
     row->remote_pid = link->backend_pid;
-    if (server->user != NULL)
-        row->client_id = ((const struct sy_part *)server->user)->session->id;
+    row->worker = gathering->worker->index;
+    row->connect_wall_us = wall_of(gathering->worker, server->opened_us);
+    row->request_wall_us = row->connect_wall_us;
+    copy_name(row->user, sizeof(row->user), sy_slice_of(sy_pool_server_user(server)));
+    if (link->parameters != NULL)
+        copy_name(row->application_name, sizeof(row->application_name),
+                  sy_parameters_get(link->parameters, SY_SLICE("application_name")));
+    if (link->stream != NULL) {
+        copy_local(link->stream, row->local_address, sizeof(row->local_address), &row->local_port);
+        copy_tls(link->stream, row->tls, sizeof(row->tls));
+    }
+    const struct sy_server_state *kept = server->session_state;
+    if (kept != NULL)
+        row->prepared = sy_prepared_set_count(&kept->prepared);
+    if (server->last_used_us > server->opened_us)
+        row->request_wall_us = wall_of(gathering->worker, server->last_used_us);
+    if (server->user == NULL)
+        return;
+    const struct sy_session *session = ((const struct sy_part *)server->user)->session;
+    row->client_id = session->id;
+    row->request_wall_us = wall_of(gathering->worker, session->cycle_started_us);
 }
 
 static void gather_worker(struct sy_worker *worker, void *ctx)
@@ -135,7 +191,7 @@ static void gather_worker(struct sy_worker *worker, void *ctx)
         gather_client(gathered, sy_container_of(node, struct sy_session, link));
     struct gathering gathering = {worker, gathered};
     sy_pool_each(worker->pools, gather_pool, &gathering);
-    sy_pool_each_server(worker->pools, gather_server, gathered);
+    sy_pool_each_server(worker->pools, gather_server, &gathering);
     struct sy_map_entry entry;
     for (size_t at = 0; sy_map_next(&worker->databases, &at, &entry);) {
         const struct sy_worker_database *database = entry.value;

@@ -846,8 +846,9 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
         sy_session_set_state(session, SY_SESSION_BATCH);
     }
     /* A Sync that reaches a server is refused there. */
-    bool malformed = frame->body.bytes > 0
-                     && (frame->type == 'H' ? !session->skip_to_sync : frame->type == 'S' && !is_touched(session));
+    bool malformed =
+        frame->body.bytes > 0 &&
+        (frame->type == 'H' ? !session->skip_to_sync : frame->type == 'S' && !is_touched(session));
     if (malformed) {
         (void)sy_err_set(&err, SY_E_PROTOCOL, "invalid message format");
         enum sy_step step = fail_batch(session, &err);
@@ -867,16 +868,47 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
     return step == SY_STEP_ERROR ? fail_batch(session, &err) : step;
 }
 
+/* Ends what the servers have of the batch. True: they are at it. */
+static bool sync_servers(struct sy_session *session)
+{
+    bool any = false;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->touched)
+            continue;
+        sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, 0, 0);
+        send_simple(part, 'S');
+        any = true;
+    }
+    return any;
+}
+
+/* Drivers prepare with Parse, Describe and Flush, and send a Query then (asyncpg before COPY). What
+ * was only prepared or read needs no Sync; a write would have to be in one transaction with the
+ * Query. */
 enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err = {0};
-    (void)frame;
-    enum sy_step step = sy_barrier(session); /* an error may be on its way: then everything up to Sync is skipped */
+    enum sy_step step =
+        sy_barrier(session); /* an error may be on its way: then everything up to Sync is skipped */
     if (step != SY_STEP_DONE || session->skip_to_sync)
         return step;
-    (void)sy_err_set(&err, SY_E_UNSUPPORTED,
-                     "a simple query or function call before the Sync of extended messages is not supported");
-    sy_err_hint(&err, "Send Sync first.");
-    sy_session_fatal(session, &err);
-    return SY_STEP_AGAIN;
+    bool wrote = session->implicit_txn;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        wrote = wrote || part->will_write || part->wrote;
+    if (wrote && session->txn == 'I') {
+        (void)sy_err_set(
+            &err, SY_E_UNSUPPORTED,
+            "a simple query behind a write with extended messages and no Sync is not supported");
+        sy_err_hint(&err, "Send Sync first.");
+        sy_session_fatal(session, &err);
+        return SY_STEP_AGAIN;
+    }
+    if (sync_servers(session))
+        return sy_barrier(session);
+    settle(session);
+    session->in_batch = session->batch_failed = false;
+    sy_extended_cycle_over(session);
+    sy_session_set_state(session, SY_SESSION_IDLE);
+    return frame->type == 'F' ? sy_simple_function_call(session, frame)
+                              : sy_simple_query(session, frame);
 }

@@ -80,22 +80,25 @@ void sy_input_add(struct sy_piece pieces[2], uint8_t *count, struct sy_chunk *ch
 }
 
 /* Which messages there are, and which may be long, is known before a byte of a body is kept. */
-static bool header_allowed(const struct sy_session *session, char type, uint32_t length, struct sy_err *err)
+static bool header_allowed(const struct sy_session *session, char type, uint32_t length,
+                           struct sy_err *err)
 {
     bool login = session->state < SY_SESSION_IDLE, copying = session->state == SY_SESSION_COPY_IN;
     if (type == 0 || strchr(login ? "p" : copying ? "dcfHSX" : "QPBDECHSFXdcf", type) == NULL) {
         if (login)
             (void)sy_err_set(err, SY_E_PROTOCOL, "expected a password message");
         else if (copying)
-            (void)sy_err_set(err, SY_E_PROTOCOL, "unexpected message type 0x%02X during COPY from stdin",
+            (void)sy_err_set(err, SY_E_PROTOCOL,
+                             "unexpected message type 0x%02X during COPY from stdin",
                              (unsigned char)type);
         else
-            (void)sy_err_set(err, SY_E_PROTOCOL, "invalid frontend message type %d", (unsigned char)type);
+            (void)sy_err_set(err, SY_E_PROTOCOL, "invalid frontend message type %d",
+                             (unsigned char)type);
         return false;
     }
-    uint32_t most = login                        ? SY_LIMIT_PREAUTH_MESSAGE_BYTES
+    uint32_t most = login                           ? SY_LIMIT_PREAUTH_MESSAGE_BYTES
                     : strchr("QPBFd", type) != NULL ? SY_LIMIT_MESSAGE_BYTES
-                                                   : SY_LIMIT_SHORT_MESSAGE_BYTES;
+                                                    : SY_LIMIT_SHORT_MESSAGE_BYTES;
     if (length >= 4 && length <= most)
         return true;
     (void)sy_err_set(err, SY_E_LIMIT, "invalid message length");

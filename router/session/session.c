@@ -441,11 +441,12 @@ static struct sy_session *of_stream(struct sy_stream *stream)
 
 static bool takes_frames(const struct sy_session *session)
 {
-    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH
-           || session->state == SY_SESSION_COPY_IN;
+    return session->state == SY_SESSION_IDLE || session->state == SY_SESSION_BATCH ||
+           session->state == SY_SESSION_COPY_IN;
 }
 
-/* More was received than can be handled now: the rest stays in the socket, and so with the sender. */
+/* More was received than can be handled now: the rest stays in the socket, and so with the sender.
+ */
 static bool has_enough(const struct sy_session *session)
 {
     if (takes_frames(session) && !sy_stream_congested(&session->stream))
@@ -640,9 +641,9 @@ void sy_session_drive(struct sy_session *session)
     if (session->state >= SY_SESSION_CLOSING)
         return;
     flush_parts(session);
-    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN
-        && !sy_stream_congested(&session->stream)
-        && sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
+    if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN &&
+        !sy_stream_congested(&session->stream) &&
+        sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
         session->client_paused = false;
         sy_stream_resume(&session->stream);
     }

@@ -441,7 +441,8 @@ static void read_packet(struct sy_session *session)
     if (!contiguous(session, &data))
         return;
     enum sy_status status = sy_startup_bytes(data.data, data.bytes, &bytes, &err);
-    if (status != SY_OK) { /* whoever that is does not speak the protocol: closed without a word, as PostgreSQL does */
+    if (status != SY_OK) { /* whoever that is does not speak the protocol: closed without a word, as
+                              PostgreSQL does */
         sy_session_end(session);
         return;
     }

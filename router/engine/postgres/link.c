@@ -172,6 +172,7 @@ static enum sy_status open_link(struct sy_loop *loop, const struct sy_link_targe
         .node = target->node,
         .id = sy_link_next_id(),
         .epoch = sy_topology_current_epoch(),
+        .stream = &link->dial.stream,
         .parameters = sy_parameters_new(),
     };
     link->login = calloc(1, sizeof(*link->login));
