@@ -81,6 +81,10 @@ enum {
     SY_LIMIT_ADDRESSES = 8,
     /* Differences between shards that are told. More: left out. */
     SY_LIMIT_SCHEMA_DIFFERENCES = 1000,
+    /* What one statement's groups, sorted by another order than GROUP BY's, may hold in the router. More: 54000. */
+    SY_LIMIT_MERGE_SORT_BYTES = 64 * 1024 * 1024,
+    /* Rows of one shard that wait for those of others in a merge: it is paused above, resumed below half. */
+    SY_LIMIT_MERGE_STREAM_BYTES = 128 * 1024,
 };
 
 #endif
