@@ -455,7 +455,8 @@ static void decide(struct eval *e)
             check_assignments(e, shard);
         return;
     }
-    if (route->combine != NULL || route->root < 0) {
+    if (route->combine != NULL || route->root < 0 ||
+        (route->merges && e->reader.value_error->status != SY_OK)) {
         refuse_several(e);
         return;
     }
@@ -464,7 +465,7 @@ static void decide(struct eval *e)
         sy_plan_set_single(e->plan, any_shard(route));
         e->plan->maps_nowhere = true;
     } else {
-        sy_plan_set_several(e->plan, SY_PLAN_CONCAT, shards);
+        sy_plan_set_several(e->plan, route->merges ? SY_PLAN_MERGE : SY_PLAN_CONCAT, shards);
     }
 }
 

@@ -38,6 +38,11 @@ static void explain_kind(struct sy_buf *out, const struct sy_route *route,
         put_shards(out, route, &plan->shards);
         sy_buf_printf(out, " (%s)\n", role_words(plan));
         break;
+    case SY_PLAN_MERGE:
+        sy_buf_append_str(out, "Route: combine the rows of ");
+        put_shards(out, route, &plan->shards);
+        sy_buf_printf(out, " (%s)\n", role_words(plan));
+        break;
     case SY_PLAN_ALL:
         sy_buf_append_str(out, "Route: the same statement on ");
         put_shards(out, route, &plan->shards);

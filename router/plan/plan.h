@@ -22,6 +22,8 @@
 enum sy_plan_kind {
     SY_PLAN_SINGLE, /* one shard answers */
     SY_PLAN_CONCAT, /* a read on several shards whose rows are just appended */
+    SY_PLAN_MERGE,  /* a read on several shards whose rows are put in order, made one or added up:
+                       router/plan/combine.h says what each shard is sent */
     SY_PLAN_ALL, /* the same statement on every shard of the set (DDL, reference-table writes): tags
                     must agree, one answer is forwarded */
     SY_PLAN_SPLIT, /* COPY FROM: rows go to the shards of their keys */

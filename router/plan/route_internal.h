@@ -82,6 +82,7 @@ struct sy_route {
     /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
     const char *combine;
     int32_t root; /* the table use whose shards are asked then */
+    bool merges;  /* ... but put in order or combined: combine.c */
 
     /* COPY FROM. */
     int32_t copy_key, copy_hash_key;

@@ -10,20 +10,26 @@ static const char *scope_obstacle(const struct sy_scope *scope)
 {
     if (scope->has_set_operation)
         return "UNION, INTERSECT or EXCEPT";
-    if (scope->has_grouping_sets || scope->has_group_by || scope->has_having)
+    if (scope->has_grouping_sets)
+        return "GROUPING SETS, ROLLUP or CUBE";
+    if (scope->has_window)
+        return "a window function";
+    return scope->has_locking ? "a locking clause" : NULL;
+}
+
+/* What the router can do itself with the rows of a plain SELECT. */
+static const char *merge_obstacle(const struct sy_scope *scope)
+{
+    if (scope->has_group_by || scope->has_having)
         return "GROUP BY";
     if (scope->has_aggregate)
         return "an aggregate";
-    if (scope->has_window)
-        return "a window function";
     if (scope->has_distinct || scope->has_distinct_on)
         return "DISTINCT";
     if (scope->has_order_by)
         return "ORDER BY";
     if (scope->has_limit || scope->has_offset)
         return "LIMIT or OFFSET";
-    if (scope->has_locking)
-        return "a locking clause";
     return NULL;
 }
 
@@ -35,12 +41,17 @@ static bool reads_sharded(const struct sy_route *route, int32_t scope)
     return false;
 }
 
-static const char *scopes_obstacle(const struct sy_route *route)
+static const char *scopes_obstacle(struct sy_route *route)
 {
     const struct sy_stmt *stmt = route->stmt;
     for (int32_t i = 0; i < stmt->scope_count; i++) {
         const struct sy_scope *scope = &stmt->scopes[i];
         const char *obstacle = i == 0 || reads_sharded(route, i) ? scope_obstacle(scope) : NULL;
+        const char *merge = i == 0 || reads_sharded(route, i) ? merge_obstacle(scope) : NULL;
+        if (obstacle == NULL && merge != NULL && i == 0 && route->outer == stmt)
+            route->merges = true;
+        else if (obstacle == NULL)
+            obstacle = merge;
         if (obstacle != NULL)
             return obstacle;
         if (i > 0 && reads_sharded(route, i) && !scope->is_sublink)

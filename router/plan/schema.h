@@ -15,6 +15,14 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/* How text of a column is ordered. */
+enum sy_collation {
+    SY_COLLATION_UNKNOWN,   /* also: the type has none */
+    SY_COLLATION_C,         /* by bytes, said by the column */
+    SY_COLLATION_DEFAULT_C, /* the same, by default of the database */
+    SY_COLLATION_OTHER,
+};
+
 struct sy_schema_column {
     struct sy_slice name;
     struct sy_slice type; /* pg_type.typname, "int8" */
@@ -25,6 +33,7 @@ struct sy_schema_column {
     bool is_identity_or_serial;
     bool is_generated;
     bool nondeterministic_collation;
+    enum sy_collation collation;
 };
 
 enum sy_relation_kind {

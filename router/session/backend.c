@@ -104,6 +104,8 @@ static bool forwards(const struct sy_part *part, const struct sy_expect *head)
     if (head == NULL || (head->flags & SY_X_FORWARD) == 0)
         return false;
     const struct sy_gather *gather = part->session->gather;
+    if ((head->flags & SY_X_GATHER) != 0 && gather->merge != NULL)
+        return head->kind == SY_X_BIND && part->gather_index == 0 && !gather->failed;
     return (head->flags & SY_X_GATHER) == 0 ||
            (!gather->failed && gather->current == part->gather_index && !part->gather_done &&
             (!gather->all || part->gather_index == 0));
@@ -120,7 +122,9 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     struct sy_gather *gather = session->gather;
     part->gather_done = true;
     gather->current++;
-    if (gather->failed)
+    if (gather->merge != NULL)
+        sy_merge_end(gather->merge, part->gather_index);
+    if (gather->failed || gather->merge != NULL)
         return SWALLOW;
     if (gather->tags.parts == 0)
         (void)sy_tag_rows(tag, &gather->rows_first);
@@ -277,6 +281,9 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     }
     if (head->why == SY_WHY_LSN) /* the position is not known: reads stay on the primary */
         sy_session_saw_position(session, part, (struct sy_slice){0});
+    /* One error ends a batch, however many servers have it. */
+    if (head->kind != SY_X_QUERY && session->in_batch && session->batch_failed)
+        forward = false;
     if (forward)
         session->cycle_errored = true;
     part->copying_in = false;
@@ -394,11 +401,23 @@ static enum action on_copy_response(struct sy_part *part, char type, struct sy_s
     return action;
 }
 
+/* What it answers goes into a merge. */
+static bool merges(const struct sy_part *part)
+{
+    const struct sy_gather *gather = part->session->gather;
+    return gather != NULL && gather->active && gather->merge != NULL && part->expect_count > 0 &&
+           (part->expects[part->expect_first].flags & SY_X_GATHER) != 0;
+}
+
 static enum action on_message(struct sy_part *part, char type, struct sy_slice body)
 {
     const struct sy_expect *head = sy_part_head(part);
     switch (type) {
-    case 'D': /* a row for the router itself: the WAL position */
+    case 'D': /* a row for the router itself: to be merged, or the WAL position */
+        if (merges(part)) {
+            sy_merge_take(part, type, body);
+            return SWALLOW;
+        }
         sy_session_saw_position(part->session, part, body);
         return SWALLOW;
     case 'C':
@@ -431,6 +450,8 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
                    ? SWALLOW
                    : FORWARD;
     case 'T':
+        if (merges(part))
+            sy_merge_take(part, type, body);
         if (forwards(part, head) && hold_columns(part, body))
             return SWALLOW;
         return on_simple_answer(part, type);
@@ -443,7 +464,7 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
 static bool is_streamed(const struct sy_part *part, char type)
 {
     if (type == 'D' && part->expect_count > 0 &&
-        part->expects[part->expect_first].why == SY_WHY_LSN)
+        (part->expects[part->expect_first].why == SY_WHY_LSN || merges(part)))
         return false;
     return type == 'D' || type == 'd' || type == 'V';
 }
@@ -519,8 +540,8 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
 static bool must_stall(const struct sy_part *part)
 {
     const struct sy_gather *gather = part->session->gather;
-    if (gather == NULL || !gather->active || gather->failed || part->gather_done ||
-        part->session->copy_in != NULL || !sy_frame_at_boundary(&part->walker))
+    if (gather == NULL || !gather->active || gather->merge != NULL || gather->failed ||
+        part->gather_done || part->session->copy_in != NULL || !sy_frame_at_boundary(&part->walker))
         return false;
     const struct sy_expect *head = &part->expects[part->expect_first];
     return part->expect_count > 0 && (head->flags & SY_X_GATHER) != 0 &&
@@ -659,6 +680,7 @@ static void on_data(struct sy_server *server, struct sy_chunk *chunk, uint32_t f
     walk(part, chunk, from, to);
     if (session->gather != NULL && session->gather->active)
         sy_backend_kick(session);
+    sy_merge_pump(session);
     if (session->state >= SY_SESSION_CLOSING)
         return;
     push_back(part);
@@ -764,8 +786,10 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
         if (session->wait_error != NULL)
             *session->wait_error = err;
     }
-    if (gathers)
+    if (gathers) {
         sy_backend_kick(session);
+        sy_merge_pump(session);
+    }
     sy_cycle_check(session);
 }
 

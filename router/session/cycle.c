@@ -57,7 +57,7 @@ static void gather_over(struct sy_session *session)
         return;
     if (session->gather->held[0] != 0 && !session->cycle_errored)
         sy_session_put_complete(session, session->gather->held);
-    *session->gather = (struct sy_gather){0};
+    sy_gather_reset(session);
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
         part->gather_done = part->stalled = false;
 }
@@ -75,9 +75,6 @@ static void close_cycle(struct sy_session *session)
         sy_extended_forget_id(session, session->prepare_pending);
     session->answer_when_quiet = NULL;
     session->prepare_pending = 0;
-    if (session->temporary_fresh && session->cycle_errored && session->txn == 'I')
-        session->temporary_doubt = true; /* several statements, and a later one failed */
-    session->temporary_fresh = false;
     if (!session->ready_sent)
         put_ready(session);
     record(session);
@@ -136,7 +133,8 @@ static void rerun(struct sy_session *session)
 
 void sy_cycle_check(struct sy_session *session)
 {
-    if (session->state >= SY_SESSION_CLOSING || session->busy_parts > 0)
+    if (session->state >= SY_SESSION_CLOSING || session->busy_parts > 0 ||
+        sy_merge_pending(session))
         return;
     switch ((enum sy_session_state)session->state) {
     case SY_SESSION_BARRIER:

@@ -70,7 +70,7 @@ static void send_simple(struct sy_part *part, char type)
 enum sy_step sy_barrier(struct sy_session *session)
 {
     session->need_barrier = false;
-    if (session->busy_parts == 0)
+    if (session->busy_parts == 0 && !sy_merge_pending(session))
         return SY_STEP_DONE;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (part->expect_count == 0)
@@ -369,6 +369,112 @@ static void bind_on(struct sy_session *session, struct sy_part *part, const stru
     send_bind(session, part, frame, bind, prepared);
 }
 
+static bool ensure_gather(struct sy_session *session, struct sy_err *err)
+{
+    if (session->gather == NULL)
+        session->gather = calloc(1, sizeof(*session->gather));
+    if (session->gather == NULL)
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    return session->gather != NULL;
+}
+
+/* A portal whose rows the router combines. */
+struct merge_bind {
+    const struct sy_frame *frame;
+    const struct sy_bind_msg *bind;
+    struct sy_prepared *prepared;
+    const struct sy_exec *exec;
+    const struct sy_target *target;
+};
+
+static enum sy_status intern_rewritten(struct sy_session *session, struct sy_statement *statement,
+                                       struct sy_slice text, struct sy_err *err)
+{
+    struct sy_statement_key key = {.text = text,
+                                   .sql_types = statement->sql_types,
+                                   .types = statement->types,
+                                   .type_count = statement->type_count,
+                                   .environment = session->environment};
+    struct sy_parse_settings settings = sy_session_parse_settings(session);
+    struct sy_statement *fresh;
+    enum sy_status status =
+        sy_statement_intern(&session->worker->statements, &key, &settings, &fresh, err);
+    if (status != SY_OK)
+        return status;
+    if (statement->rewritten != NULL)
+        sy_statement_unref(&statement->rewritten);
+    if (fresh == statement) /* nothing had to change: no reference to itself */
+        sy_statement_unref(&fresh);
+    else
+        statement->rewritten = fresh;
+    return SY_OK;
+}
+
+/* Sends Bind, and Describe: the router must know the columns before the first row. */
+static void send_merge_bind(struct sy_session *session, const struct merge_bind *m, uint32_t hidden)
+{
+    struct sy_statement *statement = m->prepared->statement->rewritten;
+    if (statement == NULL)
+        statement = m->prepared->statement;
+    char name[SY_STATEMENT_NAME_BYTES];
+    struct sy_slice as = {name, sy_statement_name(statement->id, name)};
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->gather_index == UINT16_MAX)
+            continue;
+        if (part->gather_index == 0)
+            attach_owed(session, part);
+        sy_prepare_on(part, statement, false);
+        part->touched = true;
+        sy_part_expect(part, SY_X_BIND, SY_WHY_CLIENT, SY_X_FORWARD | SY_X_GATHER, statement->id);
+        sy_part_expect(part, SY_X_DESCRIBE_P, SY_WHY_CLIENT, SY_X_GATHER, 0);
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_merge_write_bind(out, m->frame->body, m->bind, as, hidden);
+        sy_write_describe(out, 'P', m->bind->portal);
+        sy_part_send_copy(part, out->data, out->bytes);
+    }
+}
+
+static enum sy_step bind_merge(struct sy_session *session, const struct merge_bind *m,
+                               struct sy_err *err)
+{
+    struct sy_combined combined;
+    struct sy_merge_options options = {0};
+    if (m->prepared->statement->by_sql) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "PREPARE in SQL of a statement that combines shards is not supported");
+        sy_err_hint(err, "Prepare it with the protocol's Parse message.");
+        return SY_STEP_ERROR;
+    }
+    if (sy_merge_plan(session, m->exec, m->exec->text, &combined, &options, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (sy_merge_pending(session)) {
+        enum sy_step waits = sy_barrier(session);
+        if (waits != SY_STEP_DONE)
+            return waits;
+    }
+    enum sy_step step = acquire(session, m->target, err);
+    if (step != SY_STEP_DONE)
+        return step;
+    if (intern_rewritten(session, m->prepared->statement, combined.sql, err) != SY_OK ||
+        !ensure_gather(session, err))
+        return SY_STEP_ERROR;
+    struct sy_portal *portal =
+        sy_portal_define(session, m->bind->portal, m->prepared->statement, err);
+    if (portal == NULL)
+        return SY_STEP_ERROR;
+    portal->several = true;
+    portal->shards = m->target->shards;
+    portal->replica = m->target->replica_ok;
+    portal->merge_serial = ++session->worker->last_serial;
+    sy_gather_begin(session, m->target, false);
+    if (sy_merge_begin(session, &combined, &options, err) != SY_OK)
+        return SY_STEP_ERROR;
+    session->gather->merge_serial = portal->merge_serial;
+    sy_counter_add(&session->database->counters->binds, 1);
+    send_merge_bind(session, m, combined.spec.hidden_count);
+    return SY_STEP_DONE;
+}
+
 enum { FEW_PARAMETERS = 32 };
 
 static enum sy_step bind_remote(struct sy_session *session, const struct sy_frame *frame,
@@ -395,6 +501,9 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     if (sy_exec_route(session, &exec, 0, err) != SY_OK ||
         sy_exec_target(session, &exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
+    if (target.merge)
+        return bind_merge(session, &(struct merge_bind){frame, bind, prepared, &exec, &target},
+                          err);
     if (target.split) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
                          "COPY into a sharded table with the extended protocol is not supported");
@@ -576,6 +685,37 @@ static struct sy_portal *portal_or_cursor(struct sy_session *session, struct sy_
     return shard == UINT32_MAX ? NULL : cursor;
 }
 
+/* The gather holds one merge: that of the portal bound last, until the cycle is over. */
+static bool has_merge(const struct sy_session *session, const struct sy_portal *portal,
+                      struct sy_err *err)
+{
+    const struct sy_gather *gather = session->gather;
+    if (gather != NULL && gather->merge != NULL && gather->merge_serial == portal->merge_serial &&
+        !gather->merge_running)
+        return true;
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "a portal that combines shards can be executed once, before the next Bind or "
+                     "Sync");
+    sy_err_state(err, "0A000");
+    sy_err_hint(err, "Send Bind and Execute together.");
+    return false;
+}
+
+/* The columns without the hidden ones, as soon as the shards have told theirs. */
+static enum sy_step describe_merge(struct sy_session *session, const struct sy_portal *portal,
+                                   struct sy_err *err)
+{
+    enum sy_step step = sy_barrier(session);
+    if (step != SY_STEP_DONE || session->skip_to_sync)
+        return step;
+    if (!has_merge(session, portal, err))
+        return SY_STEP_ERROR;
+    struct sy_buf *out = sy_session_scratch(session);
+    if (sy_merge_describe(session, out))
+        sy_owe(session, out->data, out->bytes);
+    return SY_STEP_DONE;
+}
+
 static enum sy_step on_describe(struct sy_session *session, const struct sy_frame *frame,
                                 struct sy_err *err)
 {
@@ -591,6 +731,8 @@ static enum sy_step on_describe(struct sy_session *session, const struct sy_fram
         owe_local_columns(session, portal->statement);
         return SY_STEP_DONE;
     }
+    if (portal->merge_serial != 0)
+        return describe_merge(session, portal, err);
     return forward_to_portal(session, portal, frame, SY_X_DESCRIBE_P, message.name, err);
 }
 
@@ -617,15 +759,6 @@ static enum sy_step execute_local(struct sy_session *session, const struct sy_po
     return step;
 }
 
-static bool ensure_gather(struct sy_session *session, struct sy_err *err)
-{
-    if (session->gather == NULL)
-        session->gather = calloc(1, sizeof(*session->gather));
-    if (session->gather == NULL)
-        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    return session->gather != NULL;
-}
-
 static enum sy_step execute_several(struct sy_session *session, const struct sy_portal *portal,
                                     const struct sy_frame *frame, uint32_t row_limit,
                                     struct sy_err *err)
@@ -636,8 +769,10 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
         sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
         return SY_STEP_ERROR;
     }
-    if (session->gather != NULL && session->gather->active)
-        *session->gather = (struct sy_gather){0};
+    if (portal->merge_serial != 0 && !has_merge(session, portal, err))
+        return SY_STEP_ERROR;
+    if (portal->merge_serial == 0 && session->gather != NULL && session->gather->active)
+        sy_gather_reset(session);
     if (!ensure_gather(session, err))
         return SY_STEP_ERROR;
     struct sy_target target = {.several = true,
@@ -645,7 +780,10 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
                                .shards = portal->shards,
                                .replica_ok = portal->replica,
                                .writes = portal->writes};
-    sy_gather_begin(session, &target, false);
+    if (portal->merge_serial == 0)
+        sy_gather_begin(session, &target, false);
+    else
+        session->gather->merge_running = true;
     uint8_t flags = (uint8_t)(SY_X_FORWARD | SY_X_GATHER | (portal->writes ? SY_X_WRITE : 0));
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (part->gather_index == UINT16_MAX)

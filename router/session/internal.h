@@ -17,8 +17,10 @@
 #include "router/auth/rules.h"
 #include "router/console/console.h"
 #include "router/engine/parameters.h"
+#include "router/merge/merge.h"
 #include "router/merge/tag.h"
 #include "router/metrics/counters.h"
+#include "router/plan/combine.h"
 #include "router/plan/copy_split.h"
 #include "router/plan/plan.h"
 #include "router/session/session.h"
@@ -165,9 +167,6 @@ struct sy_txn {
     bool chain;                       /* AND CHAIN: a new transaction begins at once */
     bool committed;                   /* the server's tag said so */
     struct sy_shard_set done, undone; /* COMMIT over several servers: who has it, who does not */
-    bool temporary_touched;           /* temporary tables were made in it; before it there were: */
-    bool temporary_goes, temporary_stays; /* of them: ON COMMIT DROP, others */
-    uint32_t temporary_begin;             /* bytes of session->temporary */
 };
 
 /* One statement answered by several servers, or by the router's own transaction. */
@@ -182,6 +181,12 @@ struct sy_gather {
     struct sy_tag_sum tags;
     uint64_t rows_first;              /* ALL: of the first server */
     char held[SY_TAG_BYTES_MAX + 24]; /* the combined tag, told when the commit is done */
+    /* SY_PLAN_MERGE: rows go into the merge, and what comes out of it to the client. */
+    struct sy_merge *merge;
+    struct sy_err merge_error;
+    uint64_t merge_serial; /* the portal it belongs to */
+    bool merge_running;    /* it was executed: rows may be told */
+    bool merge_described, merge_told;
 };
 
 /* COPY FROM STDIN split by shard. */
@@ -207,6 +212,7 @@ struct sy_portal {
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
     bool local;         /* the session runs it */
     bool several, all, writes, replica, copies;
+    uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
 };
 
 struct sy_extended {
@@ -237,8 +243,8 @@ enum sy_phase {
 };
 
 struct sy_session {
-    struct sy_stream stream;      /* first: callbacks cast */
-    struct sy_list link;          /* worker->sessions */
+    struct sy_stream stream; /* first: callbacks cast */
+    struct sy_list link;     /* worker->sessions */
     struct sy_list stranger_link; /* worker->strangers, until the login is done */
     struct sy_worker *worker;
     struct sy_worker_database *database;
@@ -257,8 +263,6 @@ struct sy_session {
     char *user, *server_user, *server_password; /* one allocation, at user */
     char *temporary; /* names of temporary relations, zero-separated; NULL: none */
     uint32_t temporary_bytes;
-    bool temporary_fresh; /* one was made in this cycle */
-    bool temporary_doubt; /* whether each still exists is not known */
     const char *pin_reason;
     uint64_t *min_lsn; /* per shard, what reads must see */
     struct sy_piece input[2];
@@ -340,10 +344,10 @@ struct sy_target {
     bool all;     /* SY_PLAN_ALL */
     bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
-    bool any;     /* reads no rows that are spread: catalogs, reference tables */
     bool copy_in; /* COPY FROM: the server waits for data after it */
     uint32_t shard;
     struct sy_shard_set shards;
+    bool merge; /* SY_PLAN_MERGE */
 };
 
 /* input.c */
@@ -500,15 +504,6 @@ void sy_txn_add_prelude(struct sy_session *session, struct sy_slice sql);
 void sy_txn_commit_answer(struct sy_part *part, bool committed);
 void sy_part_fetch_position(struct sy_part *part);
 
-/* temporary.c */
-void sy_temporary_add(struct sy_session *session, const char *name, bool dropped_at_commit);
-void sy_temporary_drop(struct sy_session *session, const char *name);
-void sy_temporary_forget(struct sy_session *session);
-void sy_temporary_txn_over(struct sy_session *session, bool committed);
-/* The statement names one. */
-bool sy_temporary_names(const struct sy_session *session, const struct sy_stmt *stmt);
-bool sy_temporary_doubtful(const struct sy_session *session, const struct sy_stmt *stmt);
-
 /* effects.c */
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec);
 /* Where a cursor was declared; UINT32_MAX: not known. */
@@ -549,6 +544,22 @@ void sy_copy_ready(struct sy_part *part, struct sy_slice body);
 void sy_copy_shard_failed(struct sy_session *session);
 void sy_copy_free(struct sy_session *session);
 enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *frame);
+
+/* merging.c */
+void sy_gather_reset(struct sy_session *session);
+/* Rows are still to be told. */
+bool sy_merge_pending(const struct sy_session *session);
+enum sy_status sy_merge_plan(struct sy_session *session, const struct sy_exec *exec,
+                             struct sy_slice text, struct sy_combined *ret_combined,
+                             struct sy_merge_options *ret_options, struct sy_err *err);
+/* The gather has begun. */
+enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combined *combined,
+                              const struct sy_merge_options *options, struct sy_err *err);
+void sy_merge_take(struct sy_part *part, char type, struct sy_slice body); /* 'T' and 'D' */
+void sy_merge_pump(struct sy_session *session);
+bool sy_merge_describe(struct sy_session *session, struct sy_buf *out);
+void sy_merge_write_bind(struct sy_buf *out, struct sy_slice body, const struct sy_bind_msg *bind,
+                         struct sy_slice statement, uint32_t hidden);
 
 /* cycle.c */
 void sy_cycle_begin(struct sy_session *session, bool query);

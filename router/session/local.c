@@ -183,7 +183,9 @@ static void unpin_all(struct sy_session *session)
         part->pinned = session->pinned_by_mode;
         part->has_temporary = false;
     }
-    sy_temporary_forget(session);
+    free(session->temporary);
+    session->temporary = NULL;
+    session->temporary_bytes = 0;
 }
 
 /* Servers that the session held on to forget now, before the answer: what was pinned there (locks,
@@ -228,12 +230,6 @@ static enum sy_step discard(struct sy_session *session, const struct sy_exec *ex
         unpin_all(session);
         sy_session_settings_changed(session, sy_settings_ref(session->settings_startup));
         session->consistency = (uint8_t)session->database->topology->config->reads.consistency;
-    } else if (sy_slice_eq(stmt->name, SY_SLICE("temp")) ||
-               sy_slice_eq(stmt->name, SY_SLICE("temporary"))) {
-        if (session->txn == 'I')
-            sy_temporary_forget(session);
-        else
-            session->temporary_doubt = session->temporary_bytes > 0;
     }
     if (held)
         return discard_on_servers(session, exec, all);
@@ -458,6 +454,18 @@ static enum sy_step run_deallocate(struct sy_session *session, const struct sy_e
 
 /* ---- EXPLAIN (ROUTE) ---- */
 
+static void explain_merge(struct sy_session *session, const struct sy_exec *exec,
+                          struct sy_slice text, struct sy_buf *out)
+{
+    struct sy_combined combined;
+    struct sy_err err = {0};
+    if (sy_route_combine(exec->route, text, &session->worker->arena, &combined, &err) == SY_OK)
+        sy_combined_explain(&combined, out);
+    else
+        sy_buf_printf(out, "Refused (%s): %s\nHint: %s\n", sy_err_sqlstate(&err), err.text,
+                      err.hint);
+}
+
 static enum sy_step explain(struct sy_session *session, const struct sy_exec *exec,
                             struct sy_err *err)
 {
@@ -478,6 +486,8 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
     if (sy_exec_route(session, &of_inner, 0, err) == SY_OK &&
         sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
         sy_route_explain(of_inner.route, &plan, &out);
+        if (plan.kind == SY_PLAN_MERGE)
+            explain_merge(session, &of_inner, inner, &out);
         step =
             answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
     }

@@ -111,6 +111,7 @@ void sy_statement_unref(struct sy_statement **statement)
     if (gone == NULL || --gone->refs > 0)
         return;
     (void)sy_map_remove(&gone->registry->statements, gone->key);
+    sy_statement_unref(&gone->rewritten);
     free_statement(gone, gone->registry->parser);
 }
 

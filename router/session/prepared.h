@@ -40,6 +40,9 @@ struct sy_statement {
     /* What the parser said of the text; facts through template. */
     struct sy_template *template;
     struct sy_scan scan; /* with its own copy of the literals */
+    /* What shards are sent instead when the router combines their rows; the last one made.
+     * Reference. */
+    struct sy_statement *rewritten;
 };
 
 struct sy_statement_key {

@@ -312,8 +312,7 @@ void sy_session_known(struct sy_session *session)
 }
 
 /* The oldest connection of this worker that has not logged in; of one address when it is given. */
-static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *peer,
-                                          uint32_t *ret_count)
+static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *peer, uint32_t *ret_count)
 {
     struct sy_session *oldest = NULL;
     *ret_count = 0;
@@ -329,8 +328,7 @@ static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *
     return oldest;
 }
 
-/* A flood of connections that never log in must not keep others out: the oldest has had the most
- * time, and goes. */
+/* A flood of connections that never log in must not keep others out: the oldest has had the most time, and goes. */
 static void make_room(struct sy_worker *worker, const char *peer)
 {
     const struct sy_config *config = worker->topology->config;
@@ -341,8 +339,7 @@ static void make_room(struct sy_worker *worker, const char *peer)
         if (of_address < (config->unauthenticated_per_address + workers - 1) / workers)
             gone = NULL;
     }
-    if (gone == NULL &&
-        atomic_load(&worker->process->unauthenticated) >= config->unauthenticated_max)
+    if (gone == NULL && atomic_load(&worker->process->unauthenticated) >= config->unauthenticated_max)
         gone = oldest_stranger(worker, NULL, &of_worker);
     if (gone == NULL)
         return;
@@ -411,6 +408,7 @@ static void free_session(struct sy_session *session)
     sy_effect_forget_cursors(session, true);
     sy_copy_free(session);
     sy_txn_free(session);
+    sy_gather_reset(session);
     free(session->gather);
     if (session->replay.chunk != NULL)
         sy_chunk_unref(session->replay.chunk);
@@ -486,6 +484,10 @@ static void on_drained(struct sy_stream *stream)
             continue;
         part->paused = false;
         part->server->link->engine->resume(part->server->link);
+    }
+    if (sy_merge_pending(session)) {
+        sy_merge_pump(session);
+        sy_cycle_check(session);
     }
     if (session->input_count > 0 || session->client_paused)
         sy_session_drive(session);

@@ -56,6 +56,7 @@ enum sy_step sy_target_acquire(struct sy_session *session, const struct sy_targe
 void sy_gather_begin(struct sy_session *session, const struct sy_target *target, bool simple)
 {
     struct sy_gather *gather = session->gather;
+    sy_gather_reset(session);
     *gather = (struct sy_gather){.active = true, .all = target->all, .simple = simple};
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         part->gather_done = false;
@@ -158,6 +159,10 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
     if (target.several && !ensure_gather(session, err))
         return SY_STEP_ERROR;
+    struct sy_combined combined;
+    struct sy_merge_options options = {0};
+    if (target.merge && sy_merge_plan(session, exec, sql, &combined, &options, err) != SY_OK)
+        return SY_STEP_ERROR;
     /* Several shards change together or not at all: the router's own transaction, unless the client
      * has one. */
     bool own =
@@ -176,6 +181,13 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
             exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.header;
         if (target.all && target.writes && session->txn_state != NULL)
             session->txn_state->wrote_all = true;
+    }
+    if (target.merge) {
+        if (sy_merge_begin(session, &combined, &options, err) != SY_OK)
+            return SY_STEP_ERROR;
+        session->gather->merge_running = true;
+        frame = NULL;
+        sql = combined.sql;
     }
     keep_for_rerun(session, &target, frame);
     sy_simple_send(session, &target, frame, sql, target.writes ? SY_X_WRITE : 0);

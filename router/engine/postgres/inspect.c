@@ -42,9 +42,47 @@ static enum sy_relation_kind kind_of(char relkind)
     }
 }
 
-static void add_columns(struct sy_schema_builder *builder, uint32_t index,
-                        const struct inspect_shard *shard, int row)
+/* All shards of a database. */
+struct inspect_set {
+    const struct inspect_shard *shards;
+    uint32_t count;
+};
+
+static enum sy_collation collation_at(const struct inspect_shard *shard, int at)
 {
+    switch (inspect_text(shard, INSPECT_COLUMNS, at, 10)[0]) {
+    case 'c':
+        return SY_COLLATION_C;
+    case 'd':
+        return SY_COLLATION_DEFAULT_C;
+    case 'o':
+        return SY_COLLATION_OTHER;
+    default:
+        return SY_COLLATION_UNKNOWN;
+    }
+}
+
+/* Rows of several shards are merged by bytes only if every shard orders the column so. */
+static enum sy_collation collation_on_all(const struct inspect_set *set, const char *key,
+                                          const char *name, enum sy_collation collation)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct inspect_shard *shard = &set->shards[i];
+        int row = shard->read ? inspect_find(&shard->relations, key) : -1;
+        for (int c = 0; row >= 0 && c < shard->column_count[row]; c++) {
+            int at = shard->first_column[row] + c;
+            if (strcmp(inspect_text(shard, INSPECT_COLUMNS, at, 1), name) == 0 &&
+                collation_at(shard, at) != collation)
+                return SY_COLLATION_OTHER;
+        }
+    }
+    return collation;
+}
+
+static void add_columns(struct sy_schema_builder *builder, uint32_t index,
+                        const struct inspect_set *set, const struct inspect_shard *shard, int row)
+{
+    const char *key = inspect_text(shard, INSPECT_RELATIONS, row, 0);
     for (int i = 0; i < shard->column_count[row]; i++) {
         int at = shard->first_column[row] + i;
         struct sy_schema_column column = {
@@ -57,6 +95,7 @@ static void add_columns(struct sy_schema_builder *builder, uint32_t index,
             .is_generated = inspect_text(shard, INSPECT_COLUMNS, at, 7)[0] == 't',
             .nondeterministic_collation = inspect_text(shard, INSPECT_COLUMNS, at, 8)[0] == 't',
         };
+        column.collation = collation_on_all(set, key, column.name.data, collation_at(shard, at));
         sy_schema_builder_add_column(builder, index, &column);
     }
 }
@@ -137,7 +176,7 @@ static bool add_relations(struct sy_schema_builder *builder, const struct inspec
         if (index == UINT32_MAX || sy_map_put(known, sy_slice_of(key),
                                               (void *)((uintptr_t)index + 1), NULL, NULL) != SY_OK)
             return false;
-        add_columns(builder, index, shard, row);
+        add_columns(builder, index, &(struct inspect_set){shards, count}, shard, row);
     }
     return true;
 }

@@ -96,8 +96,8 @@ static void read_parameters(char *line, struct parameters *p)
 static void print_plan(const struct sy_plan *plan, const struct sy_shardmap *map,
                        struct sy_buf *out)
 {
-    static const char *const kinds[] = {"single", "concat", "all",    "split",
-                                        "any",    "router", "refused"};
+    static const char *const kinds[] = {"single", "concat", "merge",  "all",
+                                        "split",  "any",    "router", "refused"};
     sy_buf_append_str(out, kinds[plan->kind]);
     if (plan->kind == SY_PLAN_REFUSED) {
         sy_buf_printf(out, " %s %s", sy_err_sqlstate(&plan->refusal), plan->refusal.text);

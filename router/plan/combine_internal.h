@@ -1,0 +1,54 @@
+/* One SELECT being rewritten. Private to router/plan/combine*.c. */
+#ifndef SY_ROUTER_PLAN_COMBINE_INTERNAL_H
+#define SY_ROUTER_PLAN_COMBINE_INTERNAL_H
+
+#include "parser/rewrite.h"
+#include "router/plan/combine.h"
+#include "router/plan/route_internal.h"
+
+enum { COMBINE_KEYS_MAX = 64, COMBINE_FOLDS_MAX = 256 };
+
+struct combine {
+    const struct sy_route *route;
+    struct sy_arena *arena;
+    struct sy_err *err;
+    PgQuery__SelectStmt *select;
+    uint32_t visible; /* targets of the client's own */
+    bool grouped;     /* aggregates or GROUP BY, over groups that shards share */
+    struct sy_merge_spec spec;
+    PgQuery__Node **group; /* grouped: the expressions of GROUP BY, borrowed */
+    int32_t *group_columns;
+    uint32_t group_count;
+};
+
+/* combine_column.c */
+/* Refuses with 0A000; returns false. */
+bool combine_refuse(struct combine *c, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+bool combine_no_memory(struct combine *c);
+/* Text that this expression gives is ordered by bytes. */
+bool combine_by_bytes(const struct combine *c, const PgQuery__Node *node);
+/* The column of a table that a reference means; NULL: not known. */
+const struct sy_schema_column *combine_column(const struct combine *c, const PgQuery__Node *node);
+/* A reference to the key of the table whose shards are asked. */
+bool combine_is_key(const struct combine *c, const PgQuery__Node *node, bool hash);
+bool combine_has_star(const struct combine *c, uint32_t before);
+/* The number of a plain integer constant. */
+bool combine_integer(const PgQuery__Node *node, int64_t *ret_value);
+/* The name in a reference of one part; NULL: something else. */
+const char *combine_plain_name(const PgQuery__Node *node);
+/* The output column that an item of ORDER BY or DISTINCT ON means; a hidden one is added for an
+ * expression that is not put out. *ret_value is the expression, NULL when it is hidden behind a
+ * star. */
+bool combine_find_output(struct combine *c, const PgQuery__Node *node, int32_t *ret_column,
+                         const PgQuery__Node **ret_value);
+/* A new hidden column; takes the node. */
+bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_column);
+
+/* combine_group.c */
+bool combine_groups(struct combine *c);
+/* Is it an aggregate that can be put together? */
+const PgQuery__FuncCall *combine_aggregate(const PgQuery__Node *node, enum sy_fold_kind *ret_kind);
+bool combine_same(const struct combine *c, const PgQuery__Node *a, const PgQuery__Node *b);
+
+#endif

@@ -1,0 +1,219 @@
+/*
+ * A SELECT whose rows several servers send and the router puts together (router/merge). Begins the
+ * merge, feeds it, and passes on what comes out while the client takes it. The worker's thread.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/limits.h"
+#include "router/session/internal.h"
+
+enum { PUMP_BYTES = 32 * 1024 };
+
+void sy_gather_reset(struct sy_session *session)
+{
+    if (session->gather == NULL)
+        return;
+    sy_merge_free(&session->gather->merge);
+    *session->gather = (struct sy_gather){0};
+}
+
+bool sy_merge_pending(const struct sy_session *session)
+{
+    const struct sy_gather *gather = session->gather;
+    return gather != NULL && gather->active && gather->merge != NULL && gather->merge_running &&
+           !gather->merge_told && !gather->failed;
+}
+
+/* ---- beginning ---- */
+
+static bool setting_is(const struct sy_session *session, struct sy_slice name, const char *prefix)
+{
+    struct sy_slice value = sy_session_setting(session, name);
+    return value.data == NULL ||
+           (value.bytes >= strlen(prefix) && strncasecmp(value.data, prefix, strlen(prefix)) == 0);
+}
+
+static bool all_digits(const struct sy_session *session)
+{
+    struct sy_slice value = sy_session_setting(session, SY_SLICE("extra_float_digits"));
+    return value.data == NULL || (value.bytes == 1 && value.data[0] >= '1' && value.data[0] <= '3');
+}
+
+enum sy_status sy_merge_plan(struct sy_session *session, const struct sy_exec *exec,
+                             struct sy_slice text, struct sy_combined *ret_combined,
+                             struct sy_merge_options *ret_options, struct sy_err *err)
+{
+    if (!session->scs)
+        (void)sy_err_set(
+            err, SY_E_UNSUPPORTED,
+            "combining several shards with standard_conforming_strings off is not supported");
+    if (!session->scs)
+        return sy_err_hint(err, "Set standard_conforming_strings to on."), SY_E_UNSUPPORTED;
+    enum sy_status status =
+        sy_route_combine(exec->route, text, &session->worker->arena, ret_combined, err);
+    struct sy_plan_values values = {.parameters = exec->parameters,
+                                    .parameter_count = exec->parameter_count,
+                                    .parameter_formats = exec->formats,
+                                    .parameter_format_count = exec->format_count};
+    if (status == SY_OK)
+        status = sy_combined_bounds(&ret_combined->spec, &values, &ret_options->limit,
+                                    &ret_options->offset, err);
+    if (status != SY_OK) {
+        if (status == SY_E_UNSUPPORTED)
+            sy_counter_add(&session->database->counters->refused, 1);
+        return status;
+    }
+    ret_options->bytes_differ = session->encoding_differs;
+    bool iso =
+        session->date_style.data == NULL ||
+        (session->date_style.bytes >= 3 && strncasecmp(session->date_style.data, "iso", 3) == 0);
+    ret_options->styles_differ =
+        !iso || !all_digits(session) || !setting_is(session, SY_SLICE("bytea_output"), "hex");
+    return SY_OK;
+}
+
+enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combined *combined,
+                              const struct sy_merge_options *options, struct sy_err *err)
+{
+    return sy_merge_new(&combined->spec, options, session->gather->count, &session->gather->merge,
+                        err);
+}
+
+/* ---- feeding ---- */
+
+static void fail(struct sy_session *session, const struct sy_err *err)
+{
+    session->gather->failed = true;
+    session->cycle_errored = true;
+    sy_session_put_error(session, err);
+    if (session->in_batch) {
+        session->batch_failed = true;
+        session->skip_to_sync = !session->sync_seen;
+    }
+    if (session->txn == 'T')
+        sy_txn_failed(session);
+}
+
+void sy_merge_take(struct sy_part *part, char type, struct sy_slice body)
+{
+    struct sy_gather *gather = part->session->gather;
+    struct sy_err err = {0};
+    if (gather->failed || gather->merge_error.status != SY_OK)
+        return;
+    enum sy_status status = type == 'T'
+                                ? sy_merge_columns(gather->merge, part->gather_index, body, &err)
+                                : sy_merge_push(gather->merge, part->gather_index, body, &err);
+    if (status != SY_OK)
+        gather->merge_error = err;
+}
+
+static bool is_member(const struct sy_part *part)
+{
+    return part->gather_index != UINT16_MAX && part->server != NULL;
+}
+
+/* Servers whose rows wait for those of others are paused, and go on when they are wanted. */
+static void balance(struct sy_session *session)
+{
+    const struct sy_gather *gather = session->gather;
+    bool congested = sy_stream_congested(&session->stream);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!is_member(part) || part->stalled)
+            continue;
+        uint32_t queued =
+            gather->failed ? 0 : sy_merge_queued_bytes(gather->merge, part->gather_index);
+        if (!part->paused && queued > SY_LIMIT_MERGE_STREAM_BYTES) {
+            part->paused = true;
+            part->server->link->engine->pause(part->server->link);
+        } else if (part->paused && queued < SY_LIMIT_MERGE_STREAM_BYTES / 2 && !congested) {
+            part->paused = false;
+            part->server->link->engine->resume(part->server->link);
+        }
+    }
+}
+
+static bool all_ended(const struct sy_session *session)
+{
+    uint32_t ended = 0;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        ended += part->gather_index != UINT16_MAX && part->gather_done;
+    return ended == session->gather->count;
+}
+
+static void finish(struct sy_session *session)
+{
+    char tag[64];
+    snprintf(tag, sizeof(tag), "SELECT %" PRIu64, sy_merge_rows(session->gather->merge));
+    session->gather->merge_told = true;
+    sy_session_put_complete(session, tag);
+}
+
+static enum sy_merge_state step(struct sy_session *session, struct sy_err *err)
+{
+    struct sy_gather *gather = session->gather;
+    struct sy_buf *out = sy_session_scratch(session);
+    enum sy_merge_state state = SY_MERGE_NEEDS;
+    if (gather->simple && !gather->merge_described && sy_merge_has_columns(gather->merge)) {
+        sy_merge_write_columns(gather->merge, out);
+        gather->merge_described = true;
+    }
+    (void)!sy_merge_step(gather->merge, out, PUMP_BYTES, &state, err);
+    if (out->bytes > 0)
+        sy_session_put(session, out->data, out->bytes);
+    return state;
+}
+
+void sy_merge_pump(struct sy_session *session)
+{
+    struct sy_gather *gather = session->gather;
+    if (gather == NULL || !gather->active || gather->merge == NULL ||
+        session->state >= SY_SESSION_CLOSING)
+        return;
+    struct sy_err err = gather->merge_error;
+    enum sy_merge_state state = SY_MERGE_FULL;
+    while (gather->merge_running && !gather->merge_told && !gather->failed && err.status == SY_OK &&
+           state == SY_MERGE_FULL && !sy_stream_congested(&session->stream) &&
+           session->state < SY_SESSION_CLOSING)
+        state = step(session, &err);
+    if (session->state >= SY_SESSION_CLOSING)
+        return;
+    if (err.status != SY_OK && !gather->failed)
+        fail(session, &err);
+    else if (state == SY_MERGE_DONE && !gather->merge_told && !gather->failed && all_ended(session))
+        finish(session);
+    balance(session);
+}
+
+/* ---- the extended protocol ---- */
+
+/* Columns of the portal that was bound last; false: it is another one's turn. */
+bool sy_merge_describe(struct sy_session *session, struct sy_buf *out)
+{
+    if (session->gather == NULL || session->gather->merge == NULL ||
+        !sy_merge_has_columns(session->gather->merge))
+        return false;
+    sy_merge_write_columns(session->gather->merge, out);
+    return true;
+}
+
+/* The Bind for a rewritten statement: formats of hidden columns are added, text. */
+void sy_merge_write_bind(struct sy_buf *out, struct sy_slice body, const struct sy_bind_msg *bind,
+                         struct sy_slice statement, uint32_t hidden)
+{
+    uint32_t names = (uint32_t)(bind->portal.bytes + bind->statement.bytes) + 2;
+    uint32_t formats = 2 + 2u * bind->result_format_count;
+    bool each = bind->result_format_count > 1;
+    size_t start = sy_msg_begin(out, 'B');
+    sy_put_cstring(out, bind->portal);
+    sy_put_cstring(out, statement);
+    sy_buf_append(out, body.data + names, body.bytes - names - formats);
+    sy_buf_append_u16(out, (uint16_t)(bind->result_format_count + (each ? hidden : 0)));
+    sy_buf_append(out, body.data + body.bytes - (formats - 2), formats - 2);
+    for (uint32_t i = 0; each && i < hidden; i++)
+        sy_buf_append_u16(out, 0);
+    sy_msg_end(out, start);
+}
