@@ -449,6 +449,68 @@ static void a_violation_names_constraint_and_key(void **state)
     assert_string_equal(ask(first, "select count(*) from t"), "3");
 }
 
+static void a_foreign_key_violation_names_key_and_value(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *message, *detail;
+    } cases[] = {
+        {"insert into fk_child values (1, 1, 1, 'x'), (2, 9, 1, 'x')",
+         "insert or update on table \"fk_child\" violates foreign key constraint "
+         "\"fk_child_t_id_fkey\"",
+         "Key (t_id)=(9) is not present in table \"t\"."},
+        {"insert into fk_child values (1, 1, 7, 'y')",
+         "insert or update on table \"fk_child\" violates foreign key constraint "
+         "\"fk_child_a_Code_fkey\"",
+         "Key (a, \"Code\")=(7, y) is not present in table \"fk_pair\"."},
+        {"update fk_child set t_id = 8",
+         "insert or update on table \"fk_child\" violates foreign key constraint "
+         "\"fk_child_t_id_fkey\"",
+         "Key (t_id)=(8) is not present in table \"t\"."},
+        {"delete from t where id = 2",
+         "update or delete on table \"t\" violates foreign key constraint \"fk_child_t_id_fkey\" "
+         "on table \"fk_child\"",
+         "Key (id)=(2) is still referenced from table \"fk_child\"."},
+        {"update t set id = id + 10",
+         "update or delete on table \"t\" violates foreign key constraint \"fk_child_t_id_fkey\" "
+         "on table \"fk_child\"",
+         "Key (id)=(2) is still referenced from table \"fk_child\"."},
+        {"insert into fk_late values (1, 99)",
+         "insert or update on table \"fk_late\" violates foreign key constraint "
+         "\"fk_late_t_id_fkey\"",
+         "Key (t_id)=(99) is not present in table \"t\"."},
+    };
+    PQclear(PQexec(
+        first, "drop table if exists fk_child; drop table if exists fk_pair; drop table if exists "
+               "fk_late; create table fk_pair (a int, code text, primary key (a, code)); "
+               "create table fk_child (id int primary key, t_id int references t (id), a int, "
+               "\"Code\" text, foreign key (a, \"Code\") references fk_pair (a, code));"
+               "create table fk_late (id int primary key, t_id int references t (id) deferrable "
+               "initially deferred)"));
+    assert_string_equal(ask(first, "insert into fk_pair values (1, 'x')"), "INSERT 0 1");
+    assert_string_equal(ask(first, "insert into fk_child values (5, 2, 1, 'x')"), "INSERT 0 1");
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        /* Alone in the group commit, then in a block. */
+        if (i % 2 == 1)
+            PQclear(PQexec(first, "begin"));
+        PGresult *result = PQexec(first, cases[i / 2].sql);
+        if (PQresultStatus(result) == PGRES_COMMAND_OK) {
+            PQclear(result);
+            result = PQexec(first, "commit");
+        }
+        assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "23503");
+        assert_string_equal(PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY),
+                            cases[i / 2].message);
+        assert_string_equal(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL),
+                            cases[i / 2].detail);
+        PQclear(result);
+        PQclear(PQexec(first, "rollback"));
+    }
+    assert_string_equal(ask(first, "select count(*) from fk_child"), "1");
+    assert_string_equal(ask(first, "drop table fk_child; drop table fk_pair; drop table fk_late"),
+                        "DROP TABLE");
+}
+
 /* What psql prints for a command, or what it complains. */
 static void psql(const char *command, char *out, size_t bytes)
 {
@@ -674,6 +736,7 @@ int main(void)
         cmocka_unit_test_setup(copy_goes_both_ways_in_text_and_csv, new_tables),
         cmocka_unit_test_setup(copy_binary_comes_back_as_it_went, new_tables),
         cmocka_unit_test_setup(a_violation_names_constraint_and_key, new_tables),
+        cmocka_unit_test_setup(a_foreign_key_violation_names_key_and_value, new_tables),
         cmocka_unit_test_setup(psql_describes_tables_as_on_postgresql, new_tables),
         cmocka_unit_test_setup(what_waited_for_a_change_of_the_schema_sees_it, new_tables),
         cmocka_unit_test_setup(cursors_go_forth_and_back, new_tables),

@@ -49,7 +49,7 @@ static int sqlite_position(sqlite3 *db, const struct sy_sqrelation *r, const cha
     return position;
 }
 
-static struct sy_sqvalue stored_value(sqlite3_value *value)
+struct sy_sqvalue sy_sqlite_stored_value(sqlite3_value *value)
 {
     struct sy_sqvalue v = {.kind = SY_SQ_NULL};
     switch (sqlite3_value_type(value)) {
@@ -86,7 +86,7 @@ static bool put_value(struct sy_sqlite_session *s, sqlite3 *db, const struct key
     struct sy_err ignored = {0};
     if (position < 0 || sqlite3changeset_old(change, position, &old) != SQLITE_OK || old == NULL)
         return false;
-    struct sy_sqvalue value = stored_value(old);
+    struct sy_sqvalue value = sy_sqlite_stored_value(old);
     if (value.kind == SY_SQ_NULL)
         return false;
     return sy_type_encode(column->type, 0, &value, &s->sq.types, out, &ignored) == SY_OK;
@@ -129,14 +129,8 @@ static bool describe(struct sy_sqlite_session *s, sqlite3 *db, const struct key 
 
 static void run_again(sqlite3 *db, const char *sql, const struct sy_sqlite_portal *portal)
 {
-    static const char plain[] = "INSERT INTO ";
     sqlite3_stmt *stmt = NULL;
-    struct sy_buf replacing = {0};
-    sy_buf_append_str(&replacing, "INSERT OR REPLACE INTO ");
-    sy_buf_append_str(&replacing, sql + sizeof(plain) - 1);
-    int rc = replacing.failed
-                 ? SQLITE_NOMEM
-                 : sqlite3_prepare_v2(db, replacing.data, (int)replacing.bytes, &stmt, NULL);
+    int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
     int count = rc == SQLITE_OK ? sqlite3_bind_parameter_count(stmt) : 0;
     for (int i = 0; rc == SQLITE_OK && i < count; i++) {
         if ((uint32_t)i < portal->plan->t->parameter_count)
@@ -145,6 +139,17 @@ static void run_again(sqlite3 *db, const char *sql, const struct sy_sqlite_porta
     while (rc == SQLITE_OK || rc == SQLITE_ROW)
         rc = sqlite3_step(stmt);
     sqlite3_finalize(stmt);
+}
+
+static void run_replacing(sqlite3 *db, const char *sql, const struct sy_sqlite_portal *portal)
+{
+    static const char plain[] = "INSERT INTO ";
+    struct sy_buf replacing = {0};
+    sy_buf_append_str(&replacing, "INSERT OR REPLACE INTO ");
+    sy_buf_append_str(&replacing, sql + sizeof(plain) - 1);
+    sy_buf_append_u8(&replacing, 0);
+    if (!replacing.failed)
+        run_again(db, replacing.data, portal);
     sy_buf_release(&replacing);
 }
 
@@ -171,7 +176,7 @@ void sy_sqlite_conflict_detail(struct sy_sqlite_session *s, struct sy_sqlite_con
     void *changeset = NULL;
     if (sqlite3session_create(conn->db, "main", &session) == SQLITE_OK &&
         sqlite3session_attach(session, NULL) == SQLITE_OK) {
-        run_again(conn->db, sql, portal);
+        run_replacing(conn->db, sql, portal);
         s->err = err;
         if (sqlite3session_changeset(session, &bytes, &changeset) == SQLITE_OK)
             describe(s, conn->db, &key, bytes, changeset);

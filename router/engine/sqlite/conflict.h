@@ -1,4 +1,4 @@
-/* The DETAIL of a unique violation. */
+/* The DETAIL of a unique violation, and everything about one of a foreign key. */
 #ifndef SY_ROUTER_ENGINE_SQLITE_CONFLICT_H
 #define SY_ROUTER_ENGINE_SQLITE_CONFLICT_H
 
@@ -8,5 +8,13 @@
  * writer. */
 void sy_sqlite_conflict_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
                                const struct sy_sqlite_portal *portal, const char *sql);
+
+/* Says which foreign key is violated, and by which value: `stmt` has failed on the writer with 23503
+ * and is reset, its parameters still bound. */
+void sy_sqlite_foreign_key_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
+                                  sqlite3_stmt *stmt);
+
+/* The value as the types' code takes it; its bytes are the argument's. */
+struct sy_sqvalue sy_sqlite_stored_value(sqlite3_value *value);
 
 #endif

@@ -1,6 +1,7 @@
 /* COPY FROM STDIN: cutting the stream into rows and fields, and inserting them. */
 #include <string.h>
 
+#include "router/engine/sqlite/conflict.h"
 #include "router/engine/sqlite/copy.h"
 #include "router/engine/sqlite/session_env.h"
 
@@ -33,6 +34,8 @@ static bool insert_row(struct sy_sqlite_session *s, struct sy_sqlite_copy *copy)
     if (!ok)
         sy_sqlite_error(s, s->shard->writer, rc);
     sqlite3_reset(copy->stmt);
+    if (!ok)
+        sy_sqlite_foreign_key_detail(s, s->shard->writer, copy->stmt);
     sy_arena_reset(&copy->row);
     copy->rows += ok;
     return ok;

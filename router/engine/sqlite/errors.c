@@ -53,123 +53,12 @@ void sy_sqlite_error(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn, i
     }
     if ((rc & 0xff) == SQLITE_INTERRUPT && sy_sqlite_session_interrupted(s))
         return;
-    if (rc == SQLITE_CONSTRAINT_FOREIGNKEY) {
-        sy_sqlite_deferred_violation(s, conn);
-        return;
-    }
     char message[SY_ERR_TEXT_BYTES];
     snprintf(message, sizeof(message), "%s", sqlite3_errmsg(conn->db));
     if ((rc & 0xff) == SQLITE_CONSTRAINT && s->catalog != NULL &&
         sy_sqconstraint_error(&s->catalog->schema, message, &s->err))
         return;
     by_code(&s->err, rc, message);
-}
-
-/* ---- foreign keys: SQLite says that one is violated, not which ---- */
-
-static const struct sy_sqconstraint *find_foreign_key(const struct sy_sqrelation *r,
-                                                      const char *parent, int64_t index)
-{
-    /* PRAGMA foreign_key_list numbers the keys from the last one declared backwards. */
-    int64_t seen = 0;
-    for (uint32_t i = r->constraint_count; i-- > 0;) {
-        if (r->constraints[i].kind != 'f')
-            continue;
-        if (seen++ == index && strcmp(r->constraints[i].ref_table, parent) == 0)
-            return &r->constraints[i];
-    }
-    for (uint32_t i = 0; i < r->constraint_count; i++) {
-        if (r->constraints[i].kind == 'f' && strcmp(r->constraints[i].ref_table, parent) == 0)
-            return &r->constraints[i];
-    }
-    return NULL;
-}
-
-static const struct sy_sqrelation *by_sqlite_name(struct sy_sqlite_session *s, const char *name)
-{
-    for (uint32_t i = 0; i < s->catalog->relation_count; i++) {
-        const struct sy_sqrelation *r = &s->catalog->relations[i];
-        if (r->kind == 'r' && strcmp(r->sqlite_name != NULL ? r->sqlite_name : r->name, name) == 0)
-            return r;
-    }
-    return NULL;
-}
-
-static bool name_violation(struct sy_sqlite_session *s, const char *child, const char *parent,
-                           int64_t index)
-{
-    const struct sy_sqrelation *r = by_sqlite_name(s, child);
-    const struct sy_sqconstraint *c = r == NULL ? NULL : find_foreign_key(r, parent, index);
-    if (c == NULL)
-        return false;
-    sy_err_set(&s->err, SY_E_STATE,
-               "insert or update on table \"%s\" violates foreign key constraint \"%s\"", r->name,
-               c->name);
-    sy_err_state(&s->err, "23503");
-    return true;
-}
-
-/* Inside the transaction that violates it the check says which rows are alone. */
-static bool find_violation(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn)
-{
-    sqlite3_stmt *stmt = NULL;
-    bool found = false;
-    if (sqlite3_get_autocommit(conn->db) == 0 &&
-        sqlite3_prepare_v2(conn->db, "PRAGMA foreign_key_check", -1, &stmt, NULL) == SQLITE_OK &&
-        sqlite3_step(stmt) == SQLITE_ROW)
-        found = name_violation(s, (const char *)sqlite3_column_text(stmt, 0),
-                               (const char *)sqlite3_column_text(stmt, 2),
-                               sqlite3_column_int64(stmt, 3));
-    sqlite3_finalize(stmt);
-    return found;
-}
-
-/* A statement that was undone leaves no trace to check: the tables that it names have to do. */
-static bool guess_violation(struct sy_sqlite_session *s)
-{
-    const struct sy_sqlite_portal *portal = s->batch_portal != NULL       ? s->batch_portal
-                                            : s->executing.portal != NULL ? s->executing.portal
-                                                                          : &s->simple.portal;
-    if (portal->plan == NULL || portal->plan->t->relation_count == 0)
-        return false;
-    const struct sy_sqtranslation *t = portal->plan->t;
-    const struct sy_sqrelation *target = sy_sqlite_catalog_find(s->catalog, NULL, t->relations[0]);
-    if (target == NULL)
-        return false;
-    bool deletes = t->kind == SY_STMT_DELETE || t->kind == SY_STMT_TRUNCATE;
-    const struct sy_sqconstraint *own = NULL;
-    for (uint32_t i = 0; i < target->constraint_count && own == NULL; i++)
-        own = target->constraints[i].kind == 'f' ? &target->constraints[i] : NULL;
-    if (!deletes && own != NULL) {
-        sy_err_set(&s->err, SY_E_STATE,
-                   "insert or update on table \"%s\" violates foreign key constraint \"%s\"",
-                   target->name, own->name);
-        sy_err_state(&s->err, "23503");
-        return true;
-    }
-    for (uint32_t r = 0; r < s->catalog->relation_count; r++) {
-        const struct sy_sqrelation *child = &s->catalog->relations[r];
-        for (uint32_t i = 0; i < child->constraint_count; i++) {
-            const struct sy_sqconstraint *c = &child->constraints[i];
-            if (c->kind != 'f' || strcmp(c->ref_table, target->name) != 0)
-                continue;
-            sy_err_set(&s->err, SY_E_STATE,
-                       "update or delete on table \"%s\" violates foreign key constraint \"%s\" on "
-                       "table \"%s\"",
-                       target->name, c->name, child->name);
-            sy_err_state(&s->err, "23503");
-            return true;
-        }
-    }
-    return false;
-}
-
-void sy_sqlite_deferred_violation(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn)
-{
-    if (find_violation(s, conn) || guess_violation(s))
-        return;
-    sy_err_set(&s->err, SY_E_STATE, "a foreign key constraint is violated");
-    sy_err_state(&s->err, "23503");
 }
 
 /* ---- on the wire ---- */

@@ -222,9 +222,11 @@ static enum sy_sqlite_step run_rows(struct sy_sqlite_session *s, struct sy_sqlit
             /* Undone before its key is looked for: the statement holds what it has written until
              * then. */
             (void)sqlite3_reset(s->run.stmt);
-            if ((rc & 0xff) == SQLITE_CONSTRAINT && s->run_writes)
+            if ((rc & 0xff) == SQLITE_CONSTRAINT && s->run_writes) {
                 sy_sqlite_conflict_detail(s, s->run.conn, portal,
                                           portal->plan->t->steps[s->step_at].sql);
+                sy_sqlite_foreign_key_detail(s, s->run.conn, s->run.stmt);
+            }
             return SY_STEP_ERROR;
         }
         s->run.pending = rows_wanted && s->run.main;
