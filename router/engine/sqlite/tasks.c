@@ -49,23 +49,30 @@ enum { BACKLOG_PER_THREAD = 4 };
 /*
  * With the lock held. Tasks are short: a second thread is not worth its wake-up (and the cores that
  * the loops need) before some have gathered. A thread that blocks says so, and the ticker sees
- * tasks that are not short.
+ * tasks that are not short. True: the caller signals `work` when it has let go of the lock, which the
+ * thread that wakes takes first thing.
  */
-static void wake_one(bool stuck)
+static bool wake_one(bool stuck)
 {
     bool wanted = stuck || pool.active == 0 || pool.queued > pool.active * BACKLOG_PER_THREAD;
-    if (wanted && pool.queued > 0 && pool.waking == 0 && pool.sleeping > 0) {
-        pool.waking++;
+    if (!wanted || pool.queued == 0 || pool.waking > 0 || pool.sleeping == 0)
+        return false;
+    pool.waking++;
+    return true;
+}
+
+static void unlock_and_wake(bool wake)
+{
+    pthread_mutex_unlock(&pool.lock);
+    if (wake)
         pthread_cond_signal(&pool.work);
-    }
 }
 
 void sy_sqlite_tasks_blocking(void)
 {
     pthread_mutex_lock(&pool.lock);
     pool.active--;
-    wake_one(false);
-    pthread_mutex_unlock(&pool.lock);
+    unlock_and_wake(wake_one(false));
 }
 
 void sy_sqlite_tasks_unblocked(void)
@@ -78,10 +85,9 @@ void sy_sqlite_tasks_unblocked(void)
 static void wake_if_stuck(void)
 {
     pthread_mutex_lock(&pool.lock);
-    if (pool.queued > 0 && pool.taken == pool.taken_before)
-        wake_one(true);
+    bool wake = pool.queued > 0 && pool.taken == pool.taken_before && wake_one(true);
     pool.taken_before = pool.taken;
-    pthread_mutex_unlock(&pool.lock);
+    unlock_and_wake(wake);
 }
 
 static void enqueue(struct sy_sqlite_task *task)
@@ -89,17 +95,19 @@ static void enqueue(struct sy_sqlite_task *task)
     task->state = TASK_QUEUED;
     sy_list_append(&pool.queue, &task->link);
     pool.queued++;
-    wake_one(false);
 }
 
 void sy_sqlite_task_wake(struct sy_sqlite_task *task)
 {
     pthread_mutex_lock(&pool.lock);
-    if (task->state == TASK_IDLE)
+    bool wake = false;
+    if (task->state == TASK_IDLE) {
         enqueue(task);
-    else if (task->state == TASK_RUNNING)
+        wake = wake_one(false);
+    } else if (task->state == TASK_RUNNING) {
         task->state = TASK_RUNNING_AGAIN;
-    pthread_mutex_unlock(&pool.lock);
+    }
+    unlock_and_wake(wake);
 }
 
 static void run_one(void)
@@ -108,9 +116,9 @@ static void run_one(void)
         sy_container_of(sy_list_pop(&pool.queue), struct sy_sqlite_task, link);
     pool.queued--;
     pool.taken++;
-    wake_one(false);
+    bool wake = wake_one(false);
     task->state = TASK_RUNNING;
-    pthread_mutex_unlock(&pool.lock);
+    unlock_and_wake(wake);
     enum sy_sqlite_task_result result = task->run(task);
     pthread_mutex_lock(&pool.lock);
     if (result == SY_TASK_GONE)
