@@ -719,6 +719,26 @@ static void the_catalog_agrees_with_row_descriptions(void **state)
     expect(first, steps);
 }
 
+static void a_sequence_is_read_as_a_table(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"create sequence sq start 5 increment 2", "CREATE SEQUENCE"},
+        {"select last_value from sq", "5"},
+        {"select is_called from sq", "f"},
+        {"select nextval('sq')", "5"},
+        {"select is_called from sq s", "t"},
+        {"begin", "BEGIN"},
+        {"select nextval('sq')", "7"},
+        {"select s.last_value from sq s", "7"},
+        {"commit", "COMMIT"},
+        {"select last_value + log_cnt from sq", "7"},
+        {"drop sequence sq", "DROP SEQUENCE"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -737,6 +757,7 @@ int main(void)
         cmocka_unit_test_setup(copy_binary_comes_back_as_it_went, new_tables),
         cmocka_unit_test_setup(a_violation_names_constraint_and_key, new_tables),
         cmocka_unit_test_setup(a_foreign_key_violation_names_key_and_value, new_tables),
+        cmocka_unit_test_setup(a_sequence_is_read_as_a_table, new_tables),
         cmocka_unit_test_setup(psql_describes_tables_as_on_postgresql, new_tables),
         cmocka_unit_test_setup(what_waited_for_a_change_of_the_schema_sees_it, new_tables),
         cmocka_unit_test_setup(cursors_go_forth_and_back, new_tables),

@@ -278,6 +278,49 @@ static void f_regexp_substring(struct sq_call *call)
     keep(call, 1, code, &flags, owned);
 }
 
+static void append_groups(struct sy_buf *out, struct sy_slice text, const size_t *groups, uint32_t count)
+{
+    sy_buf_append_str(out, "{");
+    for (uint32_t g = count > 0 ? 1 : 0; g <= count; g++) {
+        bool unset = groups[2 * g] == PCRE2_UNSET;
+        struct sy_slice part = {unset ? "" : text.data + groups[2 * g], unset ? 0 : groups[2 * g + 1] - groups[2 * g]};
+        sq_array_append_element(out, g <= 1, part, unset);
+    }
+    sy_buf_append_str(out, "}");
+}
+
+/* Every match (the first without "g") as a JSON array of array texts, for sy_json_elements to make rows of. */
+static void f_regexp_matches(struct sq_call *call)
+{
+    bool owned = false, first = true;
+    struct flags flags = read_flags(call, 2);
+    pcre2_code *code = flags.bad ? NULL : compile(call, 1, &flags, &owned);
+    if (code == NULL)
+        return;
+    struct sy_slice text = sq_arg_text(call, 0);
+    struct sy_buf out = {0}, array = {0};
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(code, NULL);
+    uint32_t count = 0;
+    (void)pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &count);
+    sy_buf_append_str(&out, "[");
+    for (size_t from = 0; from <= text.bytes && match(code, text, from, data) >= 0; first = false) {
+        const size_t *groups = pcre2_get_ovector_pointer(data);
+        sy_buf_clear(&array);
+        append_groups(&array, text, groups, count);
+        struct sy_sqvalue value = {.kind = SY_SQ_TEXT, .bytes = {array.data, array.bytes}};
+        sy_buf_append_str(&out, first ? "" : ",");
+        sq_json_append_value(call, SY_T_TEXT, &value, &out);
+        from = next_start(text, groups[0], groups[1]);
+        if (!flags.global)
+            break;
+    }
+    sy_buf_append_str(&out, "]");
+    sy_buf_release(&array);
+    pcre2_match_data_free(data);
+    sq_return_buf(call, &out);
+    keep(call, 1, code, &flags, owned);
+}
+
 static void f_regexp_match(struct sq_call *call)
 {
     bool owned = false;
@@ -296,13 +339,7 @@ static void f_regexp_match(struct sq_call *call)
     if (match(code, text, 0, data) >= 0) {
         const size_t *groups = pcre2_get_ovector_pointer(data);
         struct sy_buf out = {0};
-        sy_buf_append_str(&out, "{");
-        for (uint32_t g = count > 0 ? 1 : 0; g <= count; g++) {
-            bool unset = groups[2 * g] == PCRE2_UNSET;
-            struct sy_slice part = {unset ? "" : text.data + groups[2 * g], unset ? 0 : groups[2 * g + 1] - groups[2 * g]};
-            sq_array_append_element(&out, g <= 1, part, unset);
-        }
-        sy_buf_append_str(&out, "}");
+        append_groups(&out, text, groups, count);
         sq_return_buf(call, &out);
     }
     pcre2_match_data_free(data);
@@ -401,7 +438,7 @@ static void f_similar_to_escape(struct sq_call *call)
 static const struct sq_function functions[] = {
     {"sy_regex", 2, 0, f_regex}, {"sy_iregex", 2, 0, f_iregex}, {"sy_regexp_like", -1, 0, f_regex},
     {"sy_regexp_replace", -1, 0, f_regexp_replace}, {"sy_regexp_substring", -1, 0, f_regexp_substring},
-    {"sy_regexp_match", -1, 0, f_regexp_match}, {"sy_regexp_split_to_array", -1, 0, f_regexp_split_to_array},
+    {"sy_regexp_match", -1, 0, f_regexp_match}, {"sy_regexp_matches", -1, 0, f_regexp_matches}, {"sy_regexp_split_to_array", -1, 0, f_regexp_split_to_array},
     {"sy_regexp_count", -1, 0, f_regexp_count}, {"sy_similar_to_escape", -1, 0, f_similar_to_escape},
 };
 

@@ -515,6 +515,35 @@ static void sequence_last_value(const struct call *c)
                    oid));
 }
 
+/* In a transaction that writes, as its nextval() has left it; else as the last commit did. */
+static void sequence_state(const struct call *c, bool called)
+{
+    const struct sy_sqlite_sequence *sequence =
+        c->s->run_writes ? sy_sqlite_sequence(c->s->shard, (uint32_t)int_arg(c, 0)) : NULL;
+    char oid[16];
+    if (sequence != NULL) {
+        give_int(c, called ? sequence->is_called : sequence->last_value);
+        return;
+    }
+    snprintf(oid, sizeof(oid), "%" PRId64, int_arg(c, 0));
+    give_int(c, one_number(sqlite3_context_db_handle(c->context),
+                           called ? "SELECT is_called FROM sy_catalog_sequence WHERE oid = "
+                                    "CAST(?1 AS INTEGER)"
+                                  : "SELECT last_value FROM sy_catalog_sequence WHERE oid = "
+                                    "CAST(?1 AS INTEGER)",
+                           oid));
+}
+
+static void sequence_value(const struct call *c)
+{
+    sequence_state(c, false);
+}
+
+static void sequence_called(const struct call *c)
+{
+    sequence_state(c, true);
+}
+
 static void current_txid(const struct call *c)
 {
     give_int(c, (int64_t)atomic_load(&c->s->shard->files[0]->lsn) + 1);
@@ -615,6 +644,8 @@ static const struct function {
     {"sy_pg_relation_size", relation_size},
     {"sy_pg_reload_conf", give_false},
     {"sy_pg_sequence_last_value", sequence_last_value},
+    {"sy_sequence_called", sequence_called},
+    {"sy_sequence_value", sequence_value},
     {"sy_pg_size_pretty", size_pretty},
     {"sy_pg_statistics_obj_is_visible", give_true},
     {"sy_pg_table_is_visible", table_is_visible},

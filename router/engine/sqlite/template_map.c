@@ -450,6 +450,8 @@ static const struct row rows[] = {
     {"jsonb_array_elements_text", "sy_json_elements($1, 1)"},
     {"jsonb_object_keys", "sy_json_keys($1)"}, {"jsonb_each", "sy_json_each($1, 0)"},
     {"jsonb_each_text", "sy_json_each($1, 1)"},
+    {"regexp_matches", "sy_json_elements(sy_regexp_matches($*), 1)"},
+    {"regexp_matches_no_flags", "sy_json_elements(sy_regexp_matches($*), 1)"},
     {"regexp_split_to_table", "sy_unnest(sy_regexp_split_to_array($*), 25)"},
     {"regexp_split_to_table_no_flags", "sy_unnest(sy_regexp_split_to_array($*), 25)"},
     {"text_to_table", "sy_unnest(sy_string_to_array($*), 25)"},

@@ -223,6 +223,36 @@ static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *al
     return sq_printf(cx, "%s AS %s", sq_ident(cx, cte->name), quoted);
 }
 
+/* A sequence read as a table: one row, whose values the runtime knows. */
+static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *relation, const char *alias,
+                                 const PgQuery__Alias *renames)
+{
+    static const struct {
+        const char *name;
+        uint32_t type;
+    } shape[] = {{"last_value", SY_T_INT8}, {"log_cnt", SY_T_INT8}, {"is_called", SY_T_BOOL}};
+    enum { COUNT = sizeof(shape) / sizeof(shape[0]) };
+    struct sq_field *columns = sq_alloc(cx, COUNT * sizeof(*columns));
+    const char *quoted = sq_ident(cx, alias);
+    for (uint32_t i = 0; columns != NULL && quoted != NULL && i < COUNT; i++) {
+        struct sq_expr *expr = sq_new(cx, shape[i].type, -1, sq_printf(cx, "%s.\"%s\"", quoted, shape[i].name));
+        if (expr == NULL)
+            return NULL;
+        expr->kind = SQ_COLUMN;
+        expr->not_null = true;
+        expr->table_oid = relation->oid;
+        expr->attnum = (int16_t)(i + 1);
+        columns[i] = (struct sq_field){shape[i].name, expr};
+    }
+    if (columns == NULL || quoted == NULL || !sq_alias_columns(cx, renames, columns, COUNT) ||
+        add_item(cx, alias, columns, COUNT) == NULL)
+        return NULL;
+    return sq_printf(cx,
+                     "(SELECT sy_sequence_value(%u) AS last_value, 0 AS log_cnt, sy_sequence_called(%u) AS is_called) "
+                     "AS %s",
+                     relation->oid, relation->oid, quoted);
+}
+
 static const char *from_range(struct sq_cx *cx, const PgQuery__RangeVar *range)
 {
     const char *alias = sy_arena_strdup(cx->arena, range->alias != NULL ? range->alias->aliasname : range->relname);
@@ -236,9 +266,8 @@ static const char *from_range(struct sq_cx *cx, const PgQuery__RangeVar *range)
         return NULL;
     if (relation->kind == 'v' && relation->view_sql != NULL)
         return from_view(cx, relation, alias, range->alias);
-    if (relation->kind == 'S' && relation->column_count == 0)
-        return sq_unsupported(cx, range->location, "reading a sequence as a table is not supported by the sqlite "
-                                                   "engine");
+    if (relation->kind == 'S')
+        return from_sequence(cx, relation, alias, range->alias);
     struct sq_nsitem *item = sq_add_relation(cx, relation, alias, sq_ident(cx, alias));
     if (item == NULL || !sq_alias_columns(cx, range->alias, item->columns, item->column_count))
         return NULL;

@@ -1,6 +1,6 @@
 /*
  * Records what a real PostgreSQL answers: statements on standard input (one a line, empty lines and lines that start
- * with "--" are skipped) come out with their column types, rows or SQLSTATE. The database must be an empty one with
+ * with "--" are skipped; after a line "--! refused" the engine is expected to refuse the next one) come out with their column types, rows or SQLSTATE. The database must be an empty one with
  * LC_COLLATE C and LC_CTYPE C.UTF-8, TimeZone UTC unless the statements set it.
  */
 #include <libpq-fe.h>
@@ -46,6 +46,7 @@ static void put_rows(const PGresult *result)
 int main(int argc, char **argv)
 {
     char line[65536];
+    int refused = 0;
     PGconn *conn = PQconnectdb(argc > 1 ? argv[1] : "");
     if (PQstatus(conn) != CONNECTION_OK) {
         (void)fprintf(stderr, "%s", PQerrorMessage(conn));
@@ -53,9 +54,11 @@ int main(int argc, char **argv)
     }
     while (fgets(line, sizeof(line), stdin) != NULL) {
         line[strcspn(line, "\n")] = '\0';
+        refused = refused || strcmp(line, "--! refused") == 0;
         if (line[0] == '\0' || strncmp(line, "--", 2) == 0)
             continue;
-        (void)printf("> %s\n", line);
+        (void)printf("> %s\n%s", line, refused ? "! refused\n" : "");
+        refused = 0;
         PGresult *result = PQexec(conn, line);
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_FATAL_ERROR) {
