@@ -179,6 +179,15 @@ static bool search(const struct sy_plan_context *context, struct sy_slice name, 
     return false;
 }
 
+/* The schema is as the last commit left it: a table that this transaction has made is where new
+ * tables go. What does not exist at all is told by that shard. */
+static void place_missing(struct prepare *p, struct use *use)
+{
+    place_by_default(p, use);
+    if (use->kind == USE_UNPLACED)
+        use->kind = USE_MISSING;
+}
+
 void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool creates,
                       struct use *ret_use)
 {
@@ -194,7 +203,7 @@ void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool 
         use.is_monitoring = sy_route_is_monitoring(name);
     } else if (schema.bytes > 0) {
         if (context->schema != NULL && !creates && !relation_exists(context, schema, name))
-            use.kind = USE_MISSING;
+            place_missing(p, &use);
         else
             place_found(p, schema, name, &use);
     } else if (search(context, name, creates, &schema)) {
@@ -203,7 +212,7 @@ void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool 
         use.kind = USE_CATALOG;
         use.is_monitoring = sy_route_is_monitoring(name);
     } else if (context->schema != NULL && !creates) {
-        use.kind = USE_MISSING;
+        place_missing(p, &use);
     } else {
         place_by_default(p, &use);
     }

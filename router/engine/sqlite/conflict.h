@@ -9,8 +9,8 @@
 void sy_sqlite_conflict_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
                                const struct sy_sqlite_portal *portal, const char *sql);
 
-/* Says which foreign key is violated, and by which value: `stmt` has failed on the writer with 23503
- * and is reset, its parameters still bound. */
+/* Says which foreign key is violated, and by which value: `stmt` has failed on the writer with
+ * 23503 and is reset, its parameters still bound. */
 void sy_sqlite_foreign_key_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
                                   sqlite3_stmt *stmt);
 

@@ -53,9 +53,9 @@ enum sy_status sy_sqlite_conn_open(const char *path, bool may_write,
     sy_list_init(&conn->link);
     sy_list_init(&conn->statements);
     conn->may_write = may_write;
-    /* "unix-excl": the file is this process's alone, so its WAL needs no shared memory and a read no fcntl().
-     * A reader opens read-write too, or it could not join a WAL whose index has to be rebuilt;
-     * query_only keeps it from writing. */
+    /* "unix-excl": the file is this process's alone, so its WAL needs no shared memory and a read
+     * no fcntl(). A reader opens read-write too, or it could not join a WAL whose index has to be
+     * rebuilt; query_only keeps it from writing. */
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (may_write ? SQLITE_OPEN_CREATE : 0);
     enum sy_status status = SY_OK;
     if (sqlite3_open_v2(path, &conn->db, flags, "unix-excl") != SQLITE_OK)

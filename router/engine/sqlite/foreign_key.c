@@ -149,8 +149,7 @@ static int position_of(sqlite3 *db, const char *table, const char *column)
 static bool add_check(struct table *table, struct check check)
 {
     struct sy_buf sql = {0};
-    bool ok =
-        table->count < CHECKS_MAX && check.constraint->column_count <= KEY_COLUMNS_MAX;
+    bool ok = table->count < CHECKS_MAX && check.constraint->column_count <= KEY_COLUMNS_MAX;
     for (uint32_t i = 0; ok && i < check.constraint->column_count; i++) {
         const char *name =
             check.as_parent ? check.constraint->ref_columns[i] : child_column(&check, i);
@@ -166,8 +165,8 @@ static bool add_check(struct table *table, struct check check)
     }
     sy_buf_append_str(&sql, "NOT ");
     put_exists(&sql, &check, false);
-    ok = !sql.failed && sqlite3_prepare_v2(table->db, sql.data, (int)sql.bytes, &check.stmt,
-                                           NULL) == SQLITE_OK;
+    ok = !sql.failed &&
+         sqlite3_prepare_v2(table->db, sql.data, (int)sql.bytes, &check.stmt, NULL) == SQLITE_OK;
     sy_buf_release(&sql);
     if (ok)
         table->checks[table->count++] = check;
@@ -198,8 +197,9 @@ static void enter_table(struct sy_sqlite_session *s, struct table *table, const 
                                                 .parent = by_name(s, c->ref_table),
                                                 .constraint = c});
             if (strcmp(c->ref_table, r->name) == 0)
-                add_check(table, (struct check){
-                                     .child = child, .parent = r, .constraint = c, .as_parent = true});
+                add_check(table,
+                          (struct check){
+                              .child = child, .parent = r, .constraint = c, .as_parent = true});
         }
     }
 }
@@ -344,8 +344,7 @@ void sy_sqlite_deferred_violation(struct sy_sqlite_session *s, struct sy_sqlite_
             by_sqlite_name(s, (const char *)sqlite3_column_text(stmt, 0));
         struct check check = {.child = r};
         check.constraint = r == NULL ? NULL : numbered_key(r, sqlite3_column_int64(stmt, 3));
-        check.parent =
-            check.constraint == NULL ? NULL : by_name(s, check.constraint->ref_table);
+        check.parent = check.constraint == NULL ? NULL : by_name(s, check.constraint->ref_table);
         if (check.parent != NULL) {
             say(s, &check);
             if (sqlite3_column_type(stmt, 1) == SQLITE_INTEGER)

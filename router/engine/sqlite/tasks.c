@@ -49,8 +49,8 @@ enum { BACKLOG_PER_THREAD = 4 };
 /*
  * With the lock held. Tasks are short: a second thread is not worth its wake-up (and the cores that
  * the loops need) before some have gathered. A thread that blocks says so, and the ticker sees
- * tasks that are not short. True: the caller signals `work` when it has let go of the lock, which the
- * thread that wakes takes first thing.
+ * tasks that are not short. True: the caller signals `work` when it has let go of the lock, which
+ * the thread that wakes takes first thing.
  */
 static bool wake_one(bool stuck)
 {
