@@ -215,6 +215,18 @@ static void drop_unnamed_parse(struct sy_extended *extended)
     extended->unnamed_parse.chunk = NULL;
 }
 
+static bool is_empty(const struct sy_statement *statement)
+{
+    const struct sy_facts *facts = statement->template->facts;
+    return facts->stmt_count == 0 || facts->stmts[0].kind == SY_STMT_EMPTY;
+}
+
+static bool ends_block(const struct sy_statement *statement)
+{
+    const struct sy_stmt *stmt = &statement->template->facts->stmts[0];
+    return stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO;
+}
+
 static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *frame,
                              struct sy_err *err)
 {
@@ -234,6 +246,12 @@ static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *
                                    .environment = session->environment};
     if (sy_extended_define(session, message.name, &key, err) != SY_OK)
         return SY_STEP_ERROR;
+    struct sy_prepared *prepared = sy_extended_find(session, message.name, err);
+    if (session->txn == 'E' && prepared != NULL && !is_empty(prepared->statement) &&
+        !ends_block(prepared->statement)) {
+        sy_extended_remove(session, message.name);
+        return sy_txn_refuse(session, err);
+    }
     sy_counter_add(&session->database->counters->client_prepares, 1);
     if (message.name.bytes == 0) {
         drop_unnamed_parse(session->extended);
@@ -277,12 +295,6 @@ static struct sy_exec exec_of(const struct sy_statement *statement)
                             .template = statement->template,
                             .types = statement->types,
                             .type_count = statement->type_count};
-}
-
-static bool is_empty(const struct sy_statement *statement)
-{
-    const struct sy_facts *facts = statement->template->facts;
-    return facts->stmt_count == 0 || facts->stmts[0].kind == SY_STMT_EMPTY;
 }
 
 static bool runs_locally(const struct sy_statement *statement)

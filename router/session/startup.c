@@ -370,7 +370,7 @@ static void negotiate(struct sy_session *session, const struct sy_startup *packe
     if (packet->minor == 0 && count == 0)
         return;
     struct sy_buf *out = sy_session_scratch(session);
-    sy_write_negotiate(out, 0, unknown, count);
+    sy_write_negotiate(out, SY_PROTOCOL_3_0, unknown, count);
     sy_session_put_buf(session, out);
 }
 
