@@ -132,6 +132,7 @@ static void run_one(void)
 static void *thread_main(void *unused)
 {
     (void)unused;
+    (void)pthread_setname_np(pthread_self(), "sqlite");
     pthread_mutex_lock(&pool.lock);
     pool.active++;
     for (;;) {
