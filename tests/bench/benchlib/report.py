@@ -74,7 +74,8 @@ def simple_text(name, digits=None):
 
 
 def idle_text(cell, target, figures, row):
-    memory = median(figures.get("bytes_per_client", []))
+    # The largest: a proxy keeps the memory of clients that left, so only the first round shows growth.
+    memory = max(figures.get("bytes_per_client", []), default=None)
     if memory is None:
         return "-"
     return (f"{number(memory, 0)} B, {number(median(figures['cpu_us']))} / "
