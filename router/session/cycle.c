@@ -75,6 +75,9 @@ static void close_cycle(struct sy_session *session)
         sy_extended_forget_id(session, session->prepare_pending);
     session->answer_when_quiet = NULL;
     session->prepare_pending = 0;
+    if (session->temporary_fresh && session->cycle_errored && session->txn == 'I')
+        session->temporary_doubt = true; /* several statements, and a later one failed */
+    session->temporary_fresh = false;
     if (!session->ready_sent)
         put_ready(session);
     record(session);

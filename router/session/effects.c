@@ -21,6 +21,7 @@ enum effect_kind {
     EFFECT_PIN,
     EFFECT_TEMPORARY,
     EFFECT_CURSOR,
+    EFFECT_TEMPORARY_DROP,
     EFFECT_SCHEMA, /* DDL: what the router knows of the schema is old */
 };
 
@@ -240,6 +241,38 @@ static struct sy_slice temporary_name(const struct sy_stmt *stmt)
     return (struct sy_slice){0};
 }
 
+/* CREATE TEMP TABLE ... ON COMMIT DROP. A comment or a string that says so errs on the safe side:
+ * the name is in doubt then. */
+static bool goes_at_commit(struct sy_slice text)
+{
+    for (size_t i = 0; i + 6 < text.bytes; i++) {
+        if (strncasecmp(text.data + i, "commit", 6) != 0)
+            continue;
+        size_t at = i + 6;
+        while (at < text.bytes && isspace((unsigned char)text.data[at]))
+            at++;
+        if (text.bytes - at >= 4 && strncasecmp(text.data + at, "drop", 4) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The names, each with its zero byte, behind an empty last one. */
+static void note_drop(const struct sy_stmt *stmt, struct effect *effect)
+{
+    struct sy_buf names = {0};
+    for (int32_t i = 0; i < stmt->table_count; i++) {
+        sy_buf_append_slice(&names, stmt->tables[i].name.name);
+        sy_buf_append_u8(&names, 0);
+    }
+    sy_buf_append_u8(&names, 0);
+    effect->kind = EFFECT_TEMPORARY_DROP;
+    effect->name = names.failed ? NULL : malloc(names.bytes);
+    if (effect->name != NULL)
+        memcpy(effect->name, names.data, names.bytes);
+    sy_buf_release(&names);
+}
+
 bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec)
 {
     const struct sy_stmt *stmt = exec->stmt;
@@ -269,8 +302,12 @@ void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
     else if (config && (!exec->simple || !note_set_config(session, exec, effect)))
         *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
     else if (stmt->creates_temp)
-        *effect = (struct effect){
-            .kind = EFFECT_TEMPORARY, .pin = pin, .name = copy(temporary_name(stmt))};
+        *effect = (struct effect){.kind = EFFECT_TEMPORARY,
+                                  .pin = pin,
+                                  .name = copy(temporary_name(stmt)),
+                                  .sql = goes_at_commit(exec->text) ? strdup("") : NULL};
+    else if (ddl && strncmp(stmt->tag, "DROP ", 5) == 0 && sy_temporary_names(session, stmt))
+        note_drop(stmt, effect);
     else if (stmt->kind == SY_STMT_DECLARE)
         *effect = (struct effect){.kind = EFFECT_CURSOR, .pin = pin, .name = copy(stmt->name)};
     else if (pin != NULL)
@@ -387,20 +424,6 @@ static void apply_settings(struct sy_session *session, struct sy_part *part, str
     set_part(session, part, effect);
 }
 
-static void add_temporary(struct sy_session *session, const char *name)
-{
-    if (name == NULL || name[0] == 0)
-        return;
-    size_t bytes = strlen(name) + 1;
-    char *more = realloc(session->temporary, session->temporary_bytes + bytes);
-    if (more == NULL)
-        return;
-    memcpy(more + session->temporary_bytes, name, bytes);
-    session->temporary = more;
-    session->temporary_bytes += (uint32_t)bytes;
-    sy_session_settings_changed(session, sy_settings_ref(session->settings));
-}
-
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag)
 {
     (void)tag;
@@ -420,7 +443,7 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
             sy_txn_add_prelude(session, sy_slice_of(effect->sql));
         break;
     case EFFECT_TEMPORARY:
-        add_temporary(session, effect->name);
+        sy_temporary_add(session, effect->name, effect->sql != NULL);
         part->has_temporary = true;
         pin(session, part, effect->pin);
         break;
@@ -431,6 +454,10 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         break;
     case EFFECT_PIN:
         pin(session, part, effect->pin);
+        break;
+    case EFFECT_TEMPORARY_DROP:
+        for (const char *at = effect->name; at != NULL && *at != 0; at += strlen(at) + 1)
+            sy_temporary_drop(session, at);
         break;
     case EFFECT_SCHEMA:
         session->schema_changed = true; /* read anew when the transaction has ended */

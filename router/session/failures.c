@@ -20,7 +20,8 @@ struct sy_login_failures {
     struct bucket sets[SETS][WAYS];
 };
 
-enum sy_status sy_login_failures_new(uint64_t seed, struct sy_login_failures **ret_failures, struct sy_err *err)
+enum sy_status sy_login_failures_new(uint64_t seed, struct sy_login_failures **ret_failures,
+                                     struct sy_err *err)
 {
     struct sy_login_failures *failures = calloc(1, sizeof(*failures));
     if (failures == NULL)
@@ -39,7 +40,8 @@ void sy_login_failures_free(struct sy_login_failures **failures)
     *failures = NULL;
 }
 
-static uint64_t key_of(const struct sy_login_failures *failures, struct sy_slice user, struct sy_slice address)
+static uint64_t key_of(const struct sy_login_failures *failures, struct sy_slice user,
+                       struct sy_slice address)
 {
     uint64_t key = XXH3_64bits_withSeed(user.data, user.bytes, failures->seed);
     key = XXH3_64bits_withSeed(address.data, address.bytes, key);
@@ -55,8 +57,9 @@ static struct bucket *find(struct sy_login_failures *failures, uint64_t key)
     return NULL;
 }
 
-bool sy_login_failures_allow(struct sy_login_failures *failures, struct sy_slice user, struct sy_slice address,
-                             const struct sy_login_rate *rate, uint64_t now_us, uint64_t *ret_wait_us)
+bool sy_login_failures_allow(struct sy_login_failures *failures, struct sy_slice user,
+                             struct sy_slice address, const struct sy_login_rate *rate,
+                             uint64_t now_us, uint64_t *ret_wait_us)
 {
     *ret_wait_us = 0;
     if (rate->max == 0)
@@ -71,8 +74,9 @@ bool sy_login_failures_allow(struct sy_login_failures *failures, struct sy_slice
     return held_us <= most_us;
 }
 
-void sy_login_failures_add(struct sy_login_failures *failures, struct sy_slice user, struct sy_slice address,
-                           const struct sy_login_rate *rate, uint64_t now_us)
+void sy_login_failures_add(struct sy_login_failures *failures, struct sy_slice user,
+                           struct sy_slice address, const struct sy_login_rate *rate,
+                           uint64_t now_us)
 {
     if (rate->max == 0)
         return;
@@ -93,7 +97,8 @@ void sy_login_failures_add(struct sy_login_failures *failures, struct sy_slice u
     pthread_mutex_unlock(&failures->mutex);
 }
 
-void sy_login_failures_clear(struct sy_login_failures *failures, struct sy_slice user, struct sy_slice address)
+void sy_login_failures_clear(struct sy_login_failures *failures, struct sy_slice user,
+                             struct sy_slice address)
 {
     pthread_mutex_lock(&failures->mutex);
     struct bucket *bucket = find(failures, key_of(failures, user, address));

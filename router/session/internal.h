@@ -167,6 +167,9 @@ struct sy_txn {
     bool chain;                       /* AND CHAIN: a new transaction begins at once */
     bool committed;                   /* the server's tag said so */
     struct sy_shard_set done, undone; /* COMMIT over several servers: who has it, who does not */
+    bool temporary_touched;           /* temporary tables were made in it; before it there were: */
+    bool temporary_goes, temporary_stays; /* of them: ON COMMIT DROP, others */
+    uint32_t temporary_begin;             /* bytes of session->temporary */
 };
 
 /* One statement answered by several servers, or by the router's own transaction. */
@@ -243,8 +246,8 @@ enum sy_phase {
 };
 
 struct sy_session {
-    struct sy_stream stream; /* first: callbacks cast */
-    struct sy_list link;     /* worker->sessions */
+    struct sy_stream stream;      /* first: callbacks cast */
+    struct sy_list link;          /* worker->sessions */
     struct sy_list stranger_link; /* worker->strangers, until the login is done */
     struct sy_worker *worker;
     struct sy_worker_database *database;
@@ -263,6 +266,8 @@ struct sy_session {
     char *user, *server_user, *server_password; /* one allocation, at user */
     char *temporary; /* names of temporary relations, zero-separated; NULL: none */
     uint32_t temporary_bytes;
+    bool temporary_fresh; /* one was made in this cycle */
+    bool temporary_doubt; /* whether each still exists is not known */
     const char *pin_reason;
     uint64_t *min_lsn; /* per shard, what reads must see */
     struct sy_piece input[2];
@@ -344,6 +349,7 @@ struct sy_target {
     bool all;     /* SY_PLAN_ALL */
     bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
+    bool any;     /* reads no rows that are spread: catalogs, reference tables */
     bool copy_in; /* COPY FROM: the server waits for data after it */
     uint32_t shard;
     struct sy_shard_set shards;
@@ -503,6 +509,15 @@ struct sy_txn *sy_txn_ensure(struct sy_session *session);
 void sy_txn_add_prelude(struct sy_session *session, struct sy_slice sql);
 void sy_txn_commit_answer(struct sy_part *part, bool committed);
 void sy_part_fetch_position(struct sy_part *part);
+
+/* temporary.c */
+void sy_temporary_add(struct sy_session *session, const char *name, bool dropped_at_commit);
+void sy_temporary_drop(struct sy_session *session, const char *name);
+void sy_temporary_forget(struct sy_session *session);
+void sy_temporary_txn_over(struct sy_session *session, bool committed);
+/* The statement names one. */
+bool sy_temporary_names(const struct sy_session *session, const struct sy_stmt *stmt);
+bool sy_temporary_doubtful(const struct sy_session *session, const struct sy_stmt *stmt);
 
 /* effects.c */
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec);

@@ -183,9 +183,7 @@ static void unpin_all(struct sy_session *session)
         part->pinned = session->pinned_by_mode;
         part->has_temporary = false;
     }
-    free(session->temporary);
-    session->temporary = NULL;
-    session->temporary_bytes = 0;
+    sy_temporary_forget(session);
 }
 
 /* Servers that the session held on to forget now, before the answer: what was pinned there (locks,
@@ -230,6 +228,12 @@ static enum sy_step discard(struct sy_session *session, const struct sy_exec *ex
         unpin_all(session);
         sy_session_settings_changed(session, sy_settings_ref(session->settings_startup));
         session->consistency = (uint8_t)session->database->topology->config->reads.consistency;
+    } else if (sy_slice_eq(stmt->name, SY_SLICE("temp")) ||
+               sy_slice_eq(stmt->name, SY_SLICE("temporary"))) {
+        if (session->txn == 'I')
+            sy_temporary_forget(session);
+        else
+            session->temporary_doubt = session->temporary_bytes > 0;
     }
     if (held)
         return discard_on_servers(session, exec, all);

@@ -312,7 +312,8 @@ void sy_session_known(struct sy_session *session)
 }
 
 /* The oldest connection of this worker that has not logged in; of one address when it is given. */
-static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *peer, uint32_t *ret_count)
+static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *peer,
+                                          uint32_t *ret_count)
 {
     struct sy_session *oldest = NULL;
     *ret_count = 0;
@@ -328,7 +329,8 @@ static struct sy_session *oldest_stranger(struct sy_worker *worker, const char *
     return oldest;
 }
 
-/* A flood of connections that never log in must not keep others out: the oldest has had the most time, and goes. */
+/* A flood of connections that never log in must not keep others out: the oldest has had the most
+ * time, and goes. */
 static void make_room(struct sy_worker *worker, const char *peer)
 {
     const struct sy_config *config = worker->topology->config;
@@ -339,7 +341,8 @@ static void make_room(struct sy_worker *worker, const char *peer)
         if (of_address < (config->unauthenticated_per_address + workers - 1) / workers)
             gone = NULL;
     }
-    if (gone == NULL && atomic_load(&worker->process->unauthenticated) >= config->unauthenticated_max)
+    if (gone == NULL &&
+        atomic_load(&worker->process->unauthenticated) >= config->unauthenticated_max)
         gone = oldest_stranger(worker, NULL, &of_worker);
     if (gone == NULL)
         return;

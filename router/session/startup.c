@@ -297,7 +297,8 @@ static bool may_try(struct sy_session *session, struct sy_slice user, struct sy_
 {
     struct sy_login_rate rate = failure_rate(session);
     uint64_t wait_us;
-    if (sy_login_failures_allow(session->worker->process->failures, user, sy_slice_of(session->peer), &rate,
+    if (sy_login_failures_allow(session->worker->process->failures, user,
+                                sy_slice_of(session->peer), &rate,
                                 sy_loop_now_us(session->worker->loop), &wait_us))
         return true;
     (void)sy_err_set(err, SY_E_RATE, "too many failed logins of user \"%.*s\" from %s",
@@ -515,7 +516,8 @@ static bool enter(struct sy_session *session, struct sy_err *err)
         return sy_err_set(err, SY_E_TOO_MANY, "database \"%.*s\" is disabled",
                           (int)session->database->name.bytes, session->database->name.data),
                false;
-    uint32_t kept = session->admin || config->admin_slots >= config->clients_max ? 0 : config->admin_slots;
+    uint32_t kept =
+        session->admin || config->admin_slots >= config->clients_max ? 0 : config->admin_slots;
     uint32_t clients_max = config->clients_max - kept;
     struct sy_client_limits limits = {
         .all = session->database_is_console ? 0 : clients_max,
@@ -567,7 +569,8 @@ static void after_step(struct sy_session *session, enum sy_login_step step, stru
         if (err->status == SY_E_AUTH) {
             struct sy_login_rate rate = failure_rate(session);
             sy_login_failures_add(session->worker->process->failures, sy_slice_of(session->user),
-                                  sy_slice_of(session->peer), &rate, sy_loop_now_us(session->worker->loop));
+                                  sy_slice_of(session->peer), &rate,
+                                  sy_loop_now_us(session->worker->loop));
         }
         if (session->database != NULL)
             sy_counter_add(&session->database->counters->login_failures, 1);

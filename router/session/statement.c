@@ -192,6 +192,11 @@ static uint32_t any_shard(struct sy_session *session, const struct sy_shard_set 
     uint32_t count = session->database->topology->shard_count;
     if (count == 1)
         return 0;
+    /* A block that has to stay on one shard begins where the catalogs are asked (pg_dump). */
+    bool stays =
+        session->txn != 'I' && session->txn_state != NULL && session->txn_state->multi_refused;
+    if (stays && (allowed == 0 || sy_shard_set_has(shards, 0)))
+        return 0;
     uint32_t turn = session->database->rotation++ % (allowed == 0 ? count : allowed);
     if (allowed == 0)
         return turn;
@@ -212,10 +217,20 @@ static const struct sy_part *temporary_part(const struct sy_session *session)
 }
 
 /* A statement that names a temporary table runs where that table is, or not at all. */
-static enum sy_status to_temporary(struct sy_session *session, const struct sy_plan *plan,
-                                   struct sy_target *target, struct sy_err *err)
+static enum sy_status to_temporary(struct sy_session *session, const struct sy_exec *exec,
+                                   const struct sy_plan *plan, struct sy_target *target,
+                                   struct sy_err *err)
 {
     const struct sy_part *part = temporary_part(session);
+    if (sy_temporary_doubtful(session, exec->stmt)) {
+        enum sy_status status =
+            sy_err_set(err, SY_E_UNSUPPORTED,
+                       "whether a temporary table hides a declared one of that name is not known");
+        sy_err_detail(err,
+                      "A temporary table was made or dropped in a transaction that went back.");
+        sy_err_hint(err, "Write the schema's name, or DISCARD TEMP outside of a transaction.");
+        return status;
+    }
     if (part == NULL)
         return SY_OK; /* the server tells that there is no such table */
     bool fits = (plan->kind == SY_PLAN_SINGLE && plan->shard == part->shard) ||
@@ -282,7 +297,7 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
     if (!block || target->several || target->split)
         return SY_OK;
     const struct sy_txn *txn = session->txn_state;
-    if (txn != NULL && txn->multi_refused && session->txn != 'I') {
+    if (txn != NULL && txn->multi_refused && session->txn != 'I' && !target->any) {
         for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
             if (part->in_txn && part->shard != target->shard) {
                 enum sy_status status = sy_err_set(err, SY_E_UNSUPPORTED,
@@ -321,6 +336,7 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
     case SY_PLAN_ANY:
     case SY_PLAN_ROUTER:
         target->shard = any_shard(session, &plan->shards);
+        target->any = true;
         break;
     case SY_PLAN_CONCAT:
     case SY_PLAN_MERGE:
@@ -346,7 +362,7 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         return sy_err_set(err, SY_E_INTERNAL, "unknown plan");
     }
     if (plan->uses_temporary)
-        return to_temporary(session, plan, target, err);
+        return to_temporary(session, exec, plan, target, err);
     target->replica_ok =
         plan->role == SY_ROLE_REPLICA && !target->writes && replica_allowed(session, exec);
     return SY_OK;

@@ -188,6 +188,7 @@ void sy_txn_over(struct sy_session *session, bool committed)
     sy_settings_unref(&txn->settings_begin);
     sy_counter_add(&session->database->counters->transaction_us,
                    sy_loop_now_us(session->worker->loop) - txn->began_us);
+    sy_temporary_txn_over(session, committed);
     clear_prelude(txn);
     bool chain = txn->chain;
     sy_effect_forget_cursors(session, false);
@@ -518,6 +519,7 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
     trim(txn, entry, release);
     if (release)
         return sy_txn_to_all(session, exec->text, "RELEASE");
+    session->temporary_doubt = session->temporary_doubt || txn->temporary_touched;
     session->txn_failed = false;
     if (session->txn == 'E')
         session->txn = 'T';

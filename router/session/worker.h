@@ -75,7 +75,7 @@ struct sy_worker {
     struct sy_map databases;
     struct sy_list sessions;
     uint32_t session_count;
-    struct sy_list strangers;      /* sessions that have not logged in, oldest first */
+    struct sy_list strangers; /* sessions that have not logged in, oldest first */
     uint32_t stranger_count;
     struct sy_settings_registry settings;
     struct sy_settings *no_settings;
