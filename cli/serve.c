@@ -24,6 +24,7 @@
 #include "config/config.h"
 #include "replication/inspector.h"
 #include "replication/monitor.h"
+#include "replication/resolver.h"
 #include "router/accept/accept.h"
 #include "router/auth/hash_pool.h"
 #include "router/engine/engine.h"
@@ -52,7 +53,7 @@ struct server {
     uint32_t count;
     struct sy_metrics_endpoint *metrics;
     pthread_barrier_t ready; /* workers and the main thread */
-    bool hashing, monitoring, inspecting;
+    bool hashing, monitoring, inspecting, resolving;
 };
 
 static void complain(const char *what, const struct sy_err *err)
@@ -299,6 +300,11 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     if (status == SY_OK)
         (void)sy_monitor_wait_first(2000);
     if (status == SY_OK)
+        status = sy_resolver_start(config->data_dir, err);
+    server->resolving = status == SY_OK;
+    if (status == SY_OK)
+        (void)sy_resolver_wait_first(5000); /* what a crash left is resolved before clients look */
+    if (status == SY_OK)
         status = sy_inspector_start(err);
     server->inspecting = status == SY_OK;
     if (status == SY_OK)
@@ -318,6 +324,8 @@ static void stop_parts(struct server *server)
     sy_metrics_endpoint_stop(&server->metrics);
     if (server->inspecting)
         sy_inspector_stop();
+    if (server->resolving)
+        sy_resolver_stop();
     if (server->monitoring)
         sy_monitor_stop();
     if (server->hashing)

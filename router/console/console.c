@@ -11,7 +11,7 @@
 #include "router/console/internal.h"
 #include "router/wire/message.h"
 
-enum { WORDS_MAX = 3, OID_INT8 = 20, OID_TEXT = 25 };
+enum { WORDS_MAX = 4, OID_INT8 = 20, OID_TEXT = 25 };
 
 struct words {
     struct sy_slice word[WORDS_MAX];
@@ -96,6 +96,21 @@ static enum sy_status read_argument(const struct sy_console_row *row, const stru
     return SY_OK;
 }
 
+/* RESOLVE TRANSACTION gid COMMIT|ROLLBACK */
+static enum sy_status read_resolve(const struct words *words, struct sy_console_command *command,
+                                   struct sy_err *err)
+{
+    bool commit = words->count == 4 && word_is(words->word[3], "COMMIT", 6);
+    bool back = words->count == 4 && word_is(words->word[3], "ROLLBACK", 8);
+    if (words->too_many || (!commit && !back) || words->word[2].bytes >= sizeof(command->argument))
+        return sy_err_set(
+            err, SY_E_SYNTAX,
+            "RESOLVE TRANSACTION is written: RESOLVE TRANSACTION gid COMMIT|ROLLBACK");
+    memcpy(command->argument, words->word[2].data, words->word[2].bytes);
+    command->number = commit;
+    return SY_OK;
+}
+
 /* PgBouncer commands that have no counterpart get a reason instead of "no such command". */
 static bool known_elsewhere(const struct words *words, struct sy_err *err)
 {
@@ -140,7 +155,9 @@ enum sy_status sy_console_parse(struct sy_slice sql, const struct sy_console_rig
         command.row = row;
         command.scope = row->scope;
         command.action = row->action;
-        enum sy_status status = read_argument(row, &words, used, &command, err);
+        enum sy_status status = row->action == SY_ACTION_RESOLVE
+                                    ? read_resolve(&words, &command, err)
+                                    : read_argument(row, &words, used, &command, err);
         if (status == SY_OK)
             *ret_command = command;
         return status;
@@ -252,6 +269,8 @@ void sy_console_answer(const struct sy_console_command *command, const struct sy
         command->row->write_rows(&view);
         warn_of_missing_rows(&view);
     }
+    if (command->action == SY_ACTION_RESOLVE)
+        sy_console_tell_evidence(&view);
     sy_write_command_complete(out, command->row->tag);
 }
 

@@ -43,6 +43,7 @@ enum sy_console_action {
     SY_ACTION_ENABLE,
     SY_ACTION_SHUTDOWN, /* graceful: as SIGTERM */
     SY_ACTION_SHUTDOWN_NOW,
+    SY_ACTION_RESOLVE, /* argument: GID, number: 1 commits, 0 rolls back */
 };
 
 struct sy_console_rights {
@@ -50,11 +51,13 @@ struct sy_console_rights {
     bool stats; /* SHOW only */
 };
 
+enum { SY_CONSOLE_ARGUMENT_BYTES = 256 };
+
 struct sy_console_command {
     const struct sy_console_row *row;
     enum sy_console_scope scope;
     enum sy_console_action action;
-    char argument[SY_LIMIT_NAME_BYTES + 1];
+    char argument[SY_CONSOLE_ARGUMENT_BYTES];
     uint64_t number;
 };
 

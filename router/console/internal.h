@@ -62,6 +62,9 @@ void sy_show_shards(struct sy_console_view *view);
 void sy_show_keyspaces(struct sy_console_view *view);
 void sy_show_tables(struct sy_console_view *view);
 void sy_show_nodes(struct sy_console_view *view);
+void sy_show_transactions(struct sy_console_view *view);
+/* A notice with what is known of the transaction that is to be resolved. */
+void sy_console_tell_evidence(struct sy_console_view *view);
 void sy_show_help(struct sy_console_view *view);
 
 #endif

@@ -160,6 +160,10 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     if (head == NULL)
         return SWALLOW;
     struct sy_slice tag = {body.data, body.bytes > 0 ? body.bytes - 1 : 0};
+    if (head->why == SY_WHY_TWO_PHASE) {
+        head->answered = sy_two_phase_complete(part, tag);
+        return SWALLOW;
+    }
     head->answered = true;
     part->copying_in = false;
     if ((head->flags & SY_X_WRITE) != 0)
@@ -279,6 +283,10 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         sy_txn_commit_answer(part, false);
         forward = session->phase == SY_PHASE_COMMIT_FIRST;
     }
+    if (head->why == SY_WHY_TWO_PHASE) {
+        run_flush(session);
+        forward = sy_two_phase_error(part, &fields);
+    }
     if (head->why == SY_WHY_LSN) /* the position is not known: reads stay on the primary */
         sy_session_saw_position(session, part, (struct sy_slice){0});
     /* One error ends a batch, however many servers have it. */
@@ -367,8 +375,9 @@ static enum action on_simple_answer(struct sy_part *part, char type)
     case 'T':
         pops = head->kind == SY_X_DESCRIBE_S || head->kind == SY_X_DESCRIBE_P;
         break;
-    case 's':
+    case 's': /* INSERT ... RETURNING with a row limit has written all the same */
         pops = head->kind == SY_X_EXECUTE;
+        part->wrote = part->wrote || (pops && (head->flags & SY_X_WRITE) != 0);
         break;
     default:
         break;
@@ -727,11 +736,14 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
 {
     struct sy_part *part = server->user;
     struct sy_session *session = part->session;
+    /* The decision is made: what is left of it is recovery's, and the client gets a warning. */
+    bool finishing = session->phase == SY_PHASE_FINISH;
     bool owed = false, uncertain = false;
+    sy_two_phase_lost(part);
     for (uint32_t i = 0; i < part->expect_count; i++) {
         const struct sy_expect *expect =
             &part->expects[(part->expect_first + i) & (part->expect_size - 1u)];
-        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL);
+        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL && !finishing);
         if (expect->why == SY_WHY_COMMIT && !expect->answered)
             sy_txn_commit_answer(part, false);
         /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not
@@ -744,7 +756,7 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
     }
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
-    bool in_txn = part->in_txn && session->txn != 'I';
+    bool in_txn = part->in_txn && session->txn != 'I' && !finishing;
     bool pinned = part->pinned;
     bool gathers = session->gather != NULL && session->gather->active;
     bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&

@@ -276,6 +276,10 @@ static void act(struct sy_worker *worker, void *ctx)
         if (worker->index == 0 && worker->process->request_reload != NULL)
             worker->process->request_reload(worker->process->ctx);
         return;
+    case SY_ACTION_RESOLVE:
+        if (worker->index == 0)
+            (void)sy_transactions_request(run->command.argument, run->command.number != 0);
+        return;
     case SY_ACTION_SHUTDOWN:
     case SY_ACTION_SHUTDOWN_NOW:
         if (worker->index == 0 && worker->process->request_shutdown != NULL)

@@ -25,6 +25,7 @@
 #include "router/plan/plan.h"
 #include "router/session/session.h"
 #include "router/session/worker.h"
+#include "router/topology/transactions.h"
 #include "router/wire/frame.h"
 #include "router/wire/message.h"
 
@@ -75,7 +76,8 @@ enum sy_expect_why {
     SY_WHY_COMMIT, /* the router's own COMMIT over several servers */
     SY_WHY_ROLLBACK,
     SY_WHY_LSN,
-    SY_WHY_POISON, /* meant to fail, so that Sync rolls back */
+    SY_WHY_TWO_PHASE, /* a step of a commit over several writers: two_phase.c */
+    SY_WHY_POISON,    /* meant to fail, so that Sync rolls back */
 };
 
 enum {
@@ -96,6 +98,10 @@ struct sy_expect {
 enum { SY_EXPECTS_INLINE = 8 };
 
 /* ---- a server taking part in the session's current work ---- */
+
+enum sy_two_phase_part { SY_2P_NONE, SY_2P_PREPARING, SY_2P_PREPARED, SY_2P_FINISHED };
+
+enum sy_two_phase_outcome { SY_2P_PENDING, SY_2P_COMMITTED, SY_2P_ABORTED, SY_2P_UNKNOWN };
 
 struct sy_part {
     struct sy_part *next;     /* in session->parts */
@@ -121,6 +127,7 @@ struct sy_part {
     uint16_t gather_index;
     bool copying_in; /* its 'G' was seen */
     bool paused;
+    uint8_t two_phase;     /* enum sy_two_phase_part */
     uint16_t effects_done; /* effects of the running command that this server has had */
     struct sy_settings
         *settings_begin; /* what the server had when its transaction began (reference) */
@@ -170,6 +177,11 @@ struct sy_txn {
     bool temporary_touched;           /* temporary tables were made in it; before it there were: */
     bool temporary_goes, temporary_stays; /* of them: ON COMMIT DROP, others */
     uint32_t temporary_begin;             /* bytes of session->temporary */
+    struct sy_gid gid;                /* of the commit over several writers under way */
+    bool gid_used;
+    uint8_t outcome;       /* enum sy_two_phase_outcome: what the decider said */
+    uint16_t participants; /* that prepare */
+    uint32_t decider;      /* shard */
 };
 
 /* One statement answered by several servers, or by the router's own transaction. */
@@ -243,6 +255,9 @@ enum sy_phase {
     SY_PHASE_COMMIT_FIRST, /* several servers: the first writer commits alone */
     SY_PHASE_COMMIT_REST,
     SY_PHASE_ROLLBACK,
+    SY_PHASE_PREPARE, /* several writers: all but the decider prepare */
+    SY_PHASE_DECIDE,  /* the decider commits together with the decision */
+    SY_PHASE_FINISH,  /* the prepared ones are committed */
 };
 
 struct sy_session {
@@ -318,6 +333,7 @@ struct sy_session {
         date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
     struct sy_cursor *cursors;     /* declared in SQL: which shard has them; effects.c */
+    bool notifies;                 /* LISTEN or NOTIFY in this transaction: shard 0 decides */
     bool schema_changed;           /* by DDL of this transaction */
     int64_t schema_wanted_wall_us; /* the answer waits for a schema read after this; 0: none */
     int64_t schema_missed_wall_us; /* the first statement that found no schema; 0: none */
@@ -499,6 +515,7 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
 enum sy_step sy_txn_refuse(struct sy_session *session, struct sy_err *err);
 void sy_txn_failed(struct sy_session *session); /* an error of the router's own inside a block */
 /* Called when every server is quiet; true: more is under way. */
+void sy_txn_put_end_tag(struct sy_session *session, const char *tag);
 bool sy_txn_finish_phase(struct sy_session *session);
 void sy_txn_commit_parts(struct sy_session *session, bool commit);
 void sy_txn_over(struct sy_session *session, bool committed);
@@ -518,6 +535,19 @@ void sy_temporary_txn_over(struct sy_session *session, bool committed);
 /* The statement names one. */
 bool sy_temporary_names(const struct sy_session *session, const struct sy_stmt *stmt);
 bool sy_temporary_doubtful(const struct sy_session *session, const struct sy_stmt *stmt);
+
+/* two_phase.c */
+/* Several servers wrote, and all of them can prepare. */
+bool sy_two_phase_wanted(const struct sy_session *session);
+void sy_two_phase_start(struct sy_session *session);
+/* Every server is quiet. True: more is under way. */
+bool sy_two_phase_next(struct sy_session *session);
+/* The answer to a step; true: it was the last of its message. */
+bool sy_two_phase_complete(struct sy_part *part, struct sy_slice tag);
+/* True: the client is told the server's own words. */
+bool sy_two_phase_error(struct sy_part *part, const struct sy_notice_fields *fields);
+void sy_two_phase_lost(struct sy_part *part);
+void sy_two_phase_over(struct sy_session *session);
 
 /* effects.c */
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec);

@@ -257,6 +257,7 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
     case SY_STMT_LISTEN:
     case SY_STMT_UNLISTEN:
     case SY_STMT_NOTIFY:
+        session->notifies = true;
         *ret_shard = 0; /* so that listeners and notifiers meet */
         return true;
     case SY_STMT_SET:
@@ -289,7 +290,14 @@ static bool replica_allowed(const struct sy_session *session, const struct sy_ex
     return sy_route_read_only(exec->route);
 }
 
-/* A transaction writes one shard, unless every shard writes the same. */
+/* Where the two-phase commit can join them, a transaction may write on several shards. Messages of
+ * a batch without a block end at Sync on each server by itself. */
+static bool joins_writes(const struct sy_session *session)
+{
+    return session->database->topology->config->engine == SY_ENGINE_POSTGRES &&
+           (session->txn != 'I' || session->implicit_txn);
+}
+
 static enum sy_status check_writes(struct sy_session *session, const struct sy_target *target,
                                    struct sy_err *err)
 {
@@ -308,7 +316,7 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
                 return status;
             }
     }
-    if (!target->writes || (txn != NULL && txn->wrote_all))
+    if (!target->writes || (txn != NULL && txn->wrote_all) || joins_writes(session))
         return SY_OK;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (!part->wrote || part->shard == target->shard)

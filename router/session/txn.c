@@ -39,6 +39,8 @@ void sy_txn_free(struct sy_session *session)
     session->txn_state = NULL;
     if (txn == NULL)
         return;
+    if (txn->gid_used)
+        sy_transactions_end(&txn->gid);
     clear_prelude(txn);
     sy_settings_unref(&txn->settings_begin);
     sy_buf_release(&txn->begin_sql);
@@ -175,8 +177,10 @@ void sy_txn_over(struct sy_session *session, bool committed)
         part->in_txn = part->status != 'I';
         part->wrote = false;
     }
+    sy_two_phase_over(session);
     session->txn_failed = false;
     session->txn_deferred = false;
+    session->notifies = false;
     bool explicit_block = !session->implicit_txn;
     session->implicit_txn = false;
     if (explicit_block && session->extended != NULL)
@@ -223,6 +227,10 @@ void sy_txn_commit_parts(struct sy_session *session, bool commit)
         return;
     }
     txn->done = txn->undone = (struct sy_shard_set){0};
+    if (commit && sy_two_phase_wanted(session)) {
+        sy_two_phase_start(session);
+        return;
+    }
     struct sy_part *first = NULL;
     for (struct sy_part *part = session->parts; part != NULL && commit; part = part->next)
         if (part->in_txn && part->wrote && first == NULL)
@@ -272,7 +280,7 @@ static void put_torn(struct sy_session *session)
     session->cycle_errored = true;
 }
 
-static void put_end_tag(struct sy_session *session, const char *tag)
+void sy_txn_put_end_tag(struct sy_session *session, const char *tag)
 {
     if (session->implicit_txn) /* the statement's own tag is told by cycle.c */
         return;
@@ -304,14 +312,18 @@ bool sy_txn_finish_phase(struct sy_session *session)
         session->phase = SY_PHASE_NONE;
         if (sy_shard_set_count(&txn->undone) > 0 && sy_shard_set_count(&txn->done) > 0)
             put_torn(session);
-        put_end_tag(session, "COMMIT");
+        sy_txn_put_end_tag(session, "COMMIT");
         sy_txn_over(session, true);
         return false;
     case SY_PHASE_ROLLBACK:
         session->phase = SY_PHASE_NONE;
-        put_end_tag(session, "ROLLBACK");
+        sy_txn_put_end_tag(session, "ROLLBACK");
         sy_txn_over(session, false);
         return false;
+    case SY_PHASE_PREPARE:
+    case SY_PHASE_DECIDE:
+    case SY_PHASE_FINISH:
+        return sy_two_phase_next(session);
     default:
         return false;
     }

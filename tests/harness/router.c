@@ -88,6 +88,24 @@ struct sy_router *sy_router_start(const char *databases, const char *extra, cons
     return router;
 }
 
+void sy_router_restart(struct sy_router *router, bool kill_first)
+{
+    if (kill_first)
+        kill(router->pid, SIGKILL);
+    for (int i = 0; i < 3000; i++) {
+        if (waitpid(router->pid, NULL, WNOHANG) == router->pid) {
+            fflush(NULL);
+            router->pid = fork();
+            if (router->pid == 0)
+                run_child(router);
+            wait_until_ready(router);
+            return;
+        }
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    sy_harness_die("the router does not end, see %s", router->log);
+}
+
 uint16_t sy_router_port(const struct sy_router *router)
 {
     return router->port;

@@ -166,17 +166,19 @@ static void sql_prepare_works_across_shards(void **state)
     PQfinish(c);
 }
 
-static void transactions_keep_to_their_shard(void **state)
+static void a_failed_transaction_changes_no_shard(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
     sy_run(c, "begin");
     assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 1"), "UPDATE 1");
     assert_string_equal(sy_ask(c, "select name from customers where id = 2"), "two");
-    assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 2"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 2"), "UPDATE 1");
+    assert_string_equal(sy_run(c, "select nosuch"), "ERROR 42703");
     assert_string_equal(sy_run(c, "select 1"), "ERROR 25P02");
     assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
     assert_string_equal(sy_ask(c, "select name from customers where id = 1"), "one");
+    assert_string_equal(sy_ask(c, "select name from customers where id = 2"), "two");
     assert_int_equal(PQtransactionStatus(c), PQTRANS_IDLE);
     sy_run(c, "begin");
     sy_run(c, "savepoint s");
@@ -231,7 +233,11 @@ static void several_statements_in_one_text_are_one_transaction(void **state)
     assert_string_equal(sy_ask(c, "select count(*) from customers where id = 7"), "0");
     assert_string_equal(sy_run(c, "insert into customers(id, name) values (7, 'x'); insert into "
                                   "customers(id, name) values (8, 'x')"),
-                        "ERROR 0A000");
+                        "INSERT 0 1");
+    assert_string_equal(sy_ask(c, "select count(*) from customers where id = 8"), "1");
+    assert_string_equal(sy_run(c, "delete from customers where id = 7; delete from customers where "
+                                  "id = 8"),
+                        "DELETE 1");
     assert_string_equal(sy_ask(c, "select count(*) from customers where id = 7"), "0");
     assert_string_equal(
         sy_ask(c,
@@ -309,7 +315,7 @@ int main(void)
         cmocka_unit_test(many_statements_fit_into_few),
         cmocka_unit_test(a_changed_table_does_not_break_statements),
         cmocka_unit_test(sql_prepare_works_across_shards),
-        cmocka_unit_test(transactions_keep_to_their_shard),
+        cmocka_unit_test(a_failed_transaction_changes_no_shard),
         cmocka_unit_test(copies_of_reference_tables_change_together),
         cmocka_unit_test(several_statements_in_one_text_are_one_transaction),
         cmocka_unit_test(copy_brings_each_row_to_its_shard),
