@@ -332,6 +332,28 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
     return SY_OK;
 }
 
+/* 'name'::regclass and the like look a name up in the catalogs without naming them; what clients
+ * are told of OIDs is the first shard's. */
+static bool asks_for_oids(const struct sy_exec *exec)
+{
+    static const char *const types[] = {"regclass",     "regtype",      "regproc",
+                                        "regoper",      "regnamespace", "regrole",
+                                        "regcollation", "regconfig",    "regdictionary"};
+    if (exec->stmt->table_count > 0)
+        return false;
+    for (size_t i = 0; i + 7 <= exec->text.bytes; i++) {
+        if (strncasecmp(exec->text.data + i, "reg", 3) != 0)
+            continue;
+        for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+            size_t bytes = strlen(types[t]);
+            if (exec->text.bytes - i >= bytes &&
+                strncasecmp(exec->text.data + i, types[t], bytes) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static enum sy_status from_plan(struct sy_session *session, const struct sy_exec *exec,
                                 const struct sy_plan *plan, struct sy_target *target,
                                 struct sy_err *err)
@@ -343,7 +365,9 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         break;
     case SY_PLAN_ANY:
     case SY_PLAN_ROUTER:
-        target->shard = any_shard(session, &plan->shards);
+        target->shard = session->database->sharded && asks_for_oids(exec)
+                            ? 0
+                            : any_shard(session, &plan->shards);
         target->any = true;
         break;
     case SY_PLAN_CONCAT:

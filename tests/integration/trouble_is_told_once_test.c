@@ -119,7 +119,7 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     PGconn *c = sy_router_connect(router, "blog", NULL);
     sy_run(c, "begin");
     sy_run(c, "insert into t values (20, 'gone')");
-    close(PQsocket(c)); /* no Terminate */
+    shutdown(PQsocket(c), SHUT_RDWR); /* no Terminate */
     assert_true(sy_cluster_wait(
         cluster, 0, "postgres",
         "select count(*) = 0 from pg_stat_activity where state like 'idle in%'", 3000));
@@ -130,12 +130,14 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     PQclear(result);
     PQputCopyData(d, "21\tx\n", 5);
     PQflush(d);
-    close(PQsocket(d));
+    shutdown(PQsocket(d), SHUT_RDWR);
     PGconn *e = sy_router_connect(router, "blog", NULL);
     for (int i = 0; i < 50 && strcmp(sy_ask(e, "select count(*) from t where a = 21"), "0") != 0;
          i++)
         pause_ms(20);
     assert_string_equal(sy_ask(e, "select count(*) from t where a = 21"), "0");
+    PQfinish(c);
+    PQfinish(d);
     PQfinish(e);
 }
 
