@@ -309,11 +309,12 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     server->inspecting = status == SY_OK;
     if (status == SY_OK)
         (void)sy_inspector_wait_first(5000); /* the first clients should find the schemas read */
-    if (status == SY_OK)
-        status = start_workers(server, config, err);
+    /* Workers last: once they run, they end by a signal, not by a failure of what comes after them. */
     if (status == SY_OK && config->metrics.enabled)
         status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL, NULL,
                                            &server->metrics, err);
+    if (status == SY_OK)
+        status = start_workers(server, config, err);
     return status;
 }
 
