@@ -624,6 +624,25 @@ static bool shape_digits(const struct sq_num *value, const struct shape *s, char
     return true;
 }
 
+/* The digits with the sign where the format wants it: before them (at sign_at), behind, or around. */
+static void put_signed(struct sy_buf *final, const struct sy_buf *out, size_t sign_at, const struct shape *s,
+                       bool negative)
+{
+    bool front = !s->minus_back && !s->sign_back && !s->angle;
+    const char *mark = front ? (negative ? "-" : s->sign_front ? "+" : s->fill_mode ? "" : " ") : "";
+    if (s->angle)
+        mark = negative ? "<" : s->fill_mode ? "" : " ";
+    sy_buf_append(final, out->data, sign_at);
+    sy_buf_append_str(final, mark);
+    sy_buf_append(final, out->data + sign_at, out->bytes - sign_at);
+    if (s->minus_back)
+        sy_buf_append_str(final, negative ? "-" : s->fill_mode ? "" : " ");
+    if (s->sign_back)
+        sy_buf_append_str(final, negative ? "-" : "+");
+    if (s->angle)
+        sy_buf_append_str(final, negative ? ">" : s->fill_mode ? "" : " ");
+}
+
 static void number_to_char(struct sq_call *call, const struct sq_num *value, struct sy_slice t)
 {
     char whole[128], fraction[128];
@@ -681,19 +700,7 @@ static void number_to_char(struct sq_call *call, const struct sq_num *value, str
         }
     }
     struct sy_buf final = {0};
-    bool front = !s.minus_back && !s.sign_back && !s.angle;
-    const char *mark = front ? (negative ? "-" : s.sign_front ? "+" : s.fill_mode ? "" : " ") : "";
-    if (s.angle)
-        mark = negative ? "<" : s.fill_mode ? "" : " ";
-    sy_buf_append(&final, out.data, sign_at);
-    sy_buf_append_str(&final, mark);
-    sy_buf_append(&final, out.data + sign_at, out.bytes - sign_at);
-    if (s.minus_back)
-        sy_buf_append_str(&final, negative ? "-" : s.fill_mode ? "" : " ");
-    if (s.sign_back)
-        sy_buf_append_str(&final, negative ? "-" : "+");
-    if (s.angle)
-        sy_buf_append_str(&final, negative ? ">" : s.fill_mode ? "" : " ");
+    put_signed(&final, &out, sign_at, &s, negative);
     sy_buf_release(&out);
     sq_return_buf(call, &final);
 }
