@@ -1,6 +1,7 @@
 /*
- * Arenas: memory that is given back all at once. One per statement (reset at ReadyForQuery), one per session,
- * one per cached template. Passed explicitly. Under AddressSanitizer every allocation is a malloc of its own.
+ * Arenas: memory that is given back all at once. One per statement (reset at ReadyForQuery), one
+ * per session, one per cached template. Passed explicitly. Under AddressSanitizer every allocation
+ * is a malloc of its own.
  */
 #ifndef SY_BASE_ARENA_H
 #define SY_BASE_ARENA_H
@@ -18,7 +19,8 @@ struct sy_arena {
     size_t bytes_held;             /* sum of the blocks' sizes */
 };
 
-/* Memory aligned to 16 bytes, owned by the arena, not zeroed. Errors: NULL when memory is exhausted. */
+/* Memory aligned to 16 bytes, owned by the arena, not zeroed. Errors: NULL when memory is
+ * exhausted. */
 void *sy_arena_alloc(struct sy_arena *arena, size_t bytes);
 /* The same, zeroed; count * size is checked for overflow. */
 void *sy_arena_calloc(struct sy_arena *arena, size_t count, size_t size);

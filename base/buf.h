@@ -1,7 +1,7 @@
 /*
- * A growable byte buffer with a ceiling. Grows with the bytes put into it, never with a length that a peer
- * declared. After a failed append the buffer is unchanged and `failed` stays set, so that a writer may append
- * many pieces and check once.
+ * A growable byte buffer with a ceiling. Grows with the bytes put into it, never with a length that
+ * a peer declared. After a failed append the buffer is unchanged and `failed` stays set, so that a
+ * writer may append many pieces and check once.
  */
 #ifndef SY_BASE_BUF_H
 #define SY_BASE_BUF_H
@@ -12,7 +12,8 @@
 
 #include "base/slice.h"
 
-/* Embeddable; all zero is a valid empty buffer with the default ceiling (SY_LIMIT_MESSAGE_BYTES). */
+/* Embeddable; all zero is a valid empty buffer with the default ceiling (SY_LIMIT_MESSAGE_BYTES).
+ */
 struct sy_buf {
     char *data;
     size_t bytes;     /* in use */
@@ -24,7 +25,8 @@ struct sy_buf {
 void sy_buf_release(struct sy_buf *buf);
 /* Empties; keeps the memory; clears `failed`. */
 void sy_buf_clear(struct sy_buf *buf);
-/* Makes room for `bytes` more and returns the place, without counting them as used. NULL on failure. */
+/* Makes room for `bytes` more and returns the place, without counting them as used. NULL on
+ * failure. */
 char *sy_buf_reserve(struct sy_buf *buf, size_t bytes);
 void sy_buf_append(struct sy_buf *buf, const void *data, size_t bytes);
 void sy_buf_append_slice(struct sy_buf *buf, struct sy_slice slice);

@@ -1,6 +1,7 @@
 /*
- * Time. Code takes time as an argument where it can; where it must ask, it asks a clock, so that tests run on
- * a virtual one. Monotonic microseconds drive timers; wall time is for people and for SQL's now().
+ * Time. Code takes time as an argument where it can; where it must ask, it asks a clock, so that
+ * tests run on a virtual one. Monotonic microseconds drive timers; wall time is for people and for
+ * SQL's now().
  */
 #ifndef SY_BASE_CLOCK_H
 #define SY_BASE_CLOCK_H

@@ -1,26 +1,28 @@
 /*
- * Every named maximum: value, reason, what the peer sees when it is hit. docs/limits.md is generated from here
- * (one limit, one comment).
+ * Every named maximum: value, reason, what the peer sees when it is hit. docs/limits.md is
+ * generated from here (one limit, one comment).
  */
 #ifndef SY_BASE_LIMITS_H
 #define SY_BASE_LIMITS_H
 
 enum {
-    /* A startup packet, as PostgreSQL (pqcomm.h MAX_STARTUP_PACKET_LENGTH). Longer: connection closed. */
+    /* A startup packet, as PostgreSQL (pqcomm.h MAX_STARTUP_PACKET_LENGTH). Longer: connection
+       closed. */
     SY_LIMIT_STARTUP_BYTES = 10000,
     /* Parameters of one startup packet. More: FATAL 08P01. */
     SY_LIMIT_STARTUP_PARAMETERS = 64,
-    /* Sockets that have not logged in, all workers, unless the key unauthenticated_max says otherwise. One more: the oldest
-       of them is closed. */
+    /* Sockets that have not logged in, all workers, unless the key unauthenticated_max says
+       otherwise. One more: the oldest of them is closed. */
     SY_LIMIT_UNAUTHENTICATED = 1000,
-    /* Such sockets of one address, unless unauthenticated_per_address says otherwise. One more: that address's oldest is
-       closed. */
+    /* Such sockets of one address, unless unauthenticated_per_address says otherwise. One more:
+       that address's oldest is closed. */
     SY_LIMIT_UNAUTHENTICATED_PER_ADDRESS = 500,
     /* A message before authentication is done, both legs. Longer: FATAL 08P01. */
     SY_LIMIT_PREAUTH_MESSAGE_BYTES = 10000,
     /* Any message (PostgreSQL: 1 GiB - 1 for a query). Longer: 54000. */
     SY_LIMIT_MESSAGE_BYTES = 0x3fffffff,
-    /* A message that carries neither text nor data (all but Q, P, B, F and d), as PostgreSQL (libpq.h). Longer: closed. */
+    /* A message that carries neither text nor data (all but Q, P, B, F and d), as PostgreSQL
+       (libpq.h). Longer: closed. */
     SY_LIMIT_SHORT_MESSAGE_BYTES = 10000,
     /* Parameters of one statement: the protocol's own 16 bits. More: 08P01. */
     SY_LIMIT_PARAMETERS = 65535,
@@ -46,12 +48,14 @@ enum {
     SY_LIMIT_SEND_QUEUE_LOW_BYTES = 64 * 1024,
     /* One receive buffer of the loop. */
     SY_LIMIT_CHUNK_BYTES = 16 * 1024,
-    /* Receive buffers of a loop, unless it is told otherwise; half of them may be held, the rest is copied. */
+    /* Receive buffers of a loop, unless it is told otherwise; half of them may be held, the rest is
+       copied. */
     SY_LIMIT_RECEIVE_BUFFERS = 256,
     /* Connections accepted, or chunks received from one peer, before others have their turn. */
     SY_LIMIT_ACCEPTS_PER_TURN = 64,
     SY_LIMIT_RECEIVES_PER_TURN = 4,
-    /* Bytes thrown away of a peer that still sends while its connection is being closed. More: reset. */
+    /* Bytes thrown away of a peer that still sends while its connection is being closed. More:
+       reset. */
     SY_LIMIT_DISCARD_BYTES = 1024 * 1024,
     /* Slices, and bytes, of one send. More waits for the next. */
     SY_LIMIT_SEND_SLICES = 64,
@@ -64,16 +68,20 @@ enum {
     SY_LIMIT_LOG_LINE_BYTES = 4096,
     /* Lines of one event in a second. More: dropped, with a line "suppressed" that counts them. */
     SY_LIMIT_LOG_LINES_PER_SECOND = 100,
-    /* Users and addresses whose failed logins are counted. More: the one with the fewest is forgotten. */
+    /* Users and addresses whose failed logins are counted. More: the one with the fewest is
+       forgotten. */
     SY_LIMIT_LOGIN_FAILURES = 4096,
     /* Logins that wait for a password check (PBKDF2). More: FATAL 54000. */
     SY_LIMIT_HASH_QUEUE = 1024,
-    /* Results of password checks remembered by the process; beyond it the least recently used is forgotten. */
+    /* Results of password checks remembered by the process; beyond it the least recently used is
+       forgotten. */
     SY_LIMIT_HASH_CACHE = 4096,
-    /* Settings that one server reports (ParameterStatus), and bytes of a value. More: the server is not used. */
+    /* Settings that one server reports (ParameterStatus), and bytes of a value. More: the server is
+       not used. */
     SY_LIMIT_SERVER_PARAMETERS = 64,
     SY_LIMIT_SERVER_PARAMETER_BYTES = 1024,
-    /* Messages of a server between the startup packet and ReadyForQuery. More: 08P01, the server is not used. */
+    /* Messages of a server between the startup packet and ReadyForQuery. More: 08P01, the server is
+       not used. */
     SY_LIMIT_LOGIN_MESSAGES = 1000,
     /* Name of a server user or database. Longer: 54000. */
     SY_LIMIT_SERVER_NAME_BYTES = 255,
@@ -81,9 +89,11 @@ enum {
     SY_LIMIT_ADDRESSES = 8,
     /* Differences between shards that are told. More: left out. */
     SY_LIMIT_SCHEMA_DIFFERENCES = 1000,
-    /* What one statement's groups, sorted by another order than GROUP BY's, may hold in the router. More: 54000. */
+    /* What one statement's groups, sorted by another order than GROUP BY's, may hold in the router.
+       More: 54000. */
     SY_LIMIT_MERGE_SORT_BYTES = 64 * 1024 * 1024,
-    /* Rows of one shard that wait for those of others in a merge: it is paused above, resumed below half. */
+    /* Rows of one shard that wait for those of others in a merge: it is paused above, resumed below
+       half. */
     SY_LIMIT_MERGE_STREAM_BYTES = 128 * 1024,
 };
 

@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list with a sentinel. A node is in one list at most; an unlinked node points at itself. */
+/* Intrusive doubly linked list with a sentinel. A node is in one list at most; an unlinked node
+ * points at itself. */
 #ifndef SY_BASE_LIST_H
 #define SY_BASE_LIST_H
 

@@ -1,6 +1,6 @@
 /*
- * Structured log lines, logfmt or JSON, to standard error or a file: one event, one line, key=value fields.
- * Never a password, a bind value or a statement's text. Control characters are escaped.
+ * Structured log lines, logfmt or JSON, to standard error or a file: one event, one line, key=value
+ * fields. Never a password, a bind value or a statement's text. Control characters are escaped.
  *
  *     SY_LOG(SY_LOG_INFO, "listening", SY_KV_STR("address", text), SY_KV_INT("port", 6432));
  */
@@ -23,7 +23,8 @@ struct sy_log_field {
 };
 
 #define SY_KV_STR(k, v) ((struct sy_log_field){.kind = SY_FIELD_STR, .key = (k), .str = (v)})
-#define SY_KV_INT(k, v) ((struct sy_log_field){.kind = SY_FIELD_INT, .key = (k), .num = (int64_t)(v)})
+#define SY_KV_INT(k, v)                                                                            \
+    ((struct sy_log_field){.kind = SY_FIELD_INT, .key = (k), .num = (int64_t)(v)})
 
 /* Set once at start, before threads. fd is borrowed. */
 void sy_log_configure(enum sy_log_level least, enum sy_log_format format, int fd);

@@ -1,8 +1,9 @@
 /*
- * `switchyard serve`: starts everything in order, waits for signals, stops everything in the reverse order.
+ * `switchyard serve`: starts everything in order, waits for signals, stops everything in the
+ * reverse order.
  *
- * Threads: this one (signals, reload), one per worker, and those that the engines, the hash pool, the monitor and
- * the metrics endpoint start for themselves.
+ * Threads: this one (signals, reload), one per worker, and those that the engines, the hash pool,
+ * the monitor and the metrics endpoint start for themselves.
  */
 #include "cli/serve.h"
 
@@ -67,9 +68,10 @@ static void complain(const char *what, const struct sy_err *err)
 
 /* ---- configuration ---- */
 
-/* Nobody else has seen the configuration yet: options given on the command line replace what it says. */
-static enum sy_status apply_options(const struct sy_serve_options *options, struct sy_config *config,
-                                    struct sy_err *err)
+/* Nobody else has seen the configuration yet: options given on the command line replace what it
+ * says. */
+static enum sy_status apply_options(const struct sy_serve_options *options,
+                                    struct sy_config *config, struct sy_err *err)
 {
     if (options->port != 0)
         config->listen.port = options->port;
@@ -88,7 +90,8 @@ static enum sy_status apply_options(const struct sy_serve_options *options, stru
         config->loop = (enum sy_loop_kind)kind;
         return SY_OK;
     }
-    return sy_err_set(err, SY_E_CONFIG, "--loop is auto, io_uring or epoll, not \"%s\"", options->loop);
+    return sy_err_set(err, SY_E_CONFIG, "--loop is auto, io_uring or epoll, not \"%s\"",
+                      options->loop);
 }
 
 static enum sy_status load(const struct sy_serve_options *options, struct sy_config **ret_config,
@@ -129,7 +132,8 @@ static enum sy_status publish(const struct sy_serve_options *options, struct sy_
 
 /* ---- TLS of the listeners ---- */
 
-static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_context, struct sy_err *err)
+static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_context,
+                               struct sy_err *err)
 {
     *ret_context = NULL;
     if (config->client_tls.mode == SY_TLS_DISABLE || config->client_tls.cert_file == NULL)
@@ -143,7 +147,8 @@ static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_con
                                                           : config->client_tls.cert_file;
     bool good = SSL_CTX_use_certificate_chain_file(context, config->client_tls.cert_file) == 1;
     if (!good)
-        (void)sy_err_set(err, SY_E_CONFIG, "cannot use the certificate %s", config->client_tls.cert_file);
+        (void)sy_err_set(err, SY_E_CONFIG, "cannot use the certificate %s",
+                         config->client_tls.cert_file);
     if (good && SSL_CTX_use_PrivateKey_file(context, key, SSL_FILETYPE_PEM) != 1) {
         (void)sy_err_set(err, SY_E_CONFIG, "cannot use the private key %s", key);
         good = false;
@@ -151,7 +156,8 @@ static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_con
     if (good && config->client_tls.ca_file != NULL) {
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
         if (SSL_CTX_load_verify_locations(context, config->client_tls.ca_file, NULL) != 1) {
-            (void)sy_err_set(err, SY_E_CONFIG, "cannot use the CA file %s", config->client_tls.ca_file);
+            (void)sy_err_set(err, SY_E_CONFIG, "cannot use the CA file %s",
+                             config->client_tls.ca_file);
             good = false;
         }
     }
@@ -163,7 +169,8 @@ static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_con
     return SY_OK;
 }
 
-/* An old context lives on in its connections: OpenSSL counts references; ours is kept until the end. */
+/* An old context lives on in its connections: OpenSSL counts references; ours is kept until the
+ * end. */
 static enum sy_status renew_tls(struct server *server, struct sy_err *err)
 {
     struct sy_topology *topology = sy_topology_acquire();
@@ -184,8 +191,10 @@ static void *run_worker(void *arg)
     char name[16];
     snprintf(name, sizeof(name), "worker-%u", (unsigned)(seat - server->seats));
     pthread_setname_np(pthread_self(), name);
-    seat->status = sy_worker_init(&seat->worker, &server->process, (uint32_t)(seat - server->seats), &seat->err);
-    pthread_barrier_wait(&server->ready); /* every worker's loop exists before any client can be handed to it */
+    seat->status = sy_worker_init(&seat->worker, &server->process, (uint32_t)(seat - server->seats),
+                                  &seat->err);
+    pthread_barrier_wait(
+        &server->ready); /* every worker's loop exists before any client can be handed to it */
     pthread_barrier_wait(&server->ready); /* the main thread has seen whether all are well */
     if (seat->status != SY_OK || server->process.worker_count == 0)
         return NULL;
@@ -200,7 +209,8 @@ static void *run_worker(void *arg)
 
 static void deliver_stop_accepting(struct sy_message *message, struct sy_loop *loop)
 {
-    struct seat *seat = (struct seat *)(void *)((char *)message - offsetof(struct seat, stop_accepting));
+    struct seat *seat =
+        (struct seat *)(void *)((char *)message - offsetof(struct seat, stop_accepting));
     (void)loop;
     sy_accept_stop(&seat->accept);
 }
@@ -215,7 +225,8 @@ static uint32_t worker_count(const struct sy_config *config)
     return count > WORKERS_MAX ? WORKERS_MAX : count;
 }
 
-static enum sy_status bind_all(struct server *server, const struct sy_config *config, struct sy_err *err)
+static enum sy_status bind_all(struct server *server, const struct sy_config *config,
+                               struct sy_err *err)
 {
     for (uint32_t i = 0; i < server->count; i++) {
         enum sy_status status = sy_accept_bind(&server->seats[i].accept, config, i == 0, err);
@@ -225,7 +236,8 @@ static enum sy_status bind_all(struct server *server, const struct sy_config *co
     return SY_OK;
 }
 
-static enum sy_status start_workers(struct server *server, const struct sy_config *config, struct sy_err *err)
+static enum sy_status start_workers(struct server *server, const struct sy_config *config,
+                                    struct sy_err *err)
 {
     server->count = worker_count(config);
     server->seats = calloc(server->count, sizeof(*server->seats));
@@ -277,7 +289,8 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static enum sy_status start_parts(struct server *server, const struct sy_config *config, struct sy_err *err)
+static enum sy_status start_parts(struct server *server, const struct sy_config *config,
+                                  struct sy_err *err)
 {
     enum sy_status status = sy_cancel_registry_new(&server->process.cancels, err);
     if (status == SY_OK)
@@ -287,7 +300,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
     if (status == SY_OK)
         status = sy_login_failures_new(seed, &server->process.failures, err);
-    if (status == SY_OK && RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
+    if (status == SY_OK &&
+        RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
     if (status == SY_OK)
         status = renew_tls(server, err);
@@ -309,10 +323,11 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     server->inspecting = status == SY_OK;
     if (status == SY_OK)
         (void)sy_inspector_wait_first(5000); /* the first clients should find the schemas read */
-    /* Workers last: once they run, they end by a signal, not by a failure of what comes after them. */
+    /* Workers last: once they run, they end by a signal, not by a failure of what comes after them.
+     */
     if (status == SY_OK && config->metrics.enabled)
-        status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL, NULL,
-                                           &server->metrics, err);
+        status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL,
+                                           NULL, &server->metrics, err);
     if (status == SY_OK)
         status = start_workers(server, config, err);
     return status;
@@ -380,7 +395,8 @@ static void drain(struct server *server, const sigset_t *signals)
     struct sy_topology *topology = sy_topology_acquire();
     uint64_t limit_us = topology->config->shutdown_timeout_us;
     sy_topology_unref(&topology);
-    SY_LOG(SY_LOG_INFO, "shutting down: waiting for transactions to end", SY_KV_INT("timeout_ms", limit_us / 1000));
+    SY_LOG(SY_LOG_INFO, "shutting down: waiting for transactions to end",
+           SY_KV_INT("timeout_ms", limit_us / 1000));
     atomic_store(&server->process.draining, true);
     for (uint32_t i = 0; i < server->count; i++) {
         server->seats[i].stop_accepting.deliver = deliver_stop_accepting;
@@ -453,8 +469,9 @@ int sy_serve(const struct sy_serve_options *options)
     server.process.request_shutdown = request_shutdown;
     enum sy_status status = start_parts(&server, config, &err);
     if (status == SY_OK) {
-        SY_LOG(SY_LOG_INFO, "ready", SY_KV_STR("version", SY_VERSION), SY_KV_STR("address", config->listen.address),
-               SY_KV_INT("port", config->listen.port), SY_KV_INT("workers", server.count),
+        SY_LOG(SY_LOG_INFO, "ready", SY_KV_STR("version", SY_VERSION),
+               SY_KV_STR("address", config->listen.address), SY_KV_INT("port", config->listen.port),
+               SY_KV_INT("workers", server.count),
                SY_KV_STR("loop", sy_loop_kind_name(sy_loop_kind_of(server.seats[0].worker.loop))));
         wait_for_signals(&server, &signals);
         SY_LOG(SY_LOG_INFO, "stopped", SY_KV_INT("pid", getpid()));

@@ -212,8 +212,9 @@ struct sy_config {
     enum sy_loop_kind loop;
     uint32_t clients_max; /* max_client_conn */
     uint32_t unauthenticated_max, unauthenticated_per_address;
-    uint32_t admin_slots; /* of clients_max, kept for users with admin = true */
-    uint32_t login_failures_max; /* of one address and user in a row before it has to wait; 0: no limit */
+    uint32_t admin_slots;        /* of clients_max, kept for users with admin = true */
+    uint32_t login_failures_max; /* of one address and user in a row before it has to wait; 0: no
+                                    limit */
     uint64_t login_failure_wait_us;
     uint64_t login_timeout_us;
     uint64_t shutdown_timeout_us;

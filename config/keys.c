@@ -400,8 +400,7 @@ const struct sy_key_row sy_config_keys[] = {
      .about = "Logins of one user from one address that may fail before each further one has to "
               "wait `login_failure_wait` (it gets 53400 at once); 0: no limit."},
     {"login_failure_wait", SY_KEY_IS_DURATION, AT(T, login_failure_wait_us), .default_text = "5s",
-     .least = 1000,
-     .about = "In this time one failed login is forgiven."},
+     .least = 1000, .about = "In this time one failed login is forgiven."},
     {"login_timeout", SY_KEY_IS_DURATION, AT(T, login_timeout_us), .default_text = "10s",
      .least = 1000, .about = "From accept to authenticated; then the connection is closed."},
     {"shutdown_timeout", SY_KEY_IS_DURATION, AT(T, shutdown_timeout_us), .default_text = "30s",

@@ -1,10 +1,10 @@
 /*
- * Facts: what a statement is, as far as routing needs to know. Made from a parse tree by parser/, read by
- * router/plan. Knows nothing of shards, sockets or schemas. Immutable once made; lives in the arena (cache
- * entry) that it was made in; every pointer points into that arena.
+ * Facts: what a statement is, as far as routing needs to know. Made from a parse tree by parser/,
+ * read by router/plan. Knows nothing of shards, sockets or schemas. Immutable once made; lives in
+ * the arena (cache entry) that it was made in; every pointer points into that arena.
  *
- * Values are recorded by position, never by content: entry `literal[i]` of the text at hand or parameter $n. So
- * one set of facts serves every text of the same template.
+ * Values are recorded by position, never by content: entry `literal[i]` of the text at hand or
+ * parameter $n. So one set of facts serves every text of the same template.
  */
 #ifndef SY_PARSER_FACTS_H
 #define SY_PARSER_FACTS_H
@@ -32,7 +32,8 @@ enum sy_stmt_kind {
     SY_STMT_PREPARE_TRANSACTION,
     SY_STMT_COMMIT_PREPARED,
     SY_STMT_ROLLBACK_PREPARED,
-    SY_STMT_SET, /* also SET TRANSACTION, SET CONSTRAINTS, SET SESSION AUTHORIZATION: see set_scope and name */
+    SY_STMT_SET, /* also SET TRANSACTION, SET CONSTRAINTS, SET SESSION AUTHORIZATION: see set_scope
+                    and name */
     SY_STMT_RESET,
     SY_STMT_SHOW,
     SY_STMT_DISCARD,
@@ -51,13 +52,15 @@ enum sy_stmt_kind {
     SY_STMT_DO,
     SY_STMT_TRUNCATE,
     SY_STMT_DDL,         /* CREATE, ALTER, DROP, COMMENT, GRANT ... */
-    SY_STMT_MAINTENANCE, /* VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT, REFRESH: no transaction block for some */
+    SY_STMT_MAINTENANCE, /* VACUUM, ANALYZE, REINDEX, CLUSTER, CHECKPOINT, REFRESH: no transaction
+                            block for some */
     SY_STMT_OTHER,
 };
 
 enum { SY_NO_INDEX = -1 };
 
-/* An identifier after case folding and cutting to NAMEDATALEN - 1; data is terminated by a zero byte. */
+/* An identifier after case folding and cutting to NAMEDATALEN - 1; data is terminated by a zero
+ * byte. */
 struct sy_qname {
     struct sy_slice schema; /* empty: found by search_path */
     struct sy_slice name;
@@ -74,34 +77,36 @@ enum sy_value_kind {
 
 struct sy_value {
     enum sy_value_kind kind;
-    bool negated;               /* the literal at `index` is preceded by a minus that belongs to it */
+    bool negated; /* the literal at `index` is preceded by a minus that belongs to it */
     int32_t index;
-    struct sy_slice cast;       /* innermost explicit cast's type name as in pg_catalog ("int8", "uuid", "date"), or empty */
-    bool array_element_of;      /* the value is an array whose elements are the values: `= ANY(value)` */
+    struct sy_slice cast;  /* innermost explicit cast's type name as in pg_catalog ("int8", "uuid",
+                              "date"), or empty */
+    bool array_element_of; /* the value is an array whose elements are the values: `= ANY(value)` */
 };
 
 /* ---- scopes and tables ---- */
 
 /*
- * One query level. Scope 0 is the statement itself. A scope without any of the is_ flags below scope 0 is an arm
- * of its parent's set operation, or the SELECT of its parent's INSERT.
+ * One query level. Scope 0 is the statement itself. A scope without any of the is_ flags below
+ * scope 0 is an arm of its parent's set operation, or the SELECT of its parent's INSERT.
  *
- * The conditions of a scope restrict the tables of that very scope and nothing else. An unqualified column is
- * looked up in that very scope and nowhere else (a key column of one of its tables, or nothing at all: never go
- * on to the parent, whose column may be hidden by a column that is no key). That a table's rows are restricted to
- * none says nothing about the statement's result when the table is on a nullable side or in a scope below.
+ * The conditions of a scope restrict the tables of that very scope and nothing else. An unqualified
+ * column is looked up in that very scope and nowhere else (a key column of one of its tables, or
+ * nothing at all: never go on to the parent, whose column may be hidden by a column that is no
+ * key). That a table's rows are restricted to none says nothing about the statement's result when
+ * the table is on a nullable side or in a scope below.
  */
 struct sy_scope {
-    int32_t parent;             /* index, SY_NO_INDEX for scope 0 */
-    enum sy_stmt_kind kind;     /* SELECT, INSERT, UPDATE, DELETE, MERGE */
-    int32_t where;              /* root condition: index into conds, SY_NO_INDEX: none */
+    int32_t parent;         /* index, SY_NO_INDEX for scope 0 */
+    enum sy_stmt_kind kind; /* SELECT, INSERT, UPDATE, DELETE, MERGE */
+    int32_t where;          /* root condition: index into conds, SY_NO_INDEX: none */
     bool is_cte;
     bool is_from_subquery;
-    bool is_sublink;            /* EXISTS, IN, scalar, ANY, ALL, ARRAY */
+    bool is_sublink; /* EXISTS, IN, scalar, ANY, ALL, ARRAY */
     bool has_order_by, has_limit, has_offset, has_distinct, has_distinct_on;
     bool has_group_by, has_grouping_sets, has_having, has_aggregate, has_window, has_set_operation;
-    bool has_locking;           /* FOR UPDATE / SHARE ... */
-    bool has_srf;               /* a set-returning function in FROM */
+    bool has_locking; /* FOR UPDATE / SHARE ... */
+    bool has_srf;     /* a set-returning function in FROM */
     bool is_recursive;
 };
 
@@ -109,10 +114,11 @@ enum sy_table_role { SY_TABLE_READ, SY_TABLE_TARGET, SY_TABLE_DEFINE /* DDL, LOC
 
 struct sy_table_use {
     struct sy_qname name;
-    struct sy_slice alias;      /* the name by which columns refer to it (alias, else the table's name) */
+    struct sy_slice
+        alias; /* the name by which columns refer to it (alias, else the table's name) */
     int32_t scope;
     enum sy_table_role role;
-    bool nullable_side;         /* may be null-extended by an outer join */
+    bool nullable_side; /* may be null-extended by an outer join */
 };
 
 /* ---- conditions ---- */
@@ -127,21 +133,23 @@ enum sy_cond_kind {
 
 enum sy_cond_op { SY_OP_EQ, SY_OP_IN, SY_OP_LT, SY_OP_LE, SY_OP_GT, SY_OP_GE, SY_OP_IS_NULL };
 
-/* BETWEEN becomes AND of GE and LE; row comparison (a,b)=(1,2) becomes AND of EQ; x = ANY(array) is SY_OP_IN. */
+/* BETWEEN becomes AND of GE and LE; row comparison (a,b)=(1,2) becomes AND of EQ; x = ANY(array) is
+ * SY_OP_IN. */
 struct sy_cond {
     enum sy_cond_kind kind;
     enum sy_cond_op op;
     int32_t first_child, child_count; /* into cond_children (indexes into conds) */
-    int32_t table;                    /* index into tables; SY_NO_INDEX: the column is unqualified (scope tells where to look) */
-    int32_t scope;                    /* of the expression */
+    int32_t table; /* index into tables; SY_NO_INDEX: the column is unqualified (scope tells where
+                      to look) */
+    int32_t scope; /* of the expression */
     struct sy_slice column;
     int32_t first_value, value_count; /* into values */
 };
 
 /*
- * Equality of two columns, directed: rows of `to` that matter have to.column equal to some row's from.column, so
- * whatever restricts `from` restricts `to`. An inner join gives both directions; a left join gives preserved ->
- * nullable only; a correlated subquery gives outer -> inner only.
+ * Equality of two columns, directed: rows of `to` that matter have to.column equal to some row's
+ * from.column, so whatever restricts `from` restricts `to`. An inner join gives both directions; a
+ * left join gives preserved -> nullable only; a correlated subquery gives outer -> inner only.
  */
 struct sy_equality {
     int32_t from_table, to_table; /* SY_NO_INDEX: unqualified */
@@ -149,7 +157,8 @@ struct sy_equality {
     struct sy_slice from_column, to_column;
 };
 
-/* An item of SET (UPDATE, ON CONFLICT DO UPDATE, MERGE) or of the INSERT of a MERGE, in any scope. */
+/* An item of SET (UPDATE, ON CONFLICT DO UPDATE, MERGE) or of the INSERT of a MERGE, in any scope.
+ */
 struct sy_assignment {
     struct sy_slice column; /* empty: an INSERT of MERGE without a column list */
     struct sy_value value;
@@ -159,21 +168,23 @@ struct sy_assignment {
 /* An INSERT in any scope. That of scope 0 is told in sy_stmt's own fields as well. */
 struct sy_insert {
     int32_t scope, table;
-    int32_t first_column, column_count; /* into sy_stmt.columns */
+    int32_t first_column, column_count;            /* into sy_stmt.columns */
     int32_t row_first_value, row_count, row_width; /* into values, as in sy_stmt */
     bool from_select, default_values, has_on_conflict;
-    int32_t first_output, output_count; /* INSERT ... SELECT a, 5, ...: into sy_stmt.outputs; 0: not a plain list */
+    int32_t first_output,
+        output_count; /* INSERT ... SELECT a, 5, ...: into sy_stmt.outputs; 0: not a plain list */
 };
 
 /* A column that a query puts out: a plain column, else a plain value (kind OPAQUE: neither). */
 struct sy_output {
-    int32_t table;              /* as in sy_cond; SY_NO_INDEX: unqualified, looked up in `scope` */
+    int32_t table; /* as in sy_cond; SY_NO_INDEX: unqualified, looked up in `scope` */
     int32_t scope;
-    struct sy_slice column;     /* empty: not a plain column */
+    struct sy_slice column; /* empty: not a plain column */
     struct sy_value value;
 };
 
-/* A call of set_config(), which acts like SET. A value is OPAQUE when it is not a literal or parameter. */
+/* A call of set_config(), which acts like SET. A value is OPAQUE when it is not a literal or
+ * parameter. */
 struct sy_set_config {
     struct sy_value name, value, is_local;
 };
@@ -192,14 +203,14 @@ enum sy_copy_format { SY_COPY_TEXT, SY_COPY_CSV, SY_COPY_BINARY };
 struct sy_copy_facts {
     enum sy_copy_format format;
     bool from_stdin_or_to_stdout;
-    bool is_query;              /* COPY (query) TO */
-    bool header;                /* HEADER true or MATCH */
+    bool is_query; /* COPY (query) TO */
+    bool header;   /* HEADER true or MATCH */
     bool header_match;
     char delimiter, quote, escape;
-    struct sy_slice null_text;  /* empty data: the format's default */
+    struct sy_slice null_text; /* empty data: the format's default */
     bool has_null_text;
-    struct sy_slice encoding;   /* empty: client_encoding */
-    bool has_force_null;        /* FORCE_NULL / FORCE_NOT_NULL given */
+    struct sy_slice encoding; /* empty: client_encoding */
+    bool has_force_null;      /* FORCE_NULL / FORCE_NOT_NULL given */
     bool has_where;
     bool has_freeze;
 };
@@ -207,69 +218,93 @@ struct sy_copy_facts {
 /* One statement. */
 struct sy_stmt {
     enum sy_stmt_kind kind;
-    const char *tag;            /* command tag word(s) for messages: "SELECT", "CREATE TABLE" */
-    uint32_t text_from, text_to; /* bytes of the parsed text (of the first text seen with this template) */
+    const char *tag; /* command tag word(s) for messages: "SELECT", "CREATE TABLE" */
+    uint32_t text_from,
+        text_to; /* bytes of the parsed text (of the first text seen with this template) */
 
-    struct sy_scope *scopes;        int32_t scope_count;
-    struct sy_table_use *tables;    int32_t table_count; /* CTE names are not tables and are left out */
-    struct sy_cond *conds;          int32_t cond_count;
+    struct sy_scope *scopes;
+    int32_t scope_count;
+    struct sy_table_use *tables;
+    int32_t table_count; /* CTE names are not tables and are left out */
+    struct sy_cond *conds;
+    int32_t cond_count;
     int32_t *cond_children;
-    struct sy_value *values;        int32_t value_count;
-    struct sy_equality *equalities; int32_t equality_count;
-    struct sy_function_use *functions; int32_t function_count;
-    struct sy_set_config *set_configs; int32_t set_config_count;
+    struct sy_value *values;
+    int32_t value_count;
+    struct sy_equality *equalities;
+    int32_t equality_count;
+    struct sy_function_use *functions;
+    int32_t function_count;
+    struct sy_set_config *set_configs;
+    int32_t set_config_count;
 
     /* What the statement does. */
-    bool writes;                /* DML anywhere (CTEs included), locking clause, SELECT INTO, nextval/setval... is by function */
-    bool creates_temp;          /* CREATE TEMP TABLE/VIEW/SEQUENCE, SELECT INTO TEMP */
-    bool not_in_transaction;    /* CREATE INDEX CONCURRENTLY, VACUUM, CREATE DATABASE ... */
-    bool has_parameters;        /* any $n */
-    int32_t parameter_max;      /* highest n */
+    bool writes; /* DML anywhere (CTEs included), locking clause, SELECT INTO, nextval/setval... is
+                    by function */
+    bool creates_temp;       /* CREATE TEMP TABLE/VIEW/SEQUENCE, SELECT INTO TEMP */
+    bool not_in_transaction; /* CREATE INDEX CONCURRENTLY, VACUUM, CREATE DATABASE ... */
+    bool has_parameters;     /* any $n */
+    int32_t parameter_max;   /* highest n */
     bool has_returning;
-    bool uses_advisory_lock;    /* session-level pg_advisory_lock family */
-    bool too_deep;              /* nesting beyond SY_LIMIT_PARSE_DEPTH: conditions are incomplete, refuse on sharded databases */
+    bool uses_advisory_lock; /* session-level pg_advisory_lock family */
+    bool too_deep; /* nesting beyond SY_LIMIT_PARSE_DEPTH: conditions are incomplete, refuse on
+                      sharded databases */
 
-    /* INSERT and COPY: the column list (empty: all columns in order) and the rows of VALUES, row by row. */
-    struct sy_slice *columns;       int32_t column_count;
-    int32_t row_first_value, row_count, row_width; /* values[row_first_value + r*row_width + c]; row_width may vary never */
+    /* INSERT and COPY: the column list (empty: all columns in order) and the rows of VALUES, row by
+     * row. */
+    struct sy_slice *columns;
+    int32_t column_count;
+    int32_t row_first_value, row_count,
+        row_width; /* values[row_first_value + r*row_width + c]; row_width may vary never */
     bool insert_from_select;
     bool insert_default_values;
     bool has_on_conflict;
     bool override_identity;
 
-    struct sy_insert *inserts;      int32_t insert_count;
-    struct sy_output *outputs;      int32_t output_count;
+    struct sy_insert *inserts;
+    int32_t insert_count;
+    struct sy_output *outputs;
+    int32_t output_count;
 
-    struct sy_assignment *assignments; int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */
+    struct sy_assignment *assignments;
+    int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */
 
-    /* LIMIT/OFFSET of scope 0 (kind OPAQUE when an expression or WITH TIES; NULL when there is none). */
+    /* LIMIT/OFFSET of scope 0 (kind OPAQUE when an expression or WITH TIES; NULL when there is
+     * none). */
     struct sy_value limit, offset;
 
-    /* Statement-specific names: SET/SHOW/RESET variable ("all" for RESET ALL/DISCARD ALL in `name`), prepared
-     * statement, portal, savepoint, channel, GID. DISCARD: name is "all", "plans", "sequences" or "temp". */
+    /* Statement-specific names: SET/SHOW/RESET variable ("all" for RESET ALL/DISCARD ALL in
+     * `name`), prepared statement, portal, savepoint, channel, GID. DISCARD: name is "all",
+     * "plans", "sequences" or "temp". */
     struct sy_slice name;
     enum sy_set_scope set_scope;
     bool set_to_default;
-    bool all;                   /* DEALLOCATE ALL, CLOSE ALL, UNLISTEN *, RESET ALL, SHOW ALL, DISCARD ALL: `name` is "all" then */
-    struct sy_value *arguments;     int32_t argument_count; /* SET values, EXECUTE and CALL arguments, NOTIFY payload */
-    struct sy_slice *argument_words; /* as long as `arguments`: the word where a SET value is a bare word (kind OPAQUE), else empty */
-    bool chain;                 /* COMMIT/ROLLBACK AND CHAIN */
-    bool transaction_read_only; /* BEGIN READ ONLY, SET TRANSACTION READ ONLY */
+    bool all; /* DEALLOCATE ALL, CLOSE ALL, UNLISTEN *, RESET ALL, SHOW ALL, DISCARD ALL: `name` is
+                 "all" then */
+    struct sy_value *arguments;
+    int32_t argument_count;          /* SET values, EXECUTE and CALL arguments, NOTIFY payload */
+    struct sy_slice *argument_words; /* as long as `arguments`: the word where a SET value is a bare
+                                        word (kind OPAQUE), else empty */
+    bool chain;                      /* COMMIT/ROLLBACK AND CHAIN */
+    bool transaction_read_only;      /* BEGIN READ ONLY, SET TRANSACTION READ ONLY */
     bool transaction_read_write;
-    struct sy_slice isolation;  /* "serializable", "repeatable read", ... or empty */
-    bool with_hold;             /* DECLARE ... WITH HOLD */
+    struct sy_slice isolation; /* "serializable", "repeatable read", ... or empty */
+    bool with_hold;            /* DECLARE ... WITH HOLD */
     bool explain_analyze;
-    bool explain_route;         /* EXPLAIN (ROUTE): the router answers */
-    struct sy_stmt *inner;      /* PREPARE, EXPLAIN, DECLARE, COPY (query) TO, CREATE TABLE AS, CREATE VIEW: the statement inside */
+    bool explain_route;    /* EXPLAIN (ROUTE): the router answers */
+    struct sy_stmt *inner; /* PREPARE, EXPLAIN, DECLARE, COPY (query) TO, CREATE TABLE AS, CREATE
+                              VIEW: the statement inside */
     uint32_t inner_text_from, inner_text_to; /* both 0: unknown (CREATE TABLE AS, CREATE VIEW) */
     struct sy_copy_facts copy;
-    /* DDL: what kind of object, for messages and for deciding where it goes ("table", "index", "view", ...). */
+    /* DDL: what kind of object, for messages and for deciding where it goes ("table", "index",
+     * "view", ...). */
     struct sy_slice object_kind;
 };
 
-/* Hints from a leading comment: / * switchyard: shard=s1 * / etc. Read from the text, not from the tree. */
+/* Hints from a leading comment: / * switchyard: shard=s1 * / etc. Read from the text, not from the
+ * tree. */
 struct sy_hints {
-    struct sy_slice shard;      /* empty: not given */
+    struct sy_slice shard; /* empty: not given */
     struct sy_slice key;
     enum { SY_HINT_ROLE_NONE, SY_HINT_ROLE_PRIMARY, SY_HINT_ROLE_REPLICA } role;
 };

@@ -244,8 +244,8 @@ enum sy_status sy_literal_decode(struct sy_slice text, const struct sy_literal *
     case SY_LITERAL_DOLLAR_STRING: {
         const char *tag_end = part.bytes < 2 ? NULL : memchr(part.data + 1, '$', part.bytes - 1);
         size_t tag = tag_end == NULL ? part.bytes : (size_t)(tag_end - part.data) + 1;
-        /* One without an end gets here when the rest of its statement was seen before: the scanner leaves it to the
-         * parser to refuse, and a template that is known is not parsed again. */
+        /* One without an end gets here when the rest of its statement was seen before: the scanner
+         * leaves it to the parser to refuse, and a template that is known is not parsed again. */
         if (part.bytes < 2 * tag || memcmp(part.data, part.data + part.bytes - tag, tag) != 0)
             return sy_err_set(err, SY_E_SYNTAX, "unterminated dollar-quoted string");
         *ret_value = (struct sy_slice){part.data + tag, part.bytes - 2 * tag};

@@ -10,6 +10,7 @@
 
 void sy_base64_append(struct sy_buf *out, const uint8_t *data, size_t bytes);
 /* False: not base64, stray bits behind the last byte, or more than `capacity` bytes. */
-bool sy_base64_decode(struct sy_slice text, uint8_t *ret_data, uint32_t capacity, uint32_t *ret_bytes);
+bool sy_base64_decode(struct sy_slice text, uint8_t *ret_data, uint32_t capacity,
+                      uint32_t *ret_bytes);
 
 #endif

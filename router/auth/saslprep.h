@@ -7,10 +7,11 @@
 #include "base/slice.h"
 
 /*
- * Appends the prepared password. As PostgreSQL does: ASCII stays as it is, and so does what is not UTF-8, what
- * SASLprep prohibits, and what it would make empty. The caller wipes and releases `out`.
- * Errors: SY_E_NO_MEMORY. Thread: any.
+ * Appends the prepared password. As PostgreSQL does: ASCII stays as it is, and so does what is not
+ * UTF-8, what SASLprep prohibits, and what it would make empty. The caller wipes and releases
+ * `out`. Errors: SY_E_NO_MEMORY. Thread: any.
  */
-SY_MUST_CHECK enum sy_status sy_saslprep(struct sy_slice password, struct sy_buf *out, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sy_saslprep(struct sy_slice password, struct sy_buf *out,
+                                         struct sy_err *err);
 
 #endif

@@ -1,9 +1,11 @@
 /*
- * One interface for every engine. A link is a server session that takes frontend messages of the PostgreSQL
- * protocol (version 3.0) and gives backend messages, byte for byte, whatever runs behind it: a real server over
- * a socket (postgres), an in-process SQLite shard on an engine thread (sqlite), MariaDB (mysql).
+ * One interface for every engine. A link is a server session that takes frontend messages of the
+ * PostgreSQL protocol (version 3.0) and gives backend messages, byte for byte, whatever runs behind
+ * it: a real server over a socket (postgres), an in-process SQLite shard on an engine thread
+ * (sqlite), MariaDB (mysql).
  *
- * Everything is called on the link's loop; callbacks come on that loop, never inside a call of this interface.
+ * Everything is called on the link's loop; callbacks come on that loop, never inside a call of this
+ * interface.
  */
 #ifndef SY_ROUTER_ENGINE_ENGINE_H
 #define SY_ROUTER_ENGINE_ENGINE_H
@@ -26,39 +28,43 @@ struct sy_topology_schema;
 struct sy_link_events {
     /* Authenticated and ReadyForQuery ('I') was seen; parameters can be read. */
     void (*opened)(struct sy_link *link);
-    /* Backend bytes chunk->data[from..to), everything after that first ReadyForQuery. The chunk is borrowed. */
+    /* Backend bytes chunk->data[from..to), everything after that first ReadyForQuery. The chunk is
+     * borrowed. */
     void (*data)(struct sy_link *link, struct sy_chunk *chunk, uint32_t from, uint32_t to);
     /* What was queued has mostly gone out: the client may be read again. */
     void (*drained)(struct sy_link *link);
-    /* Over; exactly once; the link is freed after this returns. Failure to open ends here too. why may be NULL. */
+    /* Over; exactly once; the link is freed after this returns. Failure to open ends here too. why
+     * may be NULL. */
     void (*closed)(struct sy_link *link, const struct sy_err *why);
 };
 
 struct sy_link_target {
-    struct sy_node *node;          /* referenced by the link while it lives */
-    struct sy_slice user;          /* server user */
-    struct sy_slice password;      /* clear text, or empty */
-    const uint8_t *scram_client_key; /* 32 bytes, or NULL: pass-through of a client's own key (part C) */
+    struct sy_node *node;     /* referenced by the link while it lives */
+    struct sy_slice user;     /* server user */
+    struct sy_slice password; /* clear text, or empty */
+    const uint8_t
+        *scram_client_key; /* 32 bytes, or NULL: pass-through of a client's own key (part C) */
     const uint8_t *scram_server_key;
-    struct sy_slice database;      /* of the servers; empty: the node's conninfo says */
+    struct sy_slice database;        /* of the servers; empty: the node's conninfo says */
     struct sy_slice client_database; /* the name the client knows (current_database()) */
     uint64_t connect_timeout_us;
 };
 
 struct sy_engine {
     const char *name;
-    /* Starts to open; the result comes as `opened` or `closed`. Errors: only what is known at once. */
+    /* Starts to open; the result comes as `opened` or `closed`. Errors: only what is known at once.
+     */
     enum sy_status (*open)(struct sy_loop *loop, const struct sy_link_target *target,
-                           const struct sy_link_events *events, void *owner, struct sy_link **ret_link,
-                           struct sy_err *err);
+                           const struct sy_link_events *events, void *owner,
+                           struct sy_link **ret_link, struct sy_err *err);
     /* Queues frontend messages; takes its own reference where it keeps the chunk. */
     void (*send)(struct sy_link *link, struct sy_chunk *chunk, uint32_t from, uint32_t to);
     void (*send_copy)(struct sy_link *link, const void *data, size_t bytes);
     bool (*congested)(const struct sy_link *link);
-    void (*pause)(struct sy_link *link);  /* stop delivering `data` */
+    void (*pause)(struct sy_link *link); /* stop delivering `data` */
     void (*resume)(struct sy_link *link);
-    /* Asks the server to cancel what runs on this link; `done` (may be NULL) is called when the request was delivered
-     * or has failed: only then may the link be used for another client. */
+    /* Asks the server to cancel what runs on this link; `done` (may be NULL) is called when the
+     * request was delivered or has failed: only then may the link be used for another client. */
     void (*cancel)(struct sy_link *link, void (*done)(void *ctx), void *ctx);
     /* Ends the session (Terminate where that makes sense); `closed` follows. */
     void (*close)(struct sy_link *link);
@@ -78,18 +84,19 @@ struct sy_link {
     void *owner;
     struct sy_loop *loop;
     struct sy_node *node;
-    uint64_t id;                 /* of this process, for SHOW SERVERS */
+    uint64_t id; /* of this process, for SHOW SERVERS */
     uint32_t backend_pid;
-    uint64_t epoch;              /* topology epoch it was opened under */
+    uint64_t epoch;                 /* topology epoch it was opened under */
     const struct sy_stream *stream; /* the socket, for SHOW SERVERS; NULL: there is none */
-    struct sy_parameters *parameters; /* last value of every ParameterStatus: router/engine/parameters.h */
+    struct sy_parameters
+        *parameters; /* last value of every ParameterStatus: router/engine/parameters.h */
 };
 
 const struct sy_engine *sy_engine_postgres(void);
 const struct sy_engine *sy_engine_sqlite(void);
 
-/* Which engine a pool opens links with: the program registers each at start, before threads. Any thread may ask;
- * NULL: not registered. */
+/* Which engine a pool opens links with: the program registers each at start, before threads. Any
+ * thread may ask; NULL: not registered. */
 void sy_engine_register(enum sy_engine_kind kind, const struct sy_engine *engine);
 const struct sy_engine *sy_engine_of(enum sy_engine_kind kind);
 /* For engines: the id of a new link. Any thread. */

@@ -177,7 +177,7 @@ struct sy_txn {
     bool temporary_touched;           /* temporary tables were made in it; before it there were: */
     bool temporary_goes, temporary_stays; /* of them: ON COMMIT DROP, others */
     uint32_t temporary_begin;             /* bytes of session->temporary */
-    struct sy_gid gid;                /* of the commit over several writers under way */
+    struct sy_gid gid;                    /* of the commit over several writers under way */
     bool gid_used;
     uint8_t outcome;       /* enum sy_two_phase_outcome: what the decider said */
     uint16_t participants; /* that prepare */

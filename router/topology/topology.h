@@ -1,7 +1,7 @@
 /*
- * The running system as one immutable snapshot: configuration, shard maps, schemas, plus the live state of every
- * node (which outlives snapshots). Swapped atomically at RELOAD and when schemas or roles change; a statement uses
- * one snapshot from plan to end.
+ * The running system as one immutable snapshot: configuration, shard maps, schemas, plus the live
+ * state of every node (which outlives snapshots). Swapped atomically at RELOAD and when schemas or
+ * roles change; a statement uses one snapshot from plan to end.
  *
  * Thread: sy_topology_acquire() from any thread. Live state of nodes is atomics.
  */
@@ -21,7 +21,8 @@
 
 enum sy_node_role { SY_NODE_UNKNOWN, SY_NODE_PRIMARY, SY_NODE_REPLICA };
 
-/* A database server (or a SQLite shard file). Reference counted (atomic): links and snapshots hold it. */
+/* A database server (or a SQLite shard file). Reference counted (atomic): links and snapshots hold
+ * it. */
 struct sy_node {
     _Atomic uint32_t refs;
     struct sy_arena arena;
@@ -30,64 +31,72 @@ struct sy_node {
     enum sy_engine_kind engine;
     const char *conninfo, *zone;
     uint32_t weight;
-    const char *user, *password;         /* of the node's configuration, or NULL */
-    /* Resolved by libpq's conninfo parser at load: where the data path dials. Never NULL except where it says so. */
-    const char *host, *port, *server_database, *sslmode, *sslrootcert, *conninfo_user, *conninfo_password;
-    const char *hostaddr;                /* numeric address that replaces the look-up of host; "" none */
-    const char *sslcert, *sslkey, *sslcrl, *channel_binding; /* "" where not given */
+    const char *user, *password; /* of the node's configuration, or NULL */
+    /* Resolved by libpq's conninfo parser at load: where the data path dials. Never NULL except
+     * where it says so. */
+    const char *host, *port, *server_database, *sslmode, *sslrootcert, *conninfo_user,
+        *conninfo_password;
+    const char *hostaddr; /* numeric address that replaces the look-up of host; "" none */
+    const char *sslcert, *sslkey, *sslcrl, *channel_binding;  /* "" where not given */
     const char *application_name, *client_encoding, *options; /* startup parameters; "" none */
-    const char *control_conninfo;        /* conninfo with the resolved sslmode: what libpq is given (control plane) */
-    bool is_local;                       /* Unix socket or loopback */
-    bool user_given;                     /* conninfo_user was written in the conninfo, not the process's own name */
-    const char *file;                    /* sqlite: path of the shard's file (primary's) */
+    const char *control_conninfo; /* conninfo with the resolved sslmode: what libpq is given
+                                     (control plane) */
+    bool is_local;                /* Unix socket or loopback */
+    bool user_given;  /* conninfo_user was written in the conninfo, not the process's own name */
+    const char *file; /* sqlite: path of the shard's file (primary's) */
 
     /* Live state, written by the health monitor (replication/) and by links. */
-    _Atomic int role;                    /* enum sy_node_role */
+    _Atomic int role; /* enum sy_node_role */
     _Atomic bool reachable;
-    _Atomic uint64_t replay_lsn;         /* replica: replayed up to; primary: flushed */
-    _Atomic int64_t lag_us;              /* -1: unknown */
-    _Atomic uint32_t active;             /* server connections in use by clients, all workers */
-    _Atomic uint32_t connections;        /* server connections, all workers: the pool limit's counter */
+    _Atomic uint64_t replay_lsn;  /* replica: replayed up to; primary: flushed */
+    _Atomic int64_t lag_us;       /* -1: unknown */
+    _Atomic uint32_t active;      /* server connections in use by clients, all workers */
+    _Atomic uint32_t connections; /* server connections, all workers: the pool limit's counter */
     _Atomic uint64_t last_failure_us;
-    void *engine_state;                  /* sqlite: the shard's runtime (struct sy_sqlite_shard), owned by the engine */
+    void *engine_state; /* sqlite: the shard's runtime (struct sy_sqlite_shard), owned by the engine
+                         */
 
-    /* Monitor's own, for SHOW NODES: the name and the reason of its state (replication/node_state.h). */
+    /* Monitor's own, for SHOW NODES: the name and the reason of its state
+     * (replication/node_state.h). */
     _Atomic int health;
     _Atomic uint64_t health_since_us;
 };
 
-/* OIDs of one shard that differ from shard 0's: enums, domains, composites, their arrays, tables. Immutable. */
+/* OIDs of one shard that differ from shard 0's: enums, domains, composites, their arrays, tables.
+ * Immutable. */
 struct sy_oid_pair {
     uint32_t from, to;
 };
 struct sy_type_map {
-    bool unread;                         /* the shard could not be inspected: user-defined OIDs cannot be told */
-    const struct sy_oid_pair *types;     /* sorted by from: this shard's OID -> shard 0's OID */
+    bool unread; /* the shard could not be inspected: user-defined OIDs cannot be told */
+    const struct sy_oid_pair *types; /* sorted by from: this shard's OID -> shard 0's OID */
     uint32_t type_count;
     const struct sy_oid_pair *types_back; /* sorted by from: shard 0's OID -> this shard's OID */
     uint32_t back_count;
-    const struct sy_oid_pair *tables;    /* sorted by from: this shard's pg_class OID -> shard 0's */
+    const struct sy_oid_pair *tables; /* sorted by from: this shard's pg_class OID -> shard 0's */
     uint32_t table_count;
 };
-/* The OID that shard 0 uses for a type (or a table); the same OID when it does not differ. map NULL: the same.
- * 0: shard 0 has no such type, or the shard has not been inspected: refuse rather than show a wrong type. */
+/* The OID that shard 0 uses for a type (or a table); the same OID when it does not differ. map
+ * NULL: the same. 0: shard 0 has no such type, or the shard has not been inspected: refuse rather
+ * than show a wrong type. */
 uint32_t sy_type_map_type(const struct sy_type_map *map, uint32_t shard_oid);
 uint32_t sy_type_map_table(const struct sy_type_map *map, uint32_t shard_oid);
 /* The other way: shard 0's type OID -> this shard's, for parameters. */
 uint32_t sy_type_map_type_back(const struct sy_type_map *map, uint32_t canonical_oid);
 
-/* What an inspection of a database found: the schema, one type map per shard, and differences between shards.
- * Reference counted (atomic), immutable, held by snapshots. `release` frees what the maker owns. */
+/* What an inspection of a database found: the schema, one type map per shard, and differences
+ * between shards. Reference counted (atomic), immutable, held by snapshots. `release` frees what
+ * the maker owns. */
 struct sy_topology_schema {
     _Atomic uint32_t refs;
     const struct sy_schema *schema;
-    struct sy_type_map *maps;            /* shard_count of them; maps[0] is empty */
+    struct sy_type_map *maps; /* shard_count of them; maps[0] is empty */
     uint32_t shard_count;
-    const char **differences;            /* one sentence each, for SHOW and the log */
+    const char **differences; /* one sentence each, for SHOW and the log */
     uint32_t difference_count;
     const char *server_version, *server_encoding, *collation; /* of shard 0 */
     uint32_t server_version_num;
-    int64_t read_at_us;                  /* wall time at which reading began */
+    int64_t read_at_us; /* wall time at which reading began */
     void (*release)(struct sy_topology_schema *self);
 };
 void sy_topology_schema_unref(struct sy_topology_schema *schema); /* accepts NULL */
@@ -102,58 +111,68 @@ struct sy_topology_shard {
 struct sy_topology_database {
     const struct sy_config_database *config;
     const struct sy_shardmap *map;
-    const struct sy_schema *schema;      /* NULL until it was read */
-    struct sy_topology_schema *inspected; /* owner of schema: type maps, differences; NULL until it was read */
+    const struct sy_schema *schema; /* NULL until it was read */
+    struct sy_topology_schema
+        *inspected; /* owner of schema: type maps, differences; NULL until it was read */
     struct sy_topology_shard *shards;
     uint32_t shard_count;
 };
 
 struct sy_topology {
     _Atomic uint32_t refs;
-    uint64_t epoch;                      /* grows with every swap */
-    struct sy_config *config;            /* referenced */
+    uint64_t epoch;           /* grows with every swap */
+    struct sy_config *config; /* referenced */
     struct sy_arena arena;
     struct sy_topology_database *databases;
     uint32_t database_count;
 };
 
-/* Builds a snapshot; nodes that stay the same (same database, shard and conninfo) are taken over from `previous`
- * (may be NULL) with their live state. Ownership: one reference. Does not connect anywhere. */
-SY_MUST_CHECK enum sy_status sy_topology_build(struct sy_config *config, const struct sy_topology *previous,
-                                               struct sy_topology **ret_topology, struct sy_err *err);
-/* The same configuration with another schema for one database (by index): what the inspection publishes.
- * Takes over the caller's reference to `schema` on success. */
-SY_MUST_CHECK enum sy_status sy_topology_with_schema(const struct sy_topology *previous, uint32_t database,
+/* Builds a snapshot; nodes that stay the same (same database, shard and conninfo) are taken over
+ * from `previous` (may be NULL) with their live state. Ownership: one reference. Does not connect
+ * anywhere. */
+SY_MUST_CHECK enum sy_status sy_topology_build(struct sy_config *config,
+                                               const struct sy_topology *previous,
+                                               struct sy_topology **ret_topology,
+                                               struct sy_err *err);
+/* The same configuration with another schema for one database (by index): what the inspection
+ * publishes. Takes over the caller's reference to `schema` on success. */
+SY_MUST_CHECK enum sy_status sy_topology_with_schema(const struct sy_topology *previous,
+                                                     uint32_t database,
                                                      struct sy_topology_schema *schema,
-                                                     struct sy_topology **ret_topology, struct sy_err *err);
+                                                     struct sy_topology **ret_topology,
+                                                     struct sy_err *err);
 struct sy_topology *sy_topology_ref(struct sy_topology *topology);
 void sy_topology_unref(struct sy_topology **topology);
 
 /* The process-wide current snapshot. Publishing gives the snapshot its epoch. Any thread. */
 void sy_topology_publish(struct sy_topology *topology); /* takes the reference */
-/* Publishes only if `expected` is still the current one; false: somebody else was faster, the caller keeps its
- * reference and builds again. */
+/* Publishes only if `expected` is still the current one; false: somebody else was faster, the
+ * caller keeps its reference and builds again. */
 bool sy_topology_publish_over(const struct sy_topology *expected, struct sy_topology *topology);
 /* Forgets the current snapshot (end of the process, tests). */
 void sy_topology_retire(void);
-struct sy_topology *sy_topology_acquire(void);          /* a reference; NULL before the first publish */
-uint64_t sy_topology_current_epoch(void);               /* one relaxed load: has anything changed? */
+struct sy_topology *sy_topology_acquire(void); /* a reference; NULL before the first publish */
+uint64_t sy_topology_current_epoch(void);      /* one relaxed load: has anything changed? */
 
-const struct sy_topology_database *sy_topology_find(const struct sy_topology *topology, struct sy_slice database);
+const struct sy_topology_database *sy_topology_find(const struct sy_topology *topology,
+                                                    struct sy_slice database);
 
-/* The node a statement should use. replica_ok: a replica may serve it by `balance` rules if its replay position
- * has reached min_lsn and its lag is in bounds; `rotation` is the caller's counter for round robin.
- * A primary that the monitor cannot reach is still returned when no other is known: dialling it tells more than
- * a guess would. NULL: no primary is known. Borrowed from the snapshot. */
-struct sy_node *sy_topology_pick(const struct sy_topology_database *database, uint32_t shard, bool replica_ok,
-                                 uint64_t min_lsn, uint32_t *rotation);
+/* The node a statement should use. replica_ok: a replica may serve it by `balance` rules if its
+ * replay position has reached min_lsn and its lag is in bounds; `rotation` is the caller's counter
+ * for round robin. A primary that the monitor cannot reach is still returned when no other is
+ * known: dialling it tells more than a guess would. NULL: no primary is known. Borrowed from the
+ * snapshot. */
+struct sy_node *sy_topology_pick(const struct sy_topology_database *database, uint32_t shard,
+                                 bool replica_ok, uint64_t min_lsn, uint32_t *rotation);
 
 /*
- * Asks for a database's schema to be read again (the session does so after DDL that a server has acknowledged).
- * Cheap and never blocks for long: the monitor's thread takes the requests. Asking twice is asking once. Any thread.
+ * Asks for a database's schema to be read again (the session does so after DDL that a server has
+ * acknowledged). Cheap and never blocks for long: the monitor's thread takes the requests. Asking
+ * twice is asking once. Any thread.
  */
 void sy_schema_refresh_request(struct sy_slice database);
-/* Takes one request: its name into *ret_database (empty: all databases). false: there is none. For the monitor. */
+/* Takes one request: its name into *ret_database (empty: all databases). false: there is none. For
+ * the monitor. */
 bool sy_schema_refresh_take(struct sy_buf *ret_database);
 
 struct sy_node *sy_node_ref(struct sy_node *node);

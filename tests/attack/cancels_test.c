@@ -1,7 +1,8 @@
 /*
- * Cancel requests that race with the ends of statements and with other clients' statements reach only the owner: no
- * client that nobody cancels ever sees 57014, and a cancelled statement's connection serves the next client clean.
- * A few thousand requests; SY_ATTACK_SCALE=50 sends 100,000.
+ * Cancel requests that race with the ends of statements and with other clients' statements reach
+ * only the owner: no client that nobody cancels ever sees 57014, and a cancelled statement's
+ * connection serves the next client clean. A few thousand requests; SY_ATTACK_SCALE=50 sends
+ * 100,000.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,12 @@
 #include "tests/harness/cluster.h"
 #include "tests/harness/router.h"
 
-enum { VICTIMS = 8, BYSTANDERS = 8, CANCELLERS = 4, REQUESTS = 500 /* of each canceller, times the scale */ };
+enum {
+    VICTIMS = 8,
+    BYSTANDERS = 8,
+    CANCELLERS = 4,
+    REQUESTS = 500 /* of each canceller, times the scale */
+};
 
 static struct sy_cluster *cluster;
 static struct sy_router *router;
@@ -52,7 +58,8 @@ static void one_statement(struct raw *raw, unsigned number, bool may_be_cancelle
     sy_buf_append_u8(&text, 0);
     char digits[16];
     int length = snprintf(digits, sizeof(digits), "%u", number);
-    if (complete && strcmp(text.data, wanted) == 0 && memmem(copy.data, copy.bytes, digits, (size_t)length) != NULL)
+    if (complete && strcmp(text.data, wanted) == 0 &&
+        memmem(copy.data, copy.bytes, digits, (size_t)length) != NULL)
         atomic_fetch_add(&finished, 1);
     else if (complete && may_be_cancelled && strcmp(text.data, "TE(ERROR,57014)Z(I)") == 0)
         atomic_fetch_add(&cancelled, 1);
@@ -60,7 +67,8 @@ static void one_statement(struct raw *raw, unsigned number, bool may_be_cancelle
         atomic_fetch_add(&cancelled, 1);
     else {
         atomic_fetch_add(&wrong, 1);
-        fprintf(stderr, "%s: \"%s\" answered %s\n", may_be_cancelled ? "victim" : "bystander", sql, text.data);
+        fprintf(stderr, "%s: \"%s\" answered %s\n", may_be_cancelled ? "victim" : "bystander", sql,
+                text.data);
     }
     sy_buf_release(&copy);
     sy_buf_release(&text);
@@ -123,7 +131,8 @@ static void cancels_reach_only_their_owner(void **state)
     pthread_t threads[VICTIMS + BYSTANDERS], cancellers[CANCELLERS];
     for (size_t i = 0; i < VICTIMS + BYSTANDERS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, i < VICTIMS ? victim : bystander,
-                                        (void *)(uintptr_t)(i < VICTIMS ? i : i - VICTIMS)), 0);
+                                        (void *)(uintptr_t)(i < VICTIMS ? i : i - VICTIMS)),
+                         0);
     for (size_t i = 0; i < VICTIMS; i++)
         while (atomic_load(&victims[i].key) == 0)
             sched_yield();
@@ -134,8 +143,9 @@ static void cancels_reach_only_their_owner(void **state)
     atomic_store(&stop, true);
     for (size_t i = 0; i < VICTIMS + BYSTANDERS; i++)
         pthread_join(threads[i], NULL);
-    print_message("%u cancel requests, %u statements cancelled, %u finished (%u of bystanders), %u wrong\n", sent,
-                  cancelled, finished, bystander_statements, wrong);
+    print_message(
+        "%u cancel requests, %u statements cancelled, %u finished (%u of bystanders), %u wrong\n",
+        sent, cancelled, finished, bystander_statements, wrong);
     assert_int_equal(wrong, 0);
     assert_true(cancelled > 0);
 }
@@ -145,11 +155,12 @@ int main(void)
     cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "cancels"});
     sy_cluster_sql(cluster, 0, "postgres", "create database app");
     char databases[512];
-    snprintf(databases, sizeof(databases),
-             "{ name = \"app\"; engine = \"postgres\"; pool = { size = 6; };\n"
-             "  shards = ( { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
-             "user=postgres\"; } ); } ); } );",
-             (unsigned)sy_cluster_port(cluster, 0));
+    snprintf(
+        databases, sizeof(databases),
+        "{ name = \"app\"; engine = \"postgres\"; pool = { size = 6; };\n"
+        "  shards = ( { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
+        "user=postgres\"; } ); } ); } );",
+        (unsigned)sy_cluster_port(cluster, 0));
     router = sy_router_start(databases, NULL, NULL);
     const struct CMUnitTest tests[] = {cmocka_unit_test(cancels_reach_only_their_owner)};
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /*
- * Clients that mean harm: half-open start-ups, random bytes, headers that promise 2 GiB, one byte at a time, results
- * and errors that nobody reads, floods of connects, floods of prepared statements. The process stays up, its memory
- * stays bounded, and a good client is served meanwhile. The figures are printed, for docs/reliability.md;
- * SY_ATTACK_SCALE multiplies the numbers.
+ * Clients that mean harm: half-open start-ups, random bytes, headers that promise 2 GiB, one byte
+ * at a time, results and errors that nobody reads, floods of connects, floods of prepared
+ * statements. The process stays up, its memory stays bounded, and a good client is served
+ * meanwhile. The figures are printed, for docs/reliability.md; SY_ATTACK_SCALE multiplies the
+ * numbers.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -80,8 +81,8 @@ static void survives(const char *what, unsigned tried)
 {
     uint64_t p99 = good_client(), now = raw_resident_kb(sy_router_pid(router));
     uint64_t growth = now > resident_before ? now - resident_before : 0;
-    print_message("%s: %u tried, memory %+lld kB (now %llu), a good client's p99 %llu ms\n", what, tried,
-                  (long long)growth, (unsigned long long)now, (unsigned long long)p99);
+    print_message("%s: %u tried, memory %+lld kB (now %llu), a good client's p99 %llu ms\n", what,
+                  tried, (long long)growth, (unsigned long long)now, (unsigned long long)p99);
     assert_true(now > 0);
     assert_true(growth < GROWTH_KB_MAX);
 }
@@ -133,7 +134,8 @@ static void a_promise_of_two_gigabytes_reserves_nothing(void **state)
     struct raw raws[COUNT];
     begin_attack();
     for (unsigned i = 0; i < COUNT; i++) {
-        static const char *const headers[] = {"Q\x3f\xff\xff\xff", "P\x3f\xff\xff\xff", "Q\x7f\xff\xff\xff", "d\x3f\xff\xff\xff"};
+        static const char *const headers[] = {"Q\x3f\xff\xff\xff", "P\x3f\xff\xff\xff",
+                                              "Q\x7f\xff\xff\xff", "d\x3f\xff\xff\xff"};
         assert_true(raw_login(&raws[i], sy_router_port(router), "postgres", "app"));
         raw_send(&raws[i], headers[i % 4], 5);
         raw_send(&raws[i], "select", 6);
@@ -152,7 +154,8 @@ static void one_byte_at_a_time_ends_with_the_login_timeout(void **state)
     begin_attack();
     for (unsigned i = 0; i < COUNT; i++)
         assert_true(raw_open(&raws[i], sy_router_port(router)));
-    static const char packet[ROUNDS + 8] = "\0\0\0\x60\0\3\0\0user\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    static const char packet[ROUNDS + 8] =
+        "\0\0\0\x60\0\3\0\0user\0aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned i = 0; i < COUNT; i++)
             raw_send(&raws[i], packet + round, 1);
@@ -267,12 +270,14 @@ int main(void)
     cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "hostile"});
     sy_cluster_sql(cluster, 0, "postgres", "create database app");
     char databases[512];
-    snprintf(databases, sizeof(databases),
-             "{ name = \"app\"; engine = \"postgres\"; pool = { size = 20; };\n"
-             "  shards = ( { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
-             "user=postgres\"; } ); } ); } );",
-             (unsigned)sy_cluster_port(cluster, 0));
-    router = sy_router_start(databases, "login_timeout = \"2s\";\nlog = { level = \"error\"; };\n", getenv("SY_ATTACK_LOOP"));
+    snprintf(
+        databases, sizeof(databases),
+        "{ name = \"app\"; engine = \"postgres\"; pool = { size = 20; };\n"
+        "  shards = ( { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
+        "user=postgres\"; } ); } ); } );",
+        (unsigned)sy_cluster_port(cluster, 0));
+    router = sy_router_start(databases, "login_timeout = \"2s\";\nlog = { level = \"error\"; };\n",
+                             getenv("SY_ATTACK_LOOP"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_open_startups_do_not_lock_others_out),
         cmocka_unit_test(random_bytes_are_turned_away),

@@ -214,7 +214,8 @@ void raw_describe(struct raw *raw, struct sy_buf *out)
             describe_error(out, buf->data + at + 5, bytes - 5);
         else if (type == 'Z')
             sy_buf_printf(out, "Z(%c)", buf->data[at + 5]);
-        else if (type != 'N' && type != 'S' && (out->bytes == 0 || out->data[out->bytes - 1] != type))
+        else if (type != 'N' && type != 'S' &&
+                 (out->bytes == 0 || out->data[out->bytes - 1] != type))
             sy_buf_append_u8(out, (uint8_t)type);
         at += bytes;
     }

@@ -1,6 +1,6 @@
 /*
- * A client that says what it likes: bytes on a socket, without libpq and without manners. For tests that attack the
- * router and compare it with PostgreSQL. One thread.
+ * A client that says what it likes: bytes on a socket, without libpq and without manners. For tests
+ * that attack the router and compare it with PostgreSQL. One thread.
  */
 #ifndef SY_TESTS_ATTACK_RAW_H
 #define SY_TESTS_ATTACK_RAW_H
@@ -32,12 +32,13 @@ void raw_extended(struct raw *raw, const char *sql);
 void raw_startup_packet(struct raw *raw, const char *user, const char *database);
 /* Connects, sends the startup packet, waits for ReadyForQuery (trust). */
 bool raw_login(struct raw *raw, uint16_t port, const char *user, const char *database);
-/* Reads for at most timeout_ms; returns once `until` (0: none) was received as a message type or the peer closed. */
+/* Reads for at most timeout_ms; returns once `until` (0: none) was received as a message type or
+ * the peer closed. */
 bool raw_read(struct raw *raw, char until, int timeout_ms);
 /*
- * Takes all whole messages received and appends what they are to `out`: a letter for each type, runs of one type once,
- * errors as E(severity,sqlstate), ReadyForQuery as Z(status); '!' when the peer closed. Notices and ParameterStatus are
- * left out.
+ * Takes all whole messages received and appends what they are to `out`: a letter for each type,
+ * runs of one type once, errors as E(severity,sqlstate), ReadyForQuery as Z(status); '!' when the
+ * peer closed. Notices and ParameterStatus are left out.
  */
 void raw_describe(struct raw *raw, struct sy_buf *out);
 /* Resident memory of a process in kB, 0: gone. */

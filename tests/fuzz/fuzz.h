@@ -1,4 +1,5 @@
-/* What a fuzz target needs: the entry point that libFuzzer and replay_main.c call, and a check that ends the process. */
+/* What a fuzz target needs: the entry point that libFuzzer and replay_main.c call, and a check that
+ * ends the process. */
 #ifndef SY_TESTS_FUZZ_FUZZ_H
 #define SY_TESTS_FUZZ_FUZZ_H
 

@@ -1,10 +1,11 @@
 /*
- * Runs the script of a trace file against a server and writes the trace that results. A trace file holds both: lines
- * that begin with '$' are commands, '#' comments; '>' what the client sent, '<' what the server answered.
+ * Runs the script of a trace file against a server and writes the trace that results. A trace file
+ * holds both: lines that begin with '$' are commands, '#' comments; '>' what the client sent, '<'
+ * what the server answered.
  *
  * Commands (words are separated by blanks; "-" is an empty word; text is escaped as in trace.h):
- *     connect N [minor=M] [name=value]...   a new connection N, which becomes the present one; sends the startup packet
- *     use N                                 makes connection N the present one
+ *     connect N [minor=M] [name=value]...   a new connection N, which becomes the present one;
+ * sends the startup packet use N                                 makes connection N the present one
  *     query SQL | parse NAME TYPES SQL | describe S|P NAME | close S|P NAME | execute PORTAL LIMIT
  *     bind PORTAL STATEMENT FORMATS RESULT-FORMATS [VALUE]...     VALUE: null, t:text, x:hex
  *     call OID FORMATS RESULT-FORMAT [VALUE]...
@@ -22,10 +23,12 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-SY_MUST_CHECK enum sy_status conversation_run(const char *host, const char *port, struct sy_slice script,
-                                              struct sy_buf *ret_trace, struct sy_err *err);
+SY_MUST_CHECK enum sy_status conversation_run(const char *host, const char *port,
+                                              struct sy_slice script, struct sy_buf *ret_trace,
+                                              struct sy_err *err);
 /* A whole file. */
-SY_MUST_CHECK enum sy_status conversation_load(const char *path, struct sy_buf *ret_text, struct sy_err *err);
+SY_MUST_CHECK enum sy_status conversation_load(const char *path, struct sy_buf *ret_text,
+                                               struct sy_err *err);
 /* Takes the next line, without its end, from *rest. */
 bool conversation_line(struct sy_slice *rest, struct sy_slice *ret_line);
 

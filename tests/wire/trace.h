@@ -11,8 +11,8 @@ void trace_escape(struct sy_buf *out, struct sy_slice bytes);
 bool trace_unescape(struct sy_buf *out, struct sy_slice text);
 
 /*
- * A backend message whose unstable fields have fixed values: process ids, keys, the server's version, the OIDs of
- * tables, names of temporary schemas, source lines. Appends the whole message.
+ * A backend message whose unstable fields have fixed values: process ids, keys, the server's
+ * version, the OIDs of tables, names of temporary schemas, source lines. Appends the whole message.
  */
 void trace_mask(struct sy_buf *out, char type, struct sy_slice body);
 

@@ -9,7 +9,6 @@
 #include "router/engine/postgres/inspect_internal.h"
 #include "router/plan/shardmap.h"
 
-
 void inspect_differs(struct inspect_report *report, const char *format, ...)
 {
     char text[400];

@@ -34,7 +34,11 @@ enum pg_link_state {
     PG_LINK_CLOSING
 };
 
-enum { PG_USER_BYTES_MAX = SY_LIMIT_SERVER_NAME_BYTES, PG_PASSWORD_BYTES_MAX = 1023, PG_CANCEL_KEY_BYTES_MAX = 256 };
+enum {
+    PG_USER_BYTES_MAX = SY_LIMIT_SERVER_NAME_BYTES,
+    PG_PASSWORD_BYTES_MAX = 1023,
+    PG_CANCEL_KEY_BYTES_MAX = 256
+};
 
 /* What exists only until the session is ready. */
 struct pg_login {

@@ -1,6 +1,7 @@
 /*
- * Casts of PostgreSQL 15 as far as this engine's types go: facts of pg_cast, so that types are resolved exactly as
- * PostgreSQL does. Made by tests/differential/sqlite/make_catalog.py; not edited by hand.
+ * Casts of PostgreSQL 15 as far as this engine's types go: facts of pg_cast, so that types are
+ * resolved exactly as PostgreSQL does. Made by tests/differential/sqlite/make_catalog.py; not
+ * edited by hand.
  */
 #include "router/engine/sqlite/catalog_data.h"
 

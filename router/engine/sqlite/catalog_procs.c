@@ -1,7 +1,10 @@
 /*
- * Functions of PostgreSQL 15 as far as this engine's types go: facts of pg_proc, so that types are resolved exactly as
- * PostgreSQL does. Made by tests/differential/sqlite/make_catalog.py; not edited by hand.
+ * Functions of PostgreSQL 15 as far as this engine's types go: facts of pg_proc, so that types are
+ * resolved exactly as PostgreSQL does. Made by tests/differential/sqlite/make_catalog.py; not
+ * edited by hand.
  */
+/* A table, one row a line. */
+/* clang-format off */
 #include "router/engine/sqlite/catalog_data.h"
 
 const struct sq_proc sq_procs[] = {

@@ -1,4 +1,5 @@
-/* The calendar (proleptic Gregorian) and the text forms of dates, times and timestamps that go out. */
+/* The calendar (proleptic Gregorian) and the text forms of dates, times and timestamps that go out.
+ */
 #include "router/engine/sqlite/datetime.h"
 
 int64_t sq_floor_div(int64_t a, int64_t b)
@@ -100,7 +101,8 @@ void sq_date_out(int64_t date, struct sy_buf *out)
 void sq_time_out(int64_t us, struct sy_buf *out)
 {
     int64_t seconds = us / SQ_US_PER_SEC;
-    sy_buf_printf(out, "%02d:%02d:%02d", (int)(seconds / 3600), (int)(seconds / 60 % 60), (int)(seconds % 60));
+    sy_buf_printf(out, "%02d:%02d:%02d", (int)(seconds / 3600), (int)(seconds / 60 % 60),
+                  (int)(seconds % 60));
     fraction_out(us % SQ_US_PER_SEC, out);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Text to date, time and timestamp: ISO 8601, month names, slashes in MDY order, special words, zones. Source:
- * manual, appendix B "Date/Time Support".
+ * Text to date, time and timestamp: ISO 8601, month names, slashes in MDY order, special words,
+ * zones. Source: manual, appendix B "Date/Time Support".
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -12,14 +12,14 @@ struct scan {
     const char *p, *end;
     struct sq_civil civil;
     bool has_date, has_time, has_zone, bc;
-    int pm;                      /* 1 am, 2 pm */
+    int pm; /* 1 am, 2 pm */
     int32_t east;
     const struct sy_timezone *zone;
-    char special;                /* i -infinity I infinity n now t today m tomorrow y yesterday e epoch, 0 */
-    int32_t numbers[2];          /* loose numbers of a textual date */
+    char special;       /* i -infinity I infinity n now t today m tomorrow y yesterday e epoch, 0 */
+    int32_t numbers[2]; /* loose numbers of a textual date */
     int number_digits[2];
     int number_count;
-    bool bad_field;              /* 22008 rather than 22007 */
+    bool bad_field; /* 22008 rather than 22007 */
 };
 
 static bool word_is(struct sy_slice word, const char *text)
@@ -29,8 +29,9 @@ static bool word_is(struct sy_slice word, const char *text)
 
 bool sq_name_to_month(struct sy_slice word, int32_t *ret_month)
 {
-    static const char *const names[] = {"january", "february", "march",     "april",   "may",      "june",
-                                        "july",    "august",   "september", "october", "november", "december"};
+    static const char *const names[] = {"january",   "february", "march",    "april",
+                                        "may",       "june",     "july",     "august",
+                                        "september", "october",  "november", "december"};
     for (int32_t i = 0; i < 12; i++)
         if ((word.bytes == 3 || word.bytes == strlen(names[i]) || (i == 8 && word.bytes == 4)) &&
             strncasecmp(names[i], word.data, word.bytes) == 0) {
@@ -42,9 +43,11 @@ bool sq_name_to_month(struct sy_slice word, int32_t *ret_month)
 
 static bool is_weekday(struct sy_slice word)
 {
-    static const char *const names[] = {"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"};
+    static const char *const names[] = {"sunday",   "monday", "tuesday", "wednesday",
+                                        "thursday", "friday", "saturday"};
     for (size_t i = 0; i < 7; i++)
-        if (word.bytes >= 3 && word.bytes <= strlen(names[i]) && strncasecmp(names[i], word.data, word.bytes) == 0)
+        if (word.bytes >= 3 && word.bytes <= strlen(names[i]) &&
+            strncasecmp(names[i], word.data, word.bytes) == 0)
             return true;
     return false;
 }
@@ -66,7 +69,8 @@ static int read_digits(struct scan *s, int64_t *ret_value)
 static struct sy_slice read_word(struct scan *s, bool zone)
 {
     const char *start = s->p;
-    while (s->p < s->end && (isalpha((unsigned char)*s->p) != 0 || (zone && strchr("/_+-0123456789", *s->p) != NULL)))
+    while (s->p < s->end && (isalpha((unsigned char)*s->p) != 0 ||
+                             (zone && strchr("/_+-0123456789", *s->p) != NULL)))
         s->p++;
     return (struct sy_slice){start, (size_t)(s->p - start)};
 }
@@ -196,8 +200,8 @@ static bool read_number(struct scan *s)
         s->p++;
         return !s->has_time && read_time(s, value);
     }
-    if ((next == '-' || next == '/' || next == '.') && !s->has_date && s->number_count == 0 && s->p + 1 < s->end &&
-        isalnum((unsigned char)s->p[1]) != 0)
+    if ((next == '-' || next == '/' || next == '.') && !s->has_date && s->number_count == 0 &&
+        s->p + 1 < s->end && isalnum((unsigned char)s->p[1]) != 0)
         return read_date(s, value, digits, 0);
     if (!s->has_date && digits == 8 && s->number_count == 0) {
         s->civil.year = (int32_t)(value / 10000);
@@ -231,10 +235,11 @@ static bool zone_abbreviation(struct sy_slice word, int32_t *ret_east)
     static const struct {
         const char *name;
         int32_t hours;
-    } zones[] = {{"UTC", 0},  {"GMT", 0},  {"Z", 0},    {"UT", 0},   {"ZULU", 0}, {"EST", -5}, {"EDT", -4},
-                 {"CST", -6}, {"CDT", -5}, {"MST", -7}, {"MDT", -6}, {"PST", -8}, {"PDT", -7}, {"CET", 1},
-                 {"CEST", 2}, {"EET", 2},  {"EEST", 3}, {"WET", 0},  {"WEST", 1}, {"BST", 1},  {"MSK", 3},
-                 {"JST", 9},  {"KST", 9},  {"AEST", 10}, {"AEDT", 11}};
+    } zones[] = {{"UTC", 0},  {"GMT", 0},  {"Z", 0},    {"UT", 0},    {"ZULU", 0},
+                 {"EST", -5}, {"EDT", -4}, {"CST", -6}, {"CDT", -5},  {"MST", -7},
+                 {"MDT", -6}, {"PST", -8}, {"PDT", -7}, {"CET", 1},   {"CEST", 2},
+                 {"EET", 2},  {"EEST", 3}, {"WET", 0},  {"WEST", 1},  {"BST", 1},
+                 {"MSK", 3},  {"JST", 9},  {"KST", 9},  {"AEST", 10}, {"AEDT", 11}};
     for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++)
         if (word_is(word, zones[i].name)) {
             *ret_east = zones[i].hours * 3600;
@@ -248,8 +253,8 @@ static bool read_special(struct scan *s, struct sy_slice word)
     static const struct {
         const char *name;
         char code;
-    } words[] = {{"now", 'n'},      {"today", 't'},     {"tomorrow", 'm'}, {"yesterday", 'y'},
-                 {"epoch", 'e'},    {"infinity", 'I'},  {"inf", 'I'},      {"allballs", 'z'}};
+    } words[] = {{"now", 'n'},   {"today", 't'},    {"tomorrow", 'm'}, {"yesterday", 'y'},
+                 {"epoch", 'e'}, {"infinity", 'I'}, {"inf", 'I'},      {"allballs", 'z'}};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (word_is(word, words[i].name)) {
             s->special = words[i].code;
@@ -303,7 +308,8 @@ static bool read_item(struct scan *s)
         return read_number(s);
     if (isalpha(c) != 0)
         return read_letters(s);
-    if ((c == '+' || c == '-') && (s->has_time || s->has_date)) /* JDBC sends dates with an offset */
+    if ((c == '+' || c == '-') &&
+        (s->has_time || s->has_date)) /* JDBC sends dates with an offset */
         return read_offset(s);
     if (c == '-' && s->end - s->p >= 4 && strncasecmp(s->p + 1, "inf", 3) == 0) {
         s->p++;
@@ -352,19 +358,22 @@ static bool valid_fields(struct scan *s)
 
 static enum sy_status syntax(struct sy_slice text, const char *type, struct sy_err *err)
 {
-    (void)sy_err_set(err, SY_E_TEXT, "invalid input syntax for type %s: \"%.*s\"", type, (int)text.bytes, text.data);
+    (void)sy_err_set(err, SY_E_TEXT, "invalid input syntax for type %s: \"%.*s\"", type,
+                     (int)text.bytes, text.data);
     sy_err_state(err, "22007");
     return SY_E_TEXT;
 }
 
 static enum sy_status out_of_range(struct sy_slice text, struct sy_err *err)
 {
-    (void)sy_err_set(err, SY_E_VALUE, "date/time field value out of range: \"%.*s\"", (int)text.bytes, text.data);
+    (void)sy_err_set(err, SY_E_VALUE, "date/time field value out of range: \"%.*s\"",
+                     (int)text.bytes, text.data);
     sy_err_state(err, "22008");
     return SY_E_VALUE;
 }
 
-static enum sy_status scan_text(struct sy_slice text, const char *type, struct scan *s, struct sy_err *err)
+static enum sy_status scan_text(struct sy_slice text, const char *type, struct scan *s,
+                                struct sy_err *err)
 {
     *s = (struct scan){.p = text.data, .end = text.data + text.bytes};
     while (s->p < s->end)
@@ -385,13 +394,14 @@ static enum sy_status scan_text(struct sy_slice text, const char *type, struct s
 
 static int64_t special_day(const struct scan *s, const struct sy_type_settings *settings)
 {
-    int64_t local = sq_zone_to_local(settings == NULL ? NULL : settings->timezone, settings == NULL ? 0 : settings->now_us);
+    int64_t local = sq_zone_to_local(settings == NULL ? NULL : settings->timezone,
+                                     settings == NULL ? 0 : settings->now_us);
     int64_t day = sq_floor_div(local, SQ_US_PER_DAY);
     return s->special == 'm' ? day + 1 : s->special == 'y' ? day - 1 : day;
 }
 
-enum sy_status sq_date_in(struct sy_slice text, const struct sy_type_settings *settings, int32_t *ret_date,
-                          struct sy_err *err)
+enum sy_status sq_date_in(struct sy_slice text, const struct sy_type_settings *settings,
+                          int32_t *ret_date, struct sy_err *err)
 {
     struct scan s;
     enum sy_status status = scan_text(text, "date", &s, err);
@@ -413,7 +423,8 @@ enum sy_status sq_date_in(struct sy_slice text, const struct sy_type_settings *s
         return syntax(text, "date", err);
     int64_t days = sq_days_from_civil(s.civil.year, s.civil.month, s.civil.day);
     if (days < SQ_DATE_MIN || days >= SQ_DATE_END) {
-        (void)sy_err_set(err, SY_E_VALUE, "date out of range: \"%.*s\"", (int)text.bytes, text.data);
+        (void)sy_err_set(err, SY_E_VALUE, "date out of range: \"%.*s\"", (int)text.bytes,
+                         text.data);
         sy_err_state(err, "22008");
         return SY_E_VALUE;
     }
@@ -421,7 +432,8 @@ enum sy_status sq_date_in(struct sy_slice text, const struct sy_type_settings *s
     return SY_OK;
 }
 
-static int64_t apply_zone(const struct scan *s, const struct sy_type_settings *settings, int64_t local)
+static int64_t apply_zone(const struct scan *s, const struct sy_type_settings *settings,
+                          int64_t local)
 {
     if (s->zone != NULL)
         return sq_zone_to_utc(s->zone, local);
@@ -430,8 +442,9 @@ static int64_t apply_zone(const struct scan *s, const struct sy_type_settings *s
     return sq_zone_to_utc(settings == NULL ? NULL : settings->timezone, local);
 }
 
-enum sy_status sq_timestamp_in(struct sy_slice text, bool with_zone, const struct sy_type_settings *settings,
-                               int64_t *ret_ts, struct sy_err *err)
+enum sy_status sq_timestamp_in(struct sy_slice text, bool with_zone,
+                               const struct sy_type_settings *settings, int64_t *ret_ts,
+                               struct sy_err *err)
 {
     struct scan s;
     const char *type = with_zone ? "timestamp with time zone" : "timestamp";
@@ -453,7 +466,8 @@ enum sy_status sq_timestamp_in(struct sy_slice text, bool with_zone, const struc
         *ret_ts = -SY_TYPE_EPOCH_US;
         return SY_OK;
     }
-    int64_t clock = sq_ts_from_civil(&(struct sq_civil){2000, 1, 1, s.civil.hour, s.civil.minute, s.civil.second, s.civil.us});
+    int64_t clock = sq_ts_from_civil(
+        &(struct sq_civil){2000, 1, 1, s.civil.hour, s.civil.minute, s.civil.second, s.civil.us});
     if (s.special != 0)
         ts = special_day(&s, settings) * SQ_US_PER_DAY + clock;
     else if (!s.has_date)
@@ -461,11 +475,13 @@ enum sy_status sq_timestamp_in(struct sy_slice text, bool with_zone, const struc
     else
         ts = sq_days_from_civil(s.civil.year, s.civil.month, s.civil.day) >= SQ_DATE_END / 2
                  ? INT64_MAX - 1
-                 : sq_days_from_civil(s.civil.year, s.civil.month, s.civil.day) * SQ_US_PER_DAY + clock;
+                 : sq_days_from_civil(s.civil.year, s.civil.month, s.civil.day) * SQ_US_PER_DAY +
+                       clock;
     if (with_zone && ts < SQ_TS_END)
         ts = apply_zone(&s, settings, ts);
     if (ts < SQ_TS_MIN || ts >= SQ_TS_END) {
-        (void)sy_err_set(err, SY_E_VALUE, "timestamp out of range: \"%.*s\"", (int)text.bytes, text.data);
+        (void)sy_err_set(err, SY_E_VALUE, "timestamp out of range: \"%.*s\"", (int)text.bytes,
+                         text.data);
         sy_err_state(err, "22008");
         return SY_E_VALUE;
     }
@@ -473,8 +489,9 @@ enum sy_status sq_timestamp_in(struct sy_slice text, bool with_zone, const struc
     return SY_OK;
 }
 
-enum sy_status sq_time_in(struct sy_slice text, bool with_zone, const struct sy_type_settings *settings,
-                          int64_t *ret_us, int32_t *ret_east, struct sy_err *err)
+enum sy_status sq_time_in(struct sy_slice text, bool with_zone,
+                          const struct sy_type_settings *settings, int64_t *ret_us,
+                          int32_t *ret_east, struct sy_err *err)
 {
     struct scan s;
     const char *type = with_zone ? "time with time zone" : "time";
@@ -491,7 +508,11 @@ enum sy_status sq_time_in(struct sy_slice text, bool with_zone, const struct sy_
     }
     if (!s.has_time && s.special != 'z')
         return syntax(text, type, err);
-    *ret_us = ((s.civil.hour * 60 + s.civil.minute) * INT64_C(60) + s.civil.second) * SQ_US_PER_SEC + s.civil.us;
-    *ret_east = s.has_zone && s.zone == NULL ? s.east : sq_zone_offset(s.zone != NULL ? s.zone : zone, now, NULL);
+    *ret_us =
+        ((s.civil.hour * 60 + s.civil.minute) * INT64_C(60) + s.civil.second) * SQ_US_PER_SEC +
+        s.civil.us;
+    *ret_east = s.has_zone && s.zone == NULL
+                    ? s.east
+                    : sq_zone_offset(s.zone != NULL ? s.zone : zone, now, NULL);
     return SY_OK;
 }

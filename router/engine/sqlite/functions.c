@@ -34,8 +34,9 @@ double sq_arg_real(const struct sq_call *call, int index)
 struct sy_slice sq_arg_text(const struct sq_call *call, int index)
 {
     sqlite3_value *value = call->argv[index];
-    const char *data = sqlite3_value_type(value) == SQLITE_BLOB ? sqlite3_value_blob(value)
-                                                                : (const void *)sqlite3_value_text(value);
+    const char *data = sqlite3_value_type(value) == SQLITE_BLOB
+                           ? sqlite3_value_blob(value)
+                           : (const void *)sqlite3_value_text(value);
     size_t bytes = (size_t)sqlite3_value_bytes(value);
     return (struct sy_slice){data == NULL ? "" : data, data == NULL ? 0 : bytes};
 }
@@ -88,7 +89,8 @@ void sq_return_real(struct sq_call *call, double value)
 
 void sq_return_text(struct sq_call *call, const char *data, size_t bytes)
 {
-    sqlite3_result_text64(call->context, data == NULL ? "" : data, bytes, SQLITE_TRANSIENT, SQLITE_UTF8);
+    sqlite3_result_text64(call->context, data == NULL ? "" : data, bytes, SQLITE_TRANSIENT,
+                          SQLITE_UTF8);
 }
 
 void sq_return_buf(struct sq_call *call, struct sy_buf *buf)
@@ -150,16 +152,19 @@ void sq_fail(struct sq_call *call, const char *sqlstate, const char *format, ...
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     memset(&err, 0, sizeof(err));
-    (void)sy_err_set(&err, strcmp(sqlstate, "0A000") == 0 ? SY_E_UNSUPPORTED : SY_E_VALUE, "%s", text);
+    (void)sy_err_set(&err, strcmp(sqlstate, "0A000") == 0 ? SY_E_UNSUPPORTED : SY_E_VALUE, "%s",
+                     text);
     sy_err_state(&err, sqlstate);
     sq_fail_err(call, &err);
 }
 
-bool sq_text_of(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value, struct sy_buf *out)
+bool sq_text_of(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value,
+                struct sy_buf *out)
 {
     struct sy_err err;
     memset(&err, 0, sizeof(err));
-    if (value->kind == SY_SQ_NULL || sy_type_encode(type, 0, value, sq_settings(call), out, &err) == SY_OK)
+    if (value->kind == SY_SQ_NULL ||
+        sy_type_encode(type, 0, value, sq_settings(call), out, &err) == SY_OK)
         return true;
     sq_fail_err(call, &err);
     return false;
@@ -255,7 +260,8 @@ static struct binding *bind(struct sy_sqsession_slot *slot, const struct sq_func
     return binding;
 }
 
-static int register_table(sqlite3 *db, struct sy_sqsession_slot *slot, const struct sq_function_table *table)
+static int register_table(sqlite3 *db, struct sy_sqsession_slot *slot,
+                          const struct sq_function_table *table)
 {
     int rc = SQLITE_OK;
     for (size_t i = 0; i < table->count && rc == SQLITE_OK; i++) {
@@ -265,7 +271,8 @@ static int register_table(sqlite3 *db, struct sy_sqsession_slot *slot, const str
                     ((function->flags & SQ_F_VOLATILE) == 0 ? SQLITE_DETERMINISTIC : 0);
         if (binding == NULL)
             return SQLITE_NOMEM;
-        rc = sqlite3_create_function_v2(db, function->name, function->nargs, flags, binding, run_function, NULL, NULL, free);
+        rc = sqlite3_create_function_v2(db, function->name, function->nargs, flags, binding,
+                                        run_function, NULL, NULL, free);
     }
     return rc;
 }
@@ -279,17 +286,20 @@ static int register_aggregates(sqlite3 *db, struct sy_sqsession_slot *slot)
         bool window = aggregate->inverse != NULL;
         if (binding == NULL)
             return SQLITE_NOMEM;
-        rc = sqlite3_create_window_function(db, aggregate->name, aggregate->nargs, SQLITE_UTF8 | SQLITE_INNOCUOUS, binding,
-                                            run_step, run_final, window ? run_value : NULL, window ? run_inverse : NULL, free);
+        rc = sqlite3_create_window_function(
+            db, aggregate->name, aggregate->nargs, SQLITE_UTF8 | SQLITE_INNOCUOUS, binding,
+            run_step, run_final, window ? run_value : NULL, window ? run_inverse : NULL, free);
     }
     return rc;
 }
 
-enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *slot, struct sy_err *err)
+enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *slot,
+                                       struct sy_err *err)
 {
     static const struct sq_function_table *const tables[] = {
-        &sq_functions_text,  &sq_functions_numeric, &sq_functions_datetime, &sq_functions_json,
-        &sq_functions_regex, &sq_functions_misc,    &sq_functions_format,   &sq_functions_array, &sq_functions_tochar, &sq_functions_decimal};
+        &sq_functions_text,   &sq_functions_numeric, &sq_functions_datetime, &sq_functions_json,
+        &sq_functions_regex,  &sq_functions_misc,    &sq_functions_format,   &sq_functions_array,
+        &sq_functions_tochar, &sq_functions_decimal};
     int rc = sqlite3_create_collation(db, "sy_numeric", SQLITE_UTF8, NULL, collate_numeric);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_collation(db, "sy_interval", SQLITE_UTF8, NULL, collate_interval);
@@ -302,7 +312,7 @@ enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *sl
     if (rc == SQLITE_OK)
         rc = sq_sets_register(db, slot);
     if (rc != SQLITE_OK)
-        return sy_err_set(err, rc == SQLITE_NOMEM ? SY_E_NO_MEMORY : SY_E_INTERNAL, "cannot register functions: %s",
-                          sqlite3_errmsg(db));
+        return sy_err_set(err, rc == SQLITE_NOMEM ? SY_E_NO_MEMORY : SY_E_INTERNAL,
+                          "cannot register functions: %s", sqlite3_errmsg(db));
     return SY_OK;
 }

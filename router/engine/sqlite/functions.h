@@ -1,9 +1,11 @@
 /*
- * The SQL functions, collations and virtual tables that translated statements call, and the session they see.
- * Every connection to a shard registers them, also for reading: schemas (CHECK, indexes) mention them.
+ * The SQL functions, collations and virtual tables that translated statements call, and the session
+ * they see. Every connection to a shard registers them, also for reading: schemas (CHECK, indexes)
+ * mention them.
  *
- * A function that fails leaves PostgreSQL's error in session->err and makes sqlite3_step fail: when it returns
- * SQLITE_ERROR and session->err.status is not SY_OK, that record is the answer. Clear it before each step.
+ * A function that fails leaves PostgreSQL's error in session->err and makes sqlite3_step fail: when
+ * it returns SQLITE_ERROR and session->err.status is not SY_OK, that record is the answer. Clear it
+ * before each step.
  *
  * Thread: a session belongs to the thread that uses the connection at the moment.
  */
@@ -19,16 +21,18 @@
 struct sqlite3;
 
 struct sy_sqsession {
-    struct sy_type_settings types;   /* types.now_us: the statement's time */
-    int64_t transaction_us;          /* now(): start of the transaction, since 2000-01-01 UTC */
+    struct sy_type_settings types; /* types.now_us: the statement's time */
+    int64_t transaction_us;        /* now(): start of the transaction, since 2000-01-01 UTC */
     const char *user, *session_user, *database, *schema; /* current_user, ..., current_schema() */
-    const char *client_address;      /* inet_client_addr(), NULL: local */
+    const char *client_address;                          /* inet_client_addr(), NULL: local */
     uint32_t backend_pid;
     struct sy_err err;
 
-    /* Sequences, by name ("public" schema) or OID as text; false: err is set. NULL: no sequences here. */
+    /* Sequences, by name ("public" schema) or OID as text; false: err is set. NULL: no sequences
+     * here. */
     bool (*sequence_next)(void *ctx, struct sy_slice name, int64_t *ret_value, struct sy_err *err);
-    bool (*sequence_current)(void *ctx, struct sy_slice name, int64_t *ret_value, struct sy_err *err);
+    bool (*sequence_current)(void *ctx, struct sy_slice name, int64_t *ret_value,
+                             struct sy_err *err);
     bool (*sequence_last)(void *ctx, int64_t *ret_value, struct sy_err *err);
     bool (*sequence_set)(void *ctx, struct sy_slice name, int64_t value, bool is_called,
                          struct sy_err *err);
@@ -46,13 +50,14 @@ struct sy_sqsession_slot {
 };
 
 /*
- * Registers everything on a connection. `slot` must outlive it. Errors: SY_E_NO_MEMORY, SY_E_INTERNAL.
+ * Registers everything on a connection. `slot` must outlive it. Errors: SY_E_NO_MEMORY,
+ * SY_E_INTERNAL.
  *
- * Functions of the catalog (pg_get_userbyid, format_type, pg_table_is_visible, ...) are the runtime's: the
- * translator calls them under PostgreSQL's own name with the prefix "sy_", e.g. sy_pg_get_userbyid(oid); the
- * list is SY_SQCATALOG_FUNCTIONS in translate_catalog.h.
+ * Functions of the catalog (pg_get_userbyid, format_type, pg_table_is_visible, ...) are the
+ * runtime's: the translator calls them under PostgreSQL's own name with the prefix "sy_", e.g.
+ * sy_pg_get_userbyid(oid); the list is SY_SQCATALOG_FUNCTIONS in translate_catalog.h.
  */
-SY_MUST_CHECK enum sy_status sy_sqfunctions_register(struct sqlite3 *db, struct sy_sqsession_slot *slot,
-                                                     struct sy_err *err);
+SY_MUST_CHECK enum sy_status
+sy_sqfunctions_register(struct sqlite3 *db, struct sy_sqsession_slot *slot, struct sy_err *err);
 
 #endif

@@ -1,4 +1,5 @@
-/* Aggregates: exact sums, single-row subqueries, those that collect rows (with ORDER BY and DISTINCT inside). */
+/* Aggregates: exact sums, single-row subqueries, those that collect rows (with ORDER BY and
+ * DISTINCT inside). */
 #include <math.h>
 #include <stdlib.h>
 
@@ -13,7 +14,8 @@ struct sum_state {
     bool ready;
     int64_t count;
     struct sq_num sum, squares;
-    int64_t scales[40]; /* how many values have this scale: a sum shows the largest one still there */
+    int64_t
+        scales[40]; /* how many values have this scale: a sum shows the largest one still there */
 };
 
 static bool sum_begin(struct sq_call *call, struct sum_state *s, struct sq_num *ret_value)
@@ -259,7 +261,8 @@ static void interval_move(struct sq_call *call, void *state, int64_t sign)
 {
     struct interval_state *s = state;
     struct sq_interval v;
-    if (sqlite3_value_type(call->argv[0]) == SQLITE_NULL || !sq_interval_parse(sq_arg_text(call, 0), &v))
+    if (sqlite3_value_type(call->argv[0]) == SQLITE_NULL ||
+        !sq_interval_parse(sq_arg_text(call, 0), &v))
         return;
     s->count += sign;
     s->months += sign * v.months;
@@ -310,7 +313,8 @@ static void interval_avg(struct sq_call *call, void *state)
     return_interval(call, &v);
 }
 
-/* ---- standard deviation and variance; the mode is argument 1: 0 stddev_pop 1 stddev_samp 2 var_pop 3 var_samp ---- */
+/* ---- standard deviation and variance; the mode is argument 1: 0 stddev_pop 1 stddev_samp 2
+ * var_pop 3 var_samp ---- */
 
 struct stat_state {
     double n, sum, deviations; /* Youngs and Cramer's updates */
@@ -356,7 +360,8 @@ struct collect_state {
     char *spec;
 };
 
-/* Argument 0 is the order: "D" distinct, then "a|d" "f|l" type ";" per key; the keys follow, then the arguments. */
+/* Argument 0 is the order: "D" distinct, then "a|d" "f|l" type ";" per key; the keys follow, then
+ * the arguments. */
 static void collect_step(struct sq_call *call, void *state)
 {
     struct collect_state *s = state;
@@ -457,7 +462,8 @@ static struct row *sort_rows(const struct collect_state *s, struct row *list, in
     return head.next;
 }
 
-static bool same_arguments(const struct collect_state *s, const struct row *a, const struct row *b, int from)
+static bool same_arguments(const struct collect_state *s, const struct row *a, const struct row *b,
+                           int from)
 {
     for (int i = from; i < s->argc; i++) {
         struct sy_sqvalue x = value_of(a->values[i]), y = value_of(b->values[i]);
@@ -467,7 +473,8 @@ static bool same_arguments(const struct collect_state *s, const struct row *a, c
     return true;
 }
 
-/* Rows in order, and the index of the first real argument; NULL: no rows. DISTINCT also sorts its rows. */
+/* Rows in order, and the index of the first real argument; NULL: no rows. DISTINCT also sorts its
+ * rows. */
 static struct row *ordered(struct collect_state *s, int *ret_from)
 {
     if (s == NULL || s->first == NULL)
@@ -523,12 +530,14 @@ static void array_agg_value(struct sq_call *call, void *state)
         struct sy_buf text = {0};
         if (first)
             sy_buf_append_str(&out, "{");
-        if (!sq_text_of(call, (uint32_t)sqlite3_value_int64(row->values[from + 1]), &value, &text)) {
+        if (!sq_text_of(call, (uint32_t)sqlite3_value_int64(row->values[from + 1]), &value,
+                        &text)) {
             sy_buf_release(&text);
             sy_buf_release(&out);
             return;
         }
-        sq_array_append_element(&out, first, (struct sy_slice){text.data == NULL ? "" : text.data, text.bytes},
+        sq_array_append_element(&out, first,
+                                (struct sy_slice){text.data == NULL ? "" : text.data, text.bytes},
                                 value.kind == SY_SQ_NULL);
         sy_buf_release(&text);
         first = false;
@@ -549,7 +558,8 @@ static void finish_json(struct sq_call *call, struct sy_buf *out, bool jsonb)
         return;
     }
     struct sy_buf canonical = {0};
-    if (sq_json_parse((struct sy_slice){out->data, out->bytes}, true, &call->arena, &root, &err) == SY_OK) {
+    if (sq_json_parse((struct sy_slice){out->data, out->bytes}, true, &call->arena, &root, &err) ==
+        SY_OK) {
         sq_jsonb_print(root, &canonical);
         sq_return_buf(call, &canonical);
     } else {
@@ -565,7 +575,8 @@ static void json_agg(struct sq_call *call, void *state, bool jsonb, bool object)
     bool first = true;
     for (struct row *row = ordered(state, &from); row != NULL; row = row->next) {
         struct sy_sqvalue value = value_of(row->values[from + (object ? 3 : 1)]);
-        const struct sy_type_info *info = sy_type_find((uint32_t)sqlite3_value_int64(row->values[from]));
+        const struct sy_type_info *info =
+            sy_type_find((uint32_t)sqlite3_value_int64(row->values[from]));
         bool structured = info != NULL && !object && value.kind != SY_SQ_NULL &&
                           (info->oid == SY_T_RECORD || info->category == 'A');
         sy_buf_append_str(&out, first ? (object ? "{ " : "[") : structured ? ", \n " : ", ");
@@ -578,11 +589,14 @@ static void json_agg(struct sq_call *call, void *state, bool jsonb, bool object)
                 return;
             }
             if (sq_text_of(call, (uint32_t)sqlite3_value_int64(row->values[from]), &key, &text))
-                sq_json_quote((struct sy_slice){text.data == NULL ? "" : text.data, text.bytes}, &out);
+                sq_json_quote((struct sy_slice){text.data == NULL ? "" : text.data, text.bytes},
+                              &out);
             sy_buf_release(&text);
             sy_buf_append_str(&out, " : ");
         }
-        sq_json_append_value(call, (uint32_t)sqlite3_value_int64(row->values[from + (object ? 2 : 0)]), &value, &out);
+        sq_json_append_value(call,
+                             (uint32_t)sqlite3_value_int64(row->values[from + (object ? 2 : 0)]),
+                             &value, &out);
         first = false;
     }
     if (first)
@@ -611,7 +625,10 @@ static void jsonb_object_agg_value(struct sq_call *call, void *state)
     json_agg(call, state, true, true);
 }
 
-#define COLLECT(name, value) {name, -1, sizeof(struct collect_state), collect_step, NULL, value, collect_release}
+#define COLLECT(name, value)                                                                       \
+    {                                                                                              \
+        name, -1, sizeof(struct collect_state), collect_step, NULL, value, collect_release         \
+    }
 
 static const struct sq_aggregate aggregates[] = {
     {"sy_sum_n", 1, sizeof(struct sum_state), sum_step, sum_inverse, sum_value, sum_release},
@@ -620,9 +637,12 @@ static const struct sq_aggregate aggregates[] = {
     {"sy_bit_and", 1, sizeof(struct bit_state), bit_and_step, NULL, bit_value, NULL},
     {"sy_bit_or", 1, sizeof(struct bit_state), bit_or_step, NULL, bit_value, NULL},
     {"sy_bit_xor", 1, sizeof(struct bit_state), bit_xor_step, NULL, bit_value, NULL},
-    {"sy_sum_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_sum, NULL},
-    {"sy_avg_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_avg, NULL},
-    {"sy_stat_n", 2, sizeof(struct spread_state), spread_step, spread_inverse, spread_value, spread_release},
+    {"sy_sum_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_sum,
+     NULL},
+    {"sy_avg_iv", 1, sizeof(struct interval_state), interval_step, interval_inverse, interval_avg,
+     NULL},
+    {"sy_stat_n", 2, sizeof(struct spread_state), spread_step, spread_inverse, spread_value,
+     spread_release},
     {"sy_stat_f", 2, sizeof(struct stat_state), stat_step, NULL, stat_value, NULL},
     COLLECT("sy_string_agg", string_agg_value),
     COLLECT("sy_array_agg", array_agg_value),
@@ -632,4 +652,5 @@ static const struct sq_aggregate aggregates[] = {
     COLLECT("sy_jsonb_object_agg", jsonb_object_agg_value),
 };
 
-const struct sq_aggregate_table sq_aggregates = {aggregates, sizeof(aggregates) / sizeof(aggregates[0])};
+const struct sq_aggregate_table sq_aggregates = {aggregates,
+                                                 sizeof(aggregates) / sizeof(aggregates[0])};

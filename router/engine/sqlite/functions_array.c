@@ -16,7 +16,8 @@ static void begin(struct elements *e, struct sy_slice text)
         (void)sq_array_begin(&e->walk, text);
 }
 
-static bool next(struct sq_call *call, struct elements *e, struct sy_slice *ret_text, bool *ret_null)
+static bool next(struct sq_call *call, struct elements *e, struct sy_slice *ret_text,
+                 bool *ret_null)
 {
     *ret_null = false;
     if (!e->vector)
@@ -52,8 +53,9 @@ static void f_array(struct sq_call *call)
         struct sy_buf text = {0};
         bool ok = sq_text_of(call, (uint32_t)sq_arg_int(call, 0), &value, &text);
         if (ok)
-            sq_array_append_element(&out, i == 1, (struct sy_slice){text.data == NULL ? "" : text.data, text.bytes},
-                                    value.kind == SY_SQ_NULL);
+            sq_array_append_element(
+                &out, i == 1, (struct sy_slice){text.data == NULL ? "" : text.data, text.bytes},
+                value.kind == SY_SQ_NULL);
         sy_buf_release(&text);
         if (!ok) {
             sy_buf_release(&out);
@@ -80,7 +82,8 @@ static void f_array_get(struct sq_call *call)
             continue;
         if (is_null)
             return;
-        if (sy_type_decode((uint32_t)sq_arg_int(call, 1), -1, 0, text, sq_settings(call), &call->arena, &value, &err) == SY_OK)
+        if (sy_type_decode((uint32_t)sq_arg_int(call, 1), -1, 0, text, sq_settings(call),
+                           &call->arena, &value, &err) == SY_OK)
             sq_return_value(call, &value);
         else
             sq_fail_err(call, &err);
@@ -142,7 +145,8 @@ static void f_array_to_string(struct sq_call *call)
     sq_return_buf(call, &out);
 }
 
-static void split_element(struct sq_call *call, struct sy_buf *out, bool first, struct sy_slice part)
+static void split_element(struct sq_call *call, struct sy_buf *out, bool first,
+                          struct sy_slice part)
 {
     bool is_null = !sq_is_null(call, 2) && sy_slice_eq(part, sq_arg_text(call, 2));
     sq_array_append_element(out, first, part, is_null);
@@ -272,7 +276,8 @@ static void f_array_position(struct sq_call *call)
         return;
     begin(&e, sq_arg_text(call, 0));
     for (int64_t at = 1; next(call, &e, &text, &is_null); at++)
-        if (is_null ? none : !none && sy_slice_eq(text, (struct sy_slice){wanted.data, wanted.bytes})) {
+        if (is_null ? none
+                    : !none && sy_slice_eq(text, (struct sy_slice){wanted.data, wanted.bytes})) {
             sq_return_int(call, at);
             break;
         }
@@ -281,13 +286,20 @@ static void f_array_position(struct sq_call *call)
 
 static const struct sq_function functions[] = {
     {"sy_array_position", 3, SQ_F_NULLS, f_array_position},
-    {"sy_array_cat", 2, SQ_F_NULLS, f_array_cat}, {"sy_array_remove", 2, 0, f_array_remove},
-    {"sy_array", -1, SQ_F_NULLS, f_array}, {"sy_array_get", 4, 0, f_array_get}, {"sy_cardinality", 1, 0, f_cardinality},
-    {"sy_array_length", 2, 0, f_array_length}, {"sy_array_lower", 2, 0, f_array_lower},
-    {"sy_array_upper", 2, 0, f_array_upper}, {"sy_array_ndims", 1, 0, f_array_ndims},
+    {"sy_array_cat", 2, SQ_F_NULLS, f_array_cat},
+    {"sy_array_remove", 2, 0, f_array_remove},
+    {"sy_array", -1, SQ_F_NULLS, f_array},
+    {"sy_array_get", 4, 0, f_array_get},
+    {"sy_cardinality", 1, 0, f_cardinality},
+    {"sy_array_length", 2, 0, f_array_length},
+    {"sy_array_lower", 2, 0, f_array_lower},
+    {"sy_array_upper", 2, 0, f_array_upper},
+    {"sy_array_ndims", 1, 0, f_array_ndims},
     {"sy_array_to_string", -1, SQ_F_NULLS, f_array_to_string},
-    {"sy_string_to_array", -1, SQ_F_NULLS, f_string_to_array}, {"sy_array_contains", 2, 0, f_array_contains},
+    {"sy_string_to_array", -1, SQ_F_NULLS, f_string_to_array},
+    {"sy_array_contains", 2, 0, f_array_contains},
     {"sy_array_overlap", 2, 0, f_array_overlap},
 };
 
-const struct sq_function_table sq_functions_array = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_array = {functions,
+                                                     sizeof(functions) / sizeof(functions[0])};

@@ -26,7 +26,8 @@ static void return_ts(struct sq_call *call, int64_t ts, bool overflow)
 
 static void return_date(struct sq_call *call, int64_t date)
 {
-    if (date != SQ_DATE_INFINITY && date != SQ_DATE_MINUS_INFINITY && (date < SQ_DATE_MIN || date >= SQ_DATE_END))
+    if (date != SQ_DATE_INFINITY && date != SQ_DATE_MINUS_INFINITY &&
+        (date < SQ_DATE_MIN || date >= SQ_DATE_END))
         sq_fail(call, "22008", "date out of range");
     else
         sq_return_int(call, date);
@@ -118,7 +119,8 @@ static void f_tstz_timetz(struct sq_call *call)
 {
     int64_t ts = sq_arg_int(call, 0);
     if (!infinite(ts))
-        sq_return_int(call, sq_timetz_pack(time_of(to_local(zone_of(call), ts)), sq_zone_offset(zone_of(call), ts, NULL)));
+        sq_return_int(call, sq_timetz_pack(time_of(to_local(zone_of(call), ts)),
+                                           sq_zone_offset(zone_of(call), ts, NULL)));
 }
 
 static void f_timetz_time(struct sq_call *call)
@@ -132,7 +134,8 @@ static void f_timetz_time(struct sq_call *call)
 static void f_time_timetz(struct sq_call *call)
 {
     int64_t now = call->session == NULL ? 0 : call->session->transaction_us;
-    sq_return_int(call, sq_timetz_pack(sq_arg_int(call, 0), sq_zone_offset(zone_of(call), now, NULL)));
+    sq_return_int(call,
+                  sq_timetz_pack(sq_arg_int(call, 0), sq_zone_offset(zone_of(call), now, NULL)));
 }
 
 static void f_time_iv(struct sq_call *call)
@@ -158,8 +161,8 @@ static void add_months(struct sq_civil *c, int64_t months)
     c->day = c->day > last ? last : c->day;
 }
 
-bool sq_timestamp_plus(int64_t ts, const struct sq_interval *v, bool with_zone, const struct sy_timezone *zone,
-                       int64_t *ret_ts)
+bool sq_timestamp_plus(int64_t ts, const struct sq_interval *v, bool with_zone,
+                       const struct sy_timezone *zone, int64_t *ret_ts)
 {
     bool overflow = false;
     if (infinite(ts)) {
@@ -222,10 +225,13 @@ static void f_ts_diff(struct sq_call *call)
 {
     int64_t a = sq_arg_int(call, 0), b = sq_arg_int(call, 1), us = 0;
     if (infinite(a) || infinite(b) || __builtin_sub_overflow(a, b, &us)) {
-        sq_fail(call, "22008", infinite(a) || infinite(b) ? "cannot subtract infinite timestamps" : "interval out of range");
+        sq_fail(call, "22008",
+                infinite(a) || infinite(b) ? "cannot subtract infinite timestamps"
+                                           : "interval out of range");
         return;
     }
-    return_interval(call, &(struct sq_interval){0, (int32_t)(us / SQ_US_PER_DAY), us % SQ_US_PER_DAY});
+    return_interval(call,
+                    &(struct sq_interval){0, (int32_t)(us / SQ_US_PER_DAY), us % SQ_US_PER_DAY});
 }
 
 static void f_date_add(struct sq_call *call)
@@ -238,7 +244,8 @@ static void f_date_add(struct sq_call *call)
 static void f_date_diff(struct sq_call *call)
 {
     int64_t a = sq_arg_int(call, 0), b = sq_arg_int(call, 1);
-    if (a == SQ_DATE_INFINITY || a == SQ_DATE_MINUS_INFINITY || b == SQ_DATE_INFINITY || b == SQ_DATE_MINUS_INFINITY)
+    if (a == SQ_DATE_INFINITY || a == SQ_DATE_MINUS_INFINITY || b == SQ_DATE_INFINITY ||
+        b == SQ_DATE_MINUS_INFINITY)
         sq_fail(call, "22008", "cannot subtract infinite dates");
     else
         sq_return_int(call, a - b);
@@ -278,7 +285,8 @@ static void interval_sum(struct sq_call *call, int sign)
     if (!interval_arg(call, 0, &a) || !interval_arg(call, 1, &b))
         return;
     b = (struct sq_interval){sign * b.months, sign * b.days, sign * b.us};
-    if (__builtin_add_overflow(a.months, b.months, &out.months) || __builtin_add_overflow(a.days, b.days, &out.days) ||
+    if (__builtin_add_overflow(a.months, b.months, &out.months) ||
+        __builtin_add_overflow(a.days, b.days, &out.days) ||
         __builtin_add_overflow(a.us, b.us, &out.us))
         sq_fail(call, "22008", "interval out of range");
     else
@@ -309,7 +317,8 @@ static void scale(struct sq_call *call, double factor)
     if (!interval_arg(call, 0, &v))
         return;
     double months = v.months * factor, days = v.days * factor;
-    if (fabs(months) > INT32_MAX || fabs(days) > INT32_MAX || fabs((double)v.us * factor) > 9.2e18) {
+    if (fabs(months) > INT32_MAX || fabs(days) > INT32_MAX ||
+        fabs((double)v.us * factor) > 9.2e18) {
         sq_fail(call, "22008", "interval out of range");
         return;
     }
@@ -341,26 +350,82 @@ static void f_iv_div(struct sq_call *call)
 
 /* ---- fields ---- */
 
-enum unit { U_US, U_MS, U_SECOND, U_MINUTE, U_HOUR, U_DAY, U_WEEK, U_MONTH, U_QUARTER, U_YEAR, U_DECADE, U_CENTURY,
-            U_MILLENNIUM, U_EPOCH, U_DOW, U_ISODOW, U_DOY, U_ISOYEAR, U_TIMEZONE, U_TIMEZONE_H, U_TIMEZONE_M, U_JULIAN,
-            U_NONE };
+enum unit {
+    U_US,
+    U_MS,
+    U_SECOND,
+    U_MINUTE,
+    U_HOUR,
+    U_DAY,
+    U_WEEK,
+    U_MONTH,
+    U_QUARTER,
+    U_YEAR,
+    U_DECADE,
+    U_CENTURY,
+    U_MILLENNIUM,
+    U_EPOCH,
+    U_DOW,
+    U_ISODOW,
+    U_DOY,
+    U_ISOYEAR,
+    U_TIMEZONE,
+    U_TIMEZONE_H,
+    U_TIMEZONE_M,
+    U_JULIAN,
+    U_NONE
+};
 
 static enum unit find_unit(struct sy_slice name)
 {
     static const struct {
         const char *name;
         enum unit unit;
-    } units[] = {
-        {"microseconds", U_US}, {"microsecond", U_US}, {"us", U_US}, {"milliseconds", U_MS}, {"millisecond", U_MS},
-        {"ms", U_MS}, {"second", U_SECOND}, {"seconds", U_SECOND}, {"sec", U_SECOND}, {"s", U_SECOND}, {"minute", U_MINUTE},
-        {"minutes", U_MINUTE}, {"min", U_MINUTE}, {"m", U_MINUTE}, {"hour", U_HOUR}, {"hours", U_HOUR}, {"h", U_HOUR},
-        {"day", U_DAY}, {"days", U_DAY}, {"d", U_DAY}, {"week", U_WEEK}, {"weeks", U_WEEK}, {"w", U_WEEK},
-        {"month", U_MONTH}, {"months", U_MONTH}, {"mon", U_MONTH}, {"quarter", U_QUARTER}, {"year", U_YEAR},
-        {"years", U_YEAR}, {"y", U_YEAR}, {"decade", U_DECADE}, {"century", U_CENTURY}, {"millennium", U_MILLENNIUM},
-        {"epoch", U_EPOCH}, {"dow", U_DOW}, {"isodow", U_ISODOW}, {"doy", U_DOY}, {"isoyear", U_ISOYEAR},
-        {"timezone", U_TIMEZONE}, {"timezone_hour", U_TIMEZONE_H}, {"timezone_minute", U_TIMEZONE_M}, {"julian", U_JULIAN}};
+    } units[] = {{"microseconds", U_US},
+                 {"microsecond", U_US},
+                 {"us", U_US},
+                 {"milliseconds", U_MS},
+                 {"millisecond", U_MS},
+                 {"ms", U_MS},
+                 {"second", U_SECOND},
+                 {"seconds", U_SECOND},
+                 {"sec", U_SECOND},
+                 {"s", U_SECOND},
+                 {"minute", U_MINUTE},
+                 {"minutes", U_MINUTE},
+                 {"min", U_MINUTE},
+                 {"m", U_MINUTE},
+                 {"hour", U_HOUR},
+                 {"hours", U_HOUR},
+                 {"h", U_HOUR},
+                 {"day", U_DAY},
+                 {"days", U_DAY},
+                 {"d", U_DAY},
+                 {"week", U_WEEK},
+                 {"weeks", U_WEEK},
+                 {"w", U_WEEK},
+                 {"month", U_MONTH},
+                 {"months", U_MONTH},
+                 {"mon", U_MONTH},
+                 {"quarter", U_QUARTER},
+                 {"year", U_YEAR},
+                 {"years", U_YEAR},
+                 {"y", U_YEAR},
+                 {"decade", U_DECADE},
+                 {"century", U_CENTURY},
+                 {"millennium", U_MILLENNIUM},
+                 {"epoch", U_EPOCH},
+                 {"dow", U_DOW},
+                 {"isodow", U_ISODOW},
+                 {"doy", U_DOY},
+                 {"isoyear", U_ISOYEAR},
+                 {"timezone", U_TIMEZONE},
+                 {"timezone_hour", U_TIMEZONE_H},
+                 {"timezone_minute", U_TIMEZONE_M},
+                 {"julian", U_JULIAN}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-        if (strlen(units[i].name) == name.bytes && strncasecmp(units[i].name, name.data, name.bytes) == 0)
+        if (strlen(units[i].name) == name.bytes &&
+            strncasecmp(units[i].name, name.data, name.bytes) == 0)
             return units[i].unit;
     return U_NONE;
 }
@@ -472,7 +537,8 @@ static struct field interval_field(enum unit unit, const struct sq_interval *v)
         return plain(years / 1000);
     case U_EPOCH: { /* a year is 365.25 days */
         int64_t days = (int64_t)(v->months % 12) * 30 + v->days;
-        return (struct field){((int64_t)years * 31557600 + days * 86400) * SQ_US_PER_SEC + v->us, 6, true};
+        return (struct field){((int64_t)years * 31557600 + days * 86400) * SQ_US_PER_SEC + v->us, 6,
+                              true};
     }
     default:
         return clock_field(unit, v->us);
@@ -540,8 +606,11 @@ static void get_field(struct sq_call *call, bool as_float)
     enum unit unit = find_unit(name);
     struct sy_buf display = {0}, out = {0};
     bool stamp = type == SY_T_TIMESTAMP || type == SY_T_TIMESTAMPTZ;
-    if ((stamp && infinite(sq_arg_int(call, 1))) || (type == SY_T_DATE && infinite(date_to_ts(sq_arg_int(call, 1))))) {
-        bool positive = sq_arg_int(call, 1) > 0, grows = unit == U_EPOCH || (unit >= U_YEAR && unit <= U_MILLENNIUM) || unit == U_ISOYEAR;
+    if ((stamp && infinite(sq_arg_int(call, 1))) ||
+        (type == SY_T_DATE && infinite(date_to_ts(sq_arg_int(call, 1))))) {
+        bool positive = sq_arg_int(call, 1) > 0, grows = unit == U_EPOCH ||
+                                                         (unit >= U_YEAR && unit <= U_MILLENNIUM) ||
+                                                         unit == U_ISOYEAR;
         if (grows && as_float)
             sq_return_real(call, positive ? (double)INFINITY : -(double)INFINITY);
         else if (grows)
@@ -551,17 +620,21 @@ static void get_field(struct sq_call *call, bool as_float)
     struct field field = field_of(call, unit, type);
     if (!field.ok) {
         sy_type_format(type, -1, &display);
-        sq_fail(call, unit == U_NONE ? "22023" : "0A000", "unit \"%.*s\" not %s for type %.*s", (int)name.bytes, name.data,
-                unit == U_NONE ? "recognized" : "supported", (int)display.bytes, display.data);
+        sq_fail(call, unit == U_NONE ? "22023" : "0A000", "unit \"%.*s\" not %s for type %.*s",
+                (int)name.bytes, name.data, unit == U_NONE ? "recognized" : "supported",
+                (int)display.bytes, display.data);
         sy_buf_release(&display);
         return;
     }
     if (as_float) {
-        sq_return_real(call, (double)field.whole / (field.scale == 6 ? 1e6 : field.scale == 3 ? 1e3 : 1));
+        sq_return_real(call, (double)field.whole / (field.scale == 6   ? 1e6
+                                                    : field.scale == 3 ? 1e3
+                                                                       : 1));
         return;
     }
     if (type == SY_T_DATE && unit == U_EPOCH) {
-        sq_return_buf(call, (sy_buf_printf(&out, "%lld", (long long)(field.whole / 1000000)), &out));
+        sq_return_buf(call,
+                      (sy_buf_printf(&out, "%lld", (long long)(field.whole / 1000000)), &out));
         return;
     }
     struct sq_num num;
@@ -633,8 +706,8 @@ static bool truncate_civil(enum unit unit, struct sq_civil *c)
 
 static void bad_unit(struct sq_call *call, struct sy_slice name, enum unit unit, const char *type)
 {
-    sq_fail(call, unit == U_NONE ? "22023" : "0A000", "unit \"%.*s\" not %s for type %s", (int)name.bytes, name.data,
-            unit == U_NONE ? "recognized" : "supported", type);
+    sq_fail(call, unit == U_NONE ? "22023" : "0A000", "unit \"%.*s\" not %s for type %s",
+            (int)name.bytes, name.data, unit == U_NONE ? "recognized" : "supported", type);
 }
 
 static void truncate(struct sq_call *call, bool with_zone, const struct sy_timezone *zone)
@@ -643,9 +716,13 @@ static void truncate(struct sq_call *call, bool with_zone, const struct sy_timez
     enum unit unit = find_unit(name);
     int64_t ts = sq_arg_int(call, 1);
     struct sq_civil c = {0};
-    sq_civil_from_ts(with_zone && !infinite(ts) ? sq_zone_to_local(zone, ts) : infinite(ts) ? 0 : ts, &c);
+    sq_civil_from_ts(with_zone && !infinite(ts) ? sq_zone_to_local(zone, ts)
+                     : infinite(ts)             ? 0
+                                                : ts,
+                     &c);
     if (!truncate_civil(unit, &c)) {
-        bad_unit(call, name, unit, with_zone ? "timestamp with time zone" : "timestamp without time zone");
+        bad_unit(call, name, unit,
+                 with_zone ? "timestamp with time zone" : "timestamp without time zone");
         return;
     }
     int64_t out = sq_ts_from_civil(&c);
@@ -678,15 +755,20 @@ static void f_iv_trunc(struct sq_call *call)
     struct sy_slice name = sq_arg_text(call, 0);
     enum unit unit = find_unit(name);
     struct sq_interval v;
-    static const int64_t units[] = {1, 1000, SQ_US_PER_SEC, 60 * SQ_US_PER_SEC, 3600 * SQ_US_PER_SEC};
+    static const int64_t units[] = {1, 1000, SQ_US_PER_SEC, 60 * SQ_US_PER_SEC,
+                                    3600 * SQ_US_PER_SEC};
     if (!interval_arg(call, 1, &v))
         return;
     if (unit > U_MILLENNIUM || unit == U_WEEK) {
         bad_unit(call, name, unit, "interval");
         return;
     }
-    int32_t months = unit == U_QUARTER ? 3 : unit == U_YEAR ? 12 : unit == U_DECADE ? 120 : unit == U_CENTURY ? 1200
-                                                               : unit == U_MILLENNIUM ? 12000 : 1;
+    int32_t months = unit == U_QUARTER      ? 3
+                     : unit == U_YEAR       ? 12
+                     : unit == U_DECADE     ? 120
+                     : unit == U_CENTURY    ? 1200
+                     : unit == U_MILLENNIUM ? 12000
+                                            : 1;
     v.us = unit <= U_HOUR ? v.us / units[unit] * units[unit] : 0;
     v.days = unit <= U_DAY ? v.days : 0;
     v.months = v.months / months * months;
@@ -772,18 +854,20 @@ static bool valid_date(struct sq_call *call, int64_t year, int64_t month, int64_
     if (year != 0 && year < 6000000 && month >= 1 && month <= 12 && day >= 1 &&
         day <= sq_days_in_month((int32_t)(year < 0 ? year + 1 : year), (int32_t)month))
         return true;
-    sq_fail(call, "22008", "date field value out of range: %lld-%02lld-%02lld", (long long)year, (long long)month,
-            (long long)day);
+    sq_fail(call, "22008", "date field value out of range: %lld-%02lld-%02lld", (long long)year,
+            (long long)month, (long long)day);
     return false;
 }
 
-static bool valid_time(struct sq_call *call, int64_t hour, int64_t minute, double second, int64_t *ret_us)
+static bool valid_time(struct sq_call *call, int64_t hour, int64_t minute, double second,
+                       int64_t *ret_us)
 {
     bool ok = hour >= 0 && hour <= 24 && minute >= 0 && minute <= 59 && second >= 0 && second <= 60;
     *ret_us = (hour * 60 + minute) * 60 * SQ_US_PER_SEC + (int64_t)rint(second * 1e6);
     if (ok && *ret_us <= SQ_US_PER_DAY)
         return true;
-    sq_fail(call, "22008", "time field value out of range: %lld:%02lld:%02g", (long long)hour, (long long)minute, second);
+    sq_fail(call, "22008", "time field value out of range: %lld:%02lld:%02g", (long long)hour,
+            (long long)minute, second);
     return false;
 }
 
@@ -791,7 +875,8 @@ static void f_make_date(struct sq_call *call)
 {
     int64_t year = sq_arg_int(call, 0), month = sq_arg_int(call, 1), day = sq_arg_int(call, 2);
     if (valid_date(call, year, month, day))
-        return_date(call, sq_days_from_civil(year < 0 ? year + 1 : year, (int32_t)month, (int32_t)day));
+        return_date(call,
+                    sq_days_from_civil(year < 0 ? year + 1 : year, (int32_t)month, (int32_t)day));
 }
 
 static void f_make_time(struct sq_call *call)
@@ -807,8 +892,10 @@ static bool made_timestamp(struct sq_call *call, int64_t *ret_ts)
     if (!valid_date(call, year, sq_arg_int(call, 1), sq_arg_int(call, 2)) ||
         !valid_time(call, sq_arg_int(call, 3), sq_arg_int(call, 4), sq_arg_real(call, 5), &us))
         return false;
-    *ret_ts = sq_days_from_civil(year < 0 ? year + 1 : year, (int32_t)sq_arg_int(call, 1), (int32_t)sq_arg_int(call, 2)) *
-                  SQ_US_PER_DAY + us;
+    *ret_ts = sq_days_from_civil(year < 0 ? year + 1 : year, (int32_t)sq_arg_int(call, 1),
+                                 (int32_t)sq_arg_int(call, 2)) *
+                  SQ_US_PER_DAY +
+              us;
     return true;
 }
 
@@ -893,7 +980,8 @@ static void f_date_bin(struct sq_call *call)
         return;
     int64_t us = stride.days * SQ_US_PER_DAY + stride.us;
     if (stride.months != 0)
-        sq_fail(call, "0A000", "timestamps cannot be binned into intervals containing months or years");
+        sq_fail(call, "0A000",
+                "timestamps cannot be binned into intervals containing months or years");
     else if (us <= 0)
         sq_fail(call, "22008", "stride must be greater than zero");
     else
@@ -902,30 +990,64 @@ static void f_date_bin(struct sq_call *call)
 
 static void f_overlaps(struct sq_call *call)
 {
-    int64_t s1 = sq_arg_int(call, 0), e1 = sq_arg_int(call, 1), s2 = sq_arg_int(call, 2), e2 = sq_arg_int(call, 3);
-    int64_t a = s1 < e1 ? s1 : e1, b = s1 < e1 ? e1 : s1, c = s2 < e2 ? s2 : e2, d = s2 < e2 ? e2 : s2;
+    int64_t s1 = sq_arg_int(call, 0), e1 = sq_arg_int(call, 1), s2 = sq_arg_int(call, 2),
+            e2 = sq_arg_int(call, 3);
+    int64_t a = s1 < e1 ? s1 : e1, b = s1 < e1 ? e1 : s1, c = s2 < e2 ? s2 : e2,
+            d = s2 < e2 ? e2 : s2;
     sq_return_bool(call, a == c ? true : a < c ? c < b : a < d);
 }
 
 static const struct sq_function functions[] = {
-    {"sy_date_ts", 1, 0, f_date_ts}, {"sy_date_tstz", 1, 0, f_date_tstz}, {"sy_ts_date", 1, 0, f_ts_date},
-    {"sy_tstz_date", 1, 0, f_tstz_date}, {"sy_ts_tstz", 1, 0, f_ts_tstz}, {"sy_tstz_ts", 1, 0, f_tstz_ts},
-    {"sy_ts_time", 1, 0, f_ts_time}, {"sy_tstz_timetz", 1, 0, f_tstz_timetz}, {"sy_timetz_time", 1, 0, f_timetz_time},
-    {"sy_time_timetz", 1, 0, f_time_timetz}, {"sy_time_iv", 1, 0, f_time_iv}, {"sy_iv_time", 1, 0, f_iv_time},
-    {"sy_ts_add", 2, 0, f_ts_add}, {"sy_ts_sub", 2, 0, f_ts_sub}, {"sy_tstz_add", 2, 0, f_tstz_add},
-    {"sy_tstz_sub", 2, 0, f_tstz_sub}, {"sy_ts_diff", 2, 0, f_ts_diff}, {"sy_date_add", 2, 0, f_date_add},
-    {"sy_date_diff", 2, 0, f_date_diff}, {"sy_date_time", 2, 0, f_date_time}, {"sy_time_add", 2, 0, f_time_add},
-    {"sy_time_sub", 2, 0, f_time_sub}, {"sy_time_diff", 2, 0, f_time_diff}, {"sy_iv_add", 2, 0, f_iv_add},
-    {"sy_iv_sub", 2, 0, f_iv_sub}, {"sy_iv_neg", 1, 0, f_iv_neg}, {"sy_iv_mul", 2, 0, f_iv_mul},
-    {"sy_iv_div", 2, 0, f_iv_div}, {"sy_extract", 3, 0, f_extract}, {"sy_date_part", 3, 0, f_date_part},
-    {"sy_ts_trunc", 2, 0, f_ts_trunc}, {"sy_tstz_trunc", -1, 0, f_tstz_trunc}, {"sy_iv_trunc", 2, 0, f_iv_trunc},
-    {"sy_age", 2, 0, f_age}, {"sy_age_now", 2, SQ_F_VOLATILE, f_age_now}, {"sy_at_zone_ts", 2, 0, f_at_zone_ts},
-    {"sy_at_zone_tstz", 2, 0, f_at_zone_tstz}, {"sy_at_izone_ts", 2, 0, f_at_izone_ts},
-    {"sy_at_izone_tstz", 2, 0, f_at_izone_tstz}, {"sy_make_date", 3, 0, f_make_date}, {"sy_make_time", 3, 0, f_make_time},
-    {"sy_make_timestamp", 6, 0, f_make_timestamp}, {"sy_make_timestamptz", -1, 0, f_make_timestamptz},
-    {"sy_make_interval", 7, 0, f_make_interval}, {"sy_isfinite", 2, 0, f_isfinite}, {"sy_justify", 2, 0, f_justify},
-    {"sy_to_timestamp_epoch", 1, 0, f_to_timestamp_epoch}, {"sy_date_bin", 3, 0, f_date_bin},
+    {"sy_date_ts", 1, 0, f_date_ts},
+    {"sy_date_tstz", 1, 0, f_date_tstz},
+    {"sy_ts_date", 1, 0, f_ts_date},
+    {"sy_tstz_date", 1, 0, f_tstz_date},
+    {"sy_ts_tstz", 1, 0, f_ts_tstz},
+    {"sy_tstz_ts", 1, 0, f_tstz_ts},
+    {"sy_ts_time", 1, 0, f_ts_time},
+    {"sy_tstz_timetz", 1, 0, f_tstz_timetz},
+    {"sy_timetz_time", 1, 0, f_timetz_time},
+    {"sy_time_timetz", 1, 0, f_time_timetz},
+    {"sy_time_iv", 1, 0, f_time_iv},
+    {"sy_iv_time", 1, 0, f_iv_time},
+    {"sy_ts_add", 2, 0, f_ts_add},
+    {"sy_ts_sub", 2, 0, f_ts_sub},
+    {"sy_tstz_add", 2, 0, f_tstz_add},
+    {"sy_tstz_sub", 2, 0, f_tstz_sub},
+    {"sy_ts_diff", 2, 0, f_ts_diff},
+    {"sy_date_add", 2, 0, f_date_add},
+    {"sy_date_diff", 2, 0, f_date_diff},
+    {"sy_date_time", 2, 0, f_date_time},
+    {"sy_time_add", 2, 0, f_time_add},
+    {"sy_time_sub", 2, 0, f_time_sub},
+    {"sy_time_diff", 2, 0, f_time_diff},
+    {"sy_iv_add", 2, 0, f_iv_add},
+    {"sy_iv_sub", 2, 0, f_iv_sub},
+    {"sy_iv_neg", 1, 0, f_iv_neg},
+    {"sy_iv_mul", 2, 0, f_iv_mul},
+    {"sy_iv_div", 2, 0, f_iv_div},
+    {"sy_extract", 3, 0, f_extract},
+    {"sy_date_part", 3, 0, f_date_part},
+    {"sy_ts_trunc", 2, 0, f_ts_trunc},
+    {"sy_tstz_trunc", -1, 0, f_tstz_trunc},
+    {"sy_iv_trunc", 2, 0, f_iv_trunc},
+    {"sy_age", 2, 0, f_age},
+    {"sy_age_now", 2, SQ_F_VOLATILE, f_age_now},
+    {"sy_at_zone_ts", 2, 0, f_at_zone_ts},
+    {"sy_at_zone_tstz", 2, 0, f_at_zone_tstz},
+    {"sy_at_izone_ts", 2, 0, f_at_izone_ts},
+    {"sy_at_izone_tstz", 2, 0, f_at_izone_tstz},
+    {"sy_make_date", 3, 0, f_make_date},
+    {"sy_make_time", 3, 0, f_make_time},
+    {"sy_make_timestamp", 6, 0, f_make_timestamp},
+    {"sy_make_timestamptz", -1, 0, f_make_timestamptz},
+    {"sy_make_interval", 7, 0, f_make_interval},
+    {"sy_isfinite", 2, 0, f_isfinite},
+    {"sy_justify", 2, 0, f_justify},
+    {"sy_to_timestamp_epoch", 1, 0, f_to_timestamp_epoch},
+    {"sy_date_bin", 3, 0, f_date_bin},
     {"sy_overlaps", 4, 0, f_overlaps},
 };
 
-const struct sq_function_table sq_functions_datetime = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_datetime = {functions,
+                                                        sizeof(functions) / sizeof(functions[0])};

@@ -28,7 +28,8 @@ void sq_num_sqrt(struct sq_num *out, const struct sq_num *value, int32_t scale)
     struct sq_num wide;
     sq_num_init(&wide);
     sq_num_set(&wide, value);
-    int32_t digits = scale + 1; /* one digit more decides the rounding: a root is never exactly half */
+    int32_t digits =
+        scale + 1; /* one digit more decides the rounding: a root is never exactly half */
     sq_num_rescale(&wide, 2 * digits > wide.scale ? 2 * digits : wide.scale);
     if (wide.scale % 2 != 0)
         sq_num_rescale(&wide, wide.scale + 1);
@@ -86,9 +87,11 @@ static void whole_power(struct sq_call *call, const struct sq_num *base, int64_t
         sq_fail(call, "2201F", "zero raised to a negative power is undefined");
         return;
     }
-    if (mpz_sgn(base->coefficient) != 0 && (size > 131072 || (double)times * (double)(base->scale + 1) > 1e6)) {
-        sq_fail(call, exponent > 0 ? "22003" : "0A000", exponent > 0 ? "value overflows numeric format"
-                                                                      : "this power is not supported by the sqlite engine");
+    if (mpz_sgn(base->coefficient) != 0 &&
+        (size > 131072 || (double)times * (double)(base->scale + 1) > 1e6)) {
+        sq_fail(call, exponent > 0 ? "22003" : "0A000",
+                exponent > 0 ? "value overflows numeric format"
+                             : "this power is not supported by the sqlite engine");
         return;
     }
     sq_num_init(&out);
@@ -124,7 +127,9 @@ static void f_numpower(struct sq_call *call)
         if (is_whole)
             whole_power(call, &base, value);
         else
-            sq_fail(call, "0A000", "power of numeric with a fraction in the exponent is not supported by the sqlite engine");
+            sq_fail(call, "0A000",
+                    "power of numeric with a fraction in the exponent is not supported by the "
+                    "sqlite engine");
         sq_num_clear(&whole);
         sq_num_clear(&exponent);
     }
@@ -186,14 +191,21 @@ static void f_width_bucket_f(struct sq_call *call)
     int64_t count = sq_arg_int(call, 3);
     double part = low < high ? (value - low) / (high - low) : (low - value) / (low - high);
     if (count <= 0 || low == high)
-        sq_fail(call, "2201G", count <= 0 ? "count must be greater than zero" : "lower bound cannot equal upper bound");
+        sq_fail(call, "2201G",
+                count <= 0 ? "count must be greater than zero"
+                           : "lower bound cannot equal upper bound");
     else
-        sq_return_int(call, part < 0 ? 0 : part >= 1 ? count + 1 : (int64_t)((double)count * part) + 1);
+        sq_return_int(call, part < 0    ? 0
+                            : part >= 1 ? count + 1
+                                        : (int64_t)((double)count * part) + 1);
 }
 
 static const struct sq_function functions[] = {
-    {"sy_numsqrt", 1, 0, f_numsqrt}, {"sy_numpower", 2, 0, f_numpower}, {"sy_width_bucket_n", 4, 0, f_width_bucket_n},
+    {"sy_numsqrt", 1, 0, f_numsqrt},
+    {"sy_numpower", 2, 0, f_numpower},
+    {"sy_width_bucket_n", 4, 0, f_width_bucket_n},
     {"sy_width_bucket_f", 4, 0, f_width_bucket_f},
 };
 
-const struct sq_function_table sq_functions_decimal = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_decimal = {functions,
+                                                       sizeof(functions) / sizeof(functions[0])};

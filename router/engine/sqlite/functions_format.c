@@ -1,4 +1,5 @@
-/* concat, format and quoting: functions that take values of any type with their type's OID before each. */
+/* concat, format and quoting: functions that take values of any type with their type's OID before
+ * each. */
 #include <ctype.h>
 #include <stdlib.h>
 
@@ -46,6 +47,7 @@ static void f_concat_ws(struct sq_call *call)
 
 static bool is_keyword(struct sy_slice text)
 {
+    /* clang-format off */
     static const char *const reserved[] = {
         "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "authorization", "between", "bigint",
         "binary", "bit", "boolean", "both", "case", "cast", "char", "character", "check", "coalesce", "collate", "collation",
@@ -61,6 +63,7 @@ static bool is_keyword(struct sy_slice text)
         "time", "timestamp", "to", "trailing", "treat", "trim", "true", "union", "unique", "user", "using", "values",
         "varchar", "variadic", "verbose", "when", "where", "window", "with", "xmlattributes", "xmlconcat", "xmlelement",
         "xmlexists", "xmlforest", "xmlnamespaces", "xmlparse", "xmlpi", "xmlroot", "xmlserialize", "xmltable"};
+    /* clang-format on */
     for (size_t i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
         if (strlen(reserved[i]) == text.bytes && memcmp(reserved[i], text.data, text.bytes) == 0)
             return true;
@@ -69,7 +72,8 @@ static bool is_keyword(struct sy_slice text)
 
 static void append_ident(struct sy_buf *out, struct sy_slice text)
 {
-    bool plain = text.bytes > 0 && (islower((unsigned char)text.data[0]) != 0 || text.data[0] == '_');
+    bool plain =
+        text.bytes > 0 && (islower((unsigned char)text.data[0]) != 0 || text.data[0] == '_');
     for (size_t i = 0; i < text.bytes && plain; i++) {
         unsigned char c = (unsigned char)text.data[i];
         plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
@@ -128,7 +132,8 @@ struct spec {
     char type;
 };
 
-static bool format_value(struct sq_call *call, const struct spec *spec, int pair, struct sy_buf *out)
+static bool format_value(struct sq_call *call, const struct spec *spec, int pair,
+                         struct sy_buf *out)
 {
     struct sy_buf text = {0}, piece = {0};
     bool is_null = sq_is_null(call, pair + 1);
@@ -172,7 +177,8 @@ static int64_t digits(const char **p, const char *end)
 }
 
 /* One "%..." after the percent sign. */
-static bool format_spec(struct sq_call *call, const char **p, const char *end, int *next, struct sy_buf *out)
+static bool format_spec(struct sq_call *call, const char **p, const char *end, int *next,
+                        struct sy_buf *out)
 {
     struct spec spec = {0};
     const char *start = *p;
@@ -182,7 +188,8 @@ static bool format_spec(struct sq_call *call, const char **p, const char *end, i
         (*p)++;
         pair = (int)number * 2;
         if (number == 0) {
-            sq_fail(call, "22023", "format specifies argument 0, but arguments are numbered from 1");
+            sq_fail(call, "22023",
+                    "format specifies argument 0, but arguments are numbered from 1");
             return false;
         }
     } else {
@@ -207,8 +214,10 @@ static bool format_spec(struct sq_call *call, const char **p, const char *end, i
     }
     spec.type = *p < end ? *(*p)++ : '\0';
     if (spec.type != 's' && spec.type != 'I' && spec.type != 'L') {
-        sq_fail(call, "22023", spec.type == '\0' ? "unterminated format() type specifier"
-                                                 : "unrecognized format() type specifier \"%c\"", spec.type);
+        sq_fail(call, "22023",
+                spec.type == '\0' ? "unterminated format() type specifier"
+                                  : "unrecognized format() type specifier \"%c\"",
+                spec.type);
         return false;
     }
     if (pair < 0)
@@ -248,9 +257,13 @@ static void f_format(struct sq_call *call)
 }
 
 static const struct sq_function functions[] = {
-    {"sy_concat", -1, SQ_F_NULLS, f_concat}, {"sy_concat_ws", -1, SQ_F_NULLS, f_concat_ws},
-    {"sy_format", -1, SQ_F_NULLS, f_format}, {"sy_quote_ident", 1, 0, f_quote_ident},
-    {"sy_quote_literal", 1, 0, f_quote_literal}, {"sy_quote_nullable", 1, SQ_F_NULLS, f_quote_nullable},
+    {"sy_concat", -1, SQ_F_NULLS, f_concat},
+    {"sy_concat_ws", -1, SQ_F_NULLS, f_concat_ws},
+    {"sy_format", -1, SQ_F_NULLS, f_format},
+    {"sy_quote_ident", 1, 0, f_quote_ident},
+    {"sy_quote_literal", 1, 0, f_quote_literal},
+    {"sy_quote_nullable", 1, SQ_F_NULLS, f_quote_nullable},
 };
 
-const struct sq_function_table sq_functions_format = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_format = {functions,
+                                                      sizeof(functions) / sizeof(functions[0])};

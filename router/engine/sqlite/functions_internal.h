@@ -1,6 +1,7 @@
 /*
- * What the files functions_*.c share: one call of an SQL function, its arguments and results. A function is a row
- * of a table; the wrapper gives NULL for NULL arguments (unless told otherwise) and an arena for the call.
+ * What the files functions_*.c share: one call of an SQL function, its arguments and results. A
+ * function is a row of a table; the wrapper gives NULL for NULL arguments (unless told otherwise)
+ * and an arena for the call.
  */
 #ifndef SY_ROUTER_ENGINE_SQLITE_FUNCTIONS_INTERNAL_H
 #define SY_ROUTER_ENGINE_SQLITE_FUNCTIONS_INTERNAL_H
@@ -35,7 +36,8 @@ struct sq_function_table {
     size_t count;
 };
 
-/* Aggregates keep their state in memory that SQLite zeroes; `step` may use call->context's aggregate memory. */
+/* Aggregates keep their state in memory that SQLite zeroes; `step` may use call->context's
+ * aggregate memory. */
 struct sq_aggregate {
     const char *name;
     int nargs;
@@ -51,9 +53,9 @@ struct sq_aggregate_table {
     size_t count;
 };
 
-extern const struct sq_function_table sq_functions_text, sq_functions_numeric, sq_functions_datetime, sq_functions_json,
-    sq_functions_regex, sq_functions_misc, sq_functions_format, sq_functions_array, sq_functions_tochar,
-    sq_functions_decimal;
+extern const struct sq_function_table sq_functions_text, sq_functions_numeric,
+    sq_functions_datetime, sq_functions_json, sq_functions_regex, sq_functions_misc,
+    sq_functions_format, sq_functions_array, sq_functions_tochar, sq_functions_decimal;
 extern const struct sq_aggregate_table sq_aggregates;
 
 /* Virtual tables: generate_series, unnest and friends. */
@@ -77,12 +79,15 @@ void sq_return_blob(struct sq_call *call, const void *data, size_t bytes);
 void sq_return_value(struct sq_call *call, const struct sy_sqvalue *value);
 void sq_return_null(struct sq_call *call);
 /* An error of PostgreSQL. */
-void sq_fail(struct sq_call *call, const char *sqlstate, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sq_fail(struct sq_call *call, const char *sqlstate, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void sq_fail_err(struct sq_call *call, const struct sy_err *err);
 
 /* Text of a stored value of a type, appended. False: the error is reported. */
-bool sq_text_of(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value, struct sy_buf *out);
+bool sq_text_of(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value,
+                struct sy_buf *out);
 /* A value as a member of JSON text (to_json). Reports its own errors. */
-void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value, struct sy_buf *out);
+void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value,
+                          struct sy_buf *out);
 
 #endif

@@ -100,7 +100,8 @@ static uint32_t read_path(struct sq_call *call, struct sy_slice *steps, uint32_t
     struct sy_slice first = call->argc > 1 ? sq_arg_text(call, 1) : (struct sy_slice){"", 0};
     uint32_t count = 0;
     bool is_null = false;
-    if (call->argc == 2 && first.bytes > 0 && first.data[0] == '{' && sq_array_begin(&walk, first)) {
+    if (call->argc == 2 && first.bytes > 0 && first.data[0] == '{' &&
+        sq_array_begin(&walk, first)) {
         while (count < max && sq_array_next(&walk, &call->arena, &steps[count], &is_null))
             count++;
         return count;
@@ -146,7 +147,8 @@ static void f_jsonb_extract_path_text(struct sq_call *call)
 
 /* ---- construction ---- */
 
-void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value, struct sy_buf *out)
+void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_sqvalue *value,
+                          struct sy_buf *out)
 {
     const struct sy_type_info *info = sy_type_find(type);
     struct sy_buf text = {0};
@@ -175,7 +177,8 @@ void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_s
             if (!first)
                 sy_buf_append_str(out, ",");
             first = false;
-            if (!is_null && sy_type_decode(info->element, -1, 0, element, sq_settings(call), &call->arena, &item, &err) != SY_OK)
+            if (!is_null && sy_type_decode(info->element, -1, 0, element, sq_settings(call),
+                                           &call->arena, &item, &err) != SY_OK)
                 sq_fail_err(call, &err);
             sq_json_append_value(call, info->element, &item, out);
         }
@@ -187,11 +190,14 @@ void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_s
         return;
     }
     struct sy_slice shown = {text.data == NULL ? "" : text.data, text.bytes};
-    if ((type == SY_T_TIMESTAMP || type == SY_T_TIMESTAMPTZ) && shown.bytes > 10 && text.data[10] == ' ')
+    if ((type == SY_T_TIMESTAMP || type == SY_T_TIMESTAMPTZ) && shown.bytes > 10 &&
+        text.data[10] == ' ')
         text.data[10] = 'T';
     bool number = info->category == 'N' && info->storage != SY_SQ_TEXT;
-    number = (number || type == SY_T_NUMERIC) && shown.bytes > 0 && isalpha((unsigned char)shown.data[shown.bytes - 1]) == 0;
-    if (type == SY_T_TIMESTAMPTZ && shown.bytes > 3 && (shown.data[shown.bytes - 3] == '+' || shown.data[shown.bytes - 3] == '-'))
+    number = (number || type == SY_T_NUMERIC) && shown.bytes > 0 &&
+             isalpha((unsigned char)shown.data[shown.bytes - 1]) == 0;
+    if (type == SY_T_TIMESTAMPTZ && shown.bytes > 3 &&
+        (shown.data[shown.bytes - 3] == '+' || shown.data[shown.bytes - 3] == '-'))
         sy_buf_append_str(&text, ":00");
     shown = (struct sy_slice){text.data == NULL ? "" : text.data, text.bytes};
     if (number && strncmp(info->name, "reg", 3) != 0)
@@ -225,7 +231,9 @@ static void build_object(struct sq_call *call, bool jsonb)
         struct sy_sqvalue key = sq_arg_value(call, i + 1), value = sq_arg_value(call, i + 3);
         struct sy_buf text = {0};
         if (key.kind == SY_SQ_NULL) {
-            sq_fail(call, "22023", jsonb ? "argument %d: key must not be null" : "argument %d cannot be null", i / 2 + 1);
+            sq_fail(call, "22023",
+                    jsonb ? "argument %d: key must not be null" : "argument %d cannot be null",
+                    i / 2 + 1);
             sy_buf_release(&out);
             return;
         }
@@ -334,8 +342,9 @@ static void array_length(struct sq_call *call)
     if (root->kind == SQ_JSON_ARRAY)
         sq_return_int(call, root->count);
     else
-        sq_fail(call, "22023", root->kind == SQ_JSON_OBJECT ? "cannot get array length of a non-array"
-                                                            : "cannot get array length of a scalar");
+        sq_fail(call, "22023",
+                root->kind == SQ_JSON_OBJECT ? "cannot get array length of a non-array"
+                                             : "cannot get array length of a scalar");
 }
 
 static void strip(struct sq_json *value)
@@ -395,7 +404,8 @@ static void f_jsonb_strip_nulls(struct sq_call *call)
 
 static void f_jsonb_contains(struct sq_call *call)
 {
-    const struct sq_json *a = parse_arg(call, 0, true), *b = a == NULL ? NULL : parse_arg(call, 1, true);
+    const struct sq_json *a = parse_arg(call, 0, true),
+                         *b = a == NULL ? NULL : parse_arg(call, 1, true);
     if (b != NULL)
         sq_return_bool(call, sq_jsonb_contains(a, b, true));
 }
@@ -462,7 +472,8 @@ static void f_jsonb_concat(struct sq_call *call)
         return;
     bool objects = a->kind == SQ_JSON_OBJECT && b->kind == SQ_JSON_OBJECT;
     if (!objects) {
-        bool mixed = (a->kind == SQ_JSON_OBJECT && b->kind != SQ_JSON_ARRAY) || (b->kind == SQ_JSON_OBJECT && a->kind != SQ_JSON_ARRAY);
+        bool mixed = (a->kind == SQ_JSON_OBJECT && b->kind != SQ_JSON_ARRAY) ||
+                     (b->kind == SQ_JSON_OBJECT && a->kind != SQ_JSON_ARRAY);
         if (mixed) {
             sq_fail(call, "22023", "invalid concatenation of jsonb objects");
             return;
@@ -509,8 +520,9 @@ static void f_jsonb_delete(struct sq_call *call)
     struct sy_slice key = sq_arg_text(call, 1);
     for (struct sq_json *child = root->first; child != NULL;) {
         struct sq_json *next = child->next;
-        bool hit = root->kind == SQ_JSON_OBJECT ? sy_slice_eq(child->key, key)
-                                                : child->kind == SQ_JSON_STRING && sy_slice_eq(child->text, key);
+        bool hit = root->kind == SQ_JSON_OBJECT
+                       ? sy_slice_eq(child->key, key)
+                       : child->kind == SQ_JSON_STRING && sy_slice_eq(child->text, key);
         if (hit)
             remove_child(root, child);
         child = next;
@@ -549,7 +561,8 @@ static void f_jsonb_delete_path(struct sq_call *call)
 static void f_jsonb_set(struct sq_call *call)
 {
     struct sy_slice steps[PATH_MAX_STEPS];
-    struct sq_json *root = parse_arg(call, 0, true), *value = root == NULL ? NULL : parse_arg(call, 2, true);
+    struct sq_json *root = parse_arg(call, 0, true),
+                   *value = root == NULL ? NULL : parse_arg(call, 2, true);
     bool create = call->argc < 4 || sq_arg_int(call, 3) != 0;
     if (value == NULL || !is_container(call, root, "set path in"))
         return;
@@ -560,7 +573,8 @@ static void f_jsonb_set(struct sq_call *call)
     struct sq_json *parent = root;
     for (uint32_t i = 0; i + 1 < count && parent != NULL; i++)
         parent = step_into(parent, steps[i]);
-    if (parent != NULL && count > 0 && (parent->kind == SQ_JSON_OBJECT || parent->kind == SQ_JSON_ARRAY)) {
+    if (parent != NULL && count > 0 &&
+        (parent->kind == SQ_JSON_OBJECT || parent->kind == SQ_JSON_ARRAY)) {
         struct sq_json *old = step_into(parent, steps[count - 1]);
         int64_t index = 0;
         if (old != NULL) {
@@ -614,7 +628,8 @@ static void f_jsonb_scalar(struct sq_call *call)
     enum sq_json_kind wanted = type == SY_T_BOOL ? SQ_JSON_BOOL : SQ_JSON_NUMBER;
     const struct sy_type_info *info = sy_type_find(type);
     if (root->kind != wanted || info == NULL) {
-        sq_fail(call, "22023", "cannot cast jsonb %s to type %s", names[root->kind], info == NULL ? "" : info->display);
+        sq_fail(call, "22023", "cannot cast jsonb %s to type %s", names[root->kind],
+                info == NULL ? "" : info->display);
         return;
     }
     if (type == SY_T_BOOL) {
@@ -627,7 +642,8 @@ static void f_jsonb_scalar(struct sq_call *call)
         double rounded = whole == NULL ? 0 : strtod(whole, NULL);
         bool plain = memchr(digits.data, '.', digits.bytes) == NULL;
         if (!plain) {
-            const char *text = sy_arena_printf(&call->arena, "%.0f", rounded < 0 ? rounded - 0.5 + 0.5 : rounded);
+            const char *text =
+                sy_arena_printf(&call->arena, "%.0f", rounded < 0 ? rounded - 0.5 + 0.5 : rounded);
             digits = sy_slice_of(text);
         }
     }
@@ -638,24 +654,39 @@ static void f_jsonb_scalar(struct sq_call *call)
 }
 
 static const struct sq_function functions[] = {
-    {"sy_json_get", 2, 0, f_json_get}, {"sy_json_get_text", 2, 0, f_json_get_text}, {"sy_jsonb_get", 2, 0, f_jsonb_get},
-    {"sy_jsonb_get_text", 2, 0, f_jsonb_get_text}, {"sy_json_extract_path", -1, 0, f_json_extract_path},
+    {"sy_json_get", 2, 0, f_json_get},
+    {"sy_json_get_text", 2, 0, f_json_get_text},
+    {"sy_jsonb_get", 2, 0, f_jsonb_get},
+    {"sy_jsonb_get_text", 2, 0, f_jsonb_get_text},
+    {"sy_json_extract_path", -1, 0, f_json_extract_path},
     {"sy_json_extract_path_text", -1, 0, f_json_extract_path_text},
     {"sy_jsonb_extract_path", -1, 0, f_jsonb_extract_path},
     {"sy_jsonb_extract_path_text", -1, 0, f_jsonb_extract_path_text},
     {"sy_json_build_object", -1, SQ_F_NULLS, f_json_build_object},
     {"sy_jsonb_build_object", -1, SQ_F_NULLS, f_jsonb_build_object},
     {"sy_json_build_array", -1, SQ_F_NULLS, f_json_build_array},
-    {"sy_jsonb_build_array", -1, SQ_F_NULLS, f_jsonb_build_array}, {"sy_row_json", -1, SQ_F_NULLS, f_row_json},
-    {"sy_to_json", 2, 0, f_to_json}, {"sy_to_jsonb", 2, 0, f_to_jsonb}, {"sy_json_typeof", 1, 0, type_of},
-    {"sy_jsonb_typeof", 1, 0, type_of}, {"sy_json_array_length", 1, 0, array_length},
-    {"sy_jsonb_array_length", 1, 0, array_length}, {"sy_json_strip_nulls", 1, 0, f_json_strip_nulls},
-    {"sy_jsonb_strip_nulls", 1, 0, f_jsonb_strip_nulls}, {"sy_jsonb_contains", 2, 0, f_jsonb_contains},
-    {"sy_jsonb_exists", 2, 0, f_jsonb_exists}, {"sy_jsonb_exists_any", 2, 0, f_jsonb_exists_any},
-    {"sy_jsonb_exists_all", 2, 0, f_jsonb_exists_all}, {"sy_jsonb_concat", 2, 0, f_jsonb_concat},
-    {"sy_jsonb_delete", 2, 0, f_jsonb_delete}, {"sy_jsonb_delete_idx", 2, 0, f_jsonb_delete_idx},
-    {"sy_jsonb_delete_path", 2, 0, f_jsonb_delete_path}, {"sy_jsonb_set", -1, 0, f_jsonb_set},
-    {"sy_jsonb_pretty", 1, 0, f_jsonb_pretty}, {"sy_jsonb_scalar", 2, 0, f_jsonb_scalar},
+    {"sy_jsonb_build_array", -1, SQ_F_NULLS, f_jsonb_build_array},
+    {"sy_row_json", -1, SQ_F_NULLS, f_row_json},
+    {"sy_to_json", 2, 0, f_to_json},
+    {"sy_to_jsonb", 2, 0, f_to_jsonb},
+    {"sy_json_typeof", 1, 0, type_of},
+    {"sy_jsonb_typeof", 1, 0, type_of},
+    {"sy_json_array_length", 1, 0, array_length},
+    {"sy_jsonb_array_length", 1, 0, array_length},
+    {"sy_json_strip_nulls", 1, 0, f_json_strip_nulls},
+    {"sy_jsonb_strip_nulls", 1, 0, f_jsonb_strip_nulls},
+    {"sy_jsonb_contains", 2, 0, f_jsonb_contains},
+    {"sy_jsonb_exists", 2, 0, f_jsonb_exists},
+    {"sy_jsonb_exists_any", 2, 0, f_jsonb_exists_any},
+    {"sy_jsonb_exists_all", 2, 0, f_jsonb_exists_all},
+    {"sy_jsonb_concat", 2, 0, f_jsonb_concat},
+    {"sy_jsonb_delete", 2, 0, f_jsonb_delete},
+    {"sy_jsonb_delete_idx", 2, 0, f_jsonb_delete_idx},
+    {"sy_jsonb_delete_path", 2, 0, f_jsonb_delete_path},
+    {"sy_jsonb_set", -1, 0, f_jsonb_set},
+    {"sy_jsonb_pretty", 1, 0, f_jsonb_pretty},
+    {"sy_jsonb_scalar", 2, 0, f_jsonb_scalar},
 };
 
-const struct sq_function_table sq_functions_json = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_json = {functions,
+                                                    sizeof(functions) / sizeof(functions[0])};

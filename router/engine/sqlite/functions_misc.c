@@ -17,7 +17,8 @@ static void f_cast(struct sq_call *call)
     struct sy_buf text = {0};
     struct sy_err err;
     memset(&err, 0, sizeof(err));
-    if (from == SY_T_BOOL && (to == SY_T_TEXT || to == SY_T_VARCHAR)) { /* the cast says true, output says t */
+    if (from == SY_T_BOOL &&
+        (to == SY_T_TEXT || to == SY_T_VARCHAR)) { /* the cast says true, output says t */
         sq_return_text(call, value.integer != 0 ? "true" : "false", value.integer != 0 ? 4 : 5);
         return;
     }
@@ -29,7 +30,8 @@ static void f_cast(struct sq_call *call)
     if (from == SY_T_BPCHAR)
         while (input.bytes > 0 && input.data[input.bytes - 1] == ' ')
             input.bytes--;
-    if (sy_type_decode(to, (int32_t)sq_arg_int(call, 3), 0, input, sq_settings(call), &call->arena, &out, &err) == SY_OK)
+    if (sy_type_decode(to, (int32_t)sq_arg_int(call, 3), 0, input, sq_settings(call), &call->arena,
+                       &out, &err) == SY_OK)
         sq_return_value(call, &out);
     else
         sq_fail_err(call, &err);
@@ -41,8 +43,8 @@ static void f_typmod(struct sq_call *call)
     struct sy_sqvalue value = sq_arg_value(call, 0);
     struct sy_err err;
     memset(&err, 0, sizeof(err));
-    if (sq_apply_typmod((uint32_t)sq_arg_int(call, 1), (int32_t)sq_arg_int(call, 2), sq_arg_int(call, 3) != 0,
-                        &call->arena, &value, &err) == SY_OK)
+    if (sq_apply_typmod((uint32_t)sq_arg_int(call, 1), (int32_t)sq_arg_int(call, 2),
+                        sq_arg_int(call, 3) != 0, &call->arena, &value, &err) == SY_OK)
         sq_return_value(call, &value);
     else
         sq_fail_err(call, &err);
@@ -53,7 +55,8 @@ static void f_notnull(struct sq_call *call)
     struct sy_slice table = sq_arg_text(call, 1), column = sq_arg_text(call, 2);
     struct sy_sqvalue value = sq_arg_value(call, 0);
     if (value.kind == SY_SQ_NULL)
-        sq_fail(call, "23502", "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
+        sq_fail(call, "23502",
+                "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
                 (int)column.bytes, column.data, (int)table.bytes, table.data);
     else
         sq_return_value(call, &value);
@@ -74,7 +77,8 @@ static void f_limit(struct sq_call *call)
     bool offset = sq_arg_int(call, 1) != 0;
     int64_t value = sq_is_null(call, 0) ? (offset ? 0 : -1) : sq_arg_int(call, 0);
     if (!sq_is_null(call, 0) && value < 0)
-        sq_fail(call, offset ? "2201X" : "2201W", "%s must not be negative", offset ? "OFFSET" : "LIMIT");
+        sq_fail(call, offset ? "2201X" : "2201W", "%s must not be negative",
+                offset ? "OFFSET" : "LIMIT");
     else
         sq_return_int(call, value);
 }
@@ -231,7 +235,8 @@ static void f_current_setting(struct sq_call *call)
     bool missing_ok = call->argc > 1 && sq_arg_int(call, 1) != 0;
     struct sy_slice name = sq_arg_text(call, 0);
     if (call->session == NULL || call->session->setting_get == NULL) {
-        sq_fail(call, "42704", "unrecognized configuration parameter \"%.*s\"", (int)name.bytes, name.data);
+        sq_fail(call, "42704", "unrecognized configuration parameter \"%.*s\"", (int)name.bytes,
+                name.data);
         return;
     }
     if (call->session->setting_get(call->session->ctx, name, missing_ok, &out, &err)) {
@@ -250,7 +255,8 @@ static void f_set_config(struct sq_call *call)
     struct sy_slice value = sq_is_null(call, 1) ? (struct sy_slice){"", 0} : sq_arg_text(call, 1);
     if (call->session == NULL || call->session->setting_set == NULL)
         sq_fail(call, "0A000", "set_config is not supported here");
-    else if (call->session->setting_set(call->session->ctx, sq_arg_text(call, 0), value, sq_arg_int(call, 2) != 0, &err))
+    else if (call->session->setting_set(call->session->ctx, sq_arg_text(call, 0), value,
+                                        sq_arg_int(call, 2) != 0, &err))
         sq_return_text(call, value.data, value.bytes);
     else
         sq_fail_err(call, &err);
@@ -266,7 +272,8 @@ static bool has_sequences(struct sq_call *call)
     return false;
 }
 
-static void sequence_value(struct sq_call *call, bool (*get)(void *, struct sy_slice, int64_t *, struct sy_err *))
+static void sequence_value(struct sq_call *call,
+                           bool (*get)(void *, struct sy_slice, int64_t *, struct sy_err *))
 {
     int64_t value = 0;
     struct sy_err err;
@@ -309,7 +316,8 @@ static void f_setval(struct sq_call *call)
     int64_t value = sq_arg_int(call, 1);
     if (!has_sequences(call))
         return;
-    if (call->session->sequence_set(call->session->ctx, sq_arg_text(call, 0), value, sq_arg_int(call, 2) != 0, &err))
+    if (call->session->sequence_set(call->session->ctx, sq_arg_text(call, 0), value,
+                                    sq_arg_int(call, 2) != 0, &err))
         sq_return_int(call, value);
     else
         sq_fail_err(call, &err);
@@ -334,8 +342,10 @@ static void f_gen_random_uuid(struct sq_call *call)
     }
     b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    (void)snprintf(text, sizeof(text), "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
-                   b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+    (void)snprintf(text, sizeof(text),
+                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+                   b[14], b[15]);
     sq_return_text(call, text, 36);
 }
 
@@ -384,4 +394,5 @@ static const struct sq_function functions[] = {
     {"sy_sleep", 1, SQ_F_VOLATILE, f_sleep},
 };
 
-const struct sq_function_table sq_functions_misc = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_misc = {functions,
+                                                    sizeof(functions) / sizeof(functions[0])};

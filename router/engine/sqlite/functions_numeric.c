@@ -133,12 +133,14 @@ static void f_intlcm(struct sq_call *call)
 
 /* ---- floats ---- */
 
-static void return_float(struct sq_call *call, double value, bool infinite_input, bool nonzero, int64_t bytes)
+static void return_float(struct sq_call *call, double value, bool infinite_input, bool nonzero,
+                         int64_t bytes)
 {
     if (bytes == 4)
         value = (double)(float)value;
     if (isnan(value))
-        sq_fail(call, "0A000", "NaN in a floating-point value is not supported by the sqlite engine");
+        sq_fail(call, "0A000",
+                "NaN in a floating-point value is not supported by the sqlite engine");
     else if (isinf(value) && !infinite_input)
         sq_fail(call, "22003", "value out of range: overflow");
     else if (value == 0.0 && nonzero)
@@ -237,10 +239,10 @@ static void math(struct sq_call *call, double (*function)(double), int domain)
         return_float(call, function(x), isinf(x) || domain == DOMAIN_ATANH, false, 8);
 }
 
-#define MATH(name, function, domain)                                                                                  \
-    static void f_##name(struct sq_call *call)                                                                        \
-    {                                                                                                                 \
-        math(call, function, domain);                                                                                 \
+#define MATH(name, function, domain)                                                               \
+    static void f_##name(struct sq_call *call)                                                     \
+    {                                                                                              \
+        math(call, function, domain);                                                              \
     }
 
 static double cotangent(double x)
@@ -320,7 +322,8 @@ static void f_dpow(struct sq_call *call)
     if (a == 0.0 && b < 0)
         sq_fail(call, "2201F", "zero raised to a negative power is undefined");
     else if (a < 0 && floor(b) != b)
-        sq_fail(call, "2201F", "a negative number raised to a non-integer power yields a complex result");
+        sq_fail(call, "2201F",
+                "a negative number raised to a non-integer power yields a complex result");
     else
         return_float(call, pow(a, b), isinf(a) || isinf(b), a != 0.0 && !isinf(a) && !isinf(b), 8);
 }
@@ -350,7 +353,8 @@ static void return_num(struct sq_call *call, const struct sq_num *num)
     sq_return_buf(call, &buf);
 }
 
-static void binary(struct sq_call *call, void (*operation)(struct sq_num *, const struct sq_num *, const struct sq_num *),
+static void binary(struct sq_call *call,
+                   void (*operation)(struct sq_num *, const struct sq_num *, const struct sq_num *),
                    bool divides)
 {
     struct sq_num a, b, out;
@@ -358,7 +362,8 @@ static void binary(struct sq_call *call, void (*operation)(struct sq_num *, cons
         return;
     if (argument(call, 1, &b)) {
         sq_num_init(&out);
-        if (!zero_divisor(call, divides && b.kind == SQ_NUM_FINITE && a.kind != SQ_NUM_NAN && mpz_sgn(b.coefficient) == 0)) {
+        if (!zero_divisor(call, divides && b.kind == SQ_NUM_FINITE && a.kind != SQ_NUM_NAN &&
+                                    mpz_sgn(b.coefficient) == 0)) {
             operation(&out, &a, &b);
             return_num(call, &out);
         }
@@ -438,7 +443,8 @@ static void op_floor(struct sq_num *num)
     sq_num_init(&whole);
     sq_num_set(&whole, num);
     sq_num_trunc(&whole, 0);
-    if (num->kind == SQ_NUM_FINITE && mpz_sgn(num->coefficient) < 0 && sq_num_compare(&whole, num) != 0)
+    if (num->kind == SQ_NUM_FINITE && mpz_sgn(num->coefficient) < 0 &&
+        sq_num_compare(&whole, num) != 0)
         mpz_sub_ui(whole.coefficient, whole.coefficient, 1);
     sq_num_set(num, &whole);
     sq_num_clear(&whole);
@@ -453,7 +459,9 @@ static void op_ceil(struct sq_num *num)
 
 static void op_sign(struct sq_num *num)
 {
-    int sign = num->kind == SQ_NUM_FINITE ? mpz_sgn(num->coefficient) : num->kind == SQ_NUM_MINUS_INF ? -1 : 1;
+    int sign = num->kind == SQ_NUM_FINITE      ? mpz_sgn(num->coefficient)
+               : num->kind == SQ_NUM_MINUS_INF ? -1
+                                               : 1;
     if (num->kind != SQ_NUM_NAN)
         sq_num_set_int(num, sign);
 }
@@ -574,10 +582,9 @@ static void f_numint(struct sq_call *call)
     if (!argument(call, 0, &num))
         return;
     if (num.kind != SQ_NUM_FINITE)
-        sq_fail(call, "0A000", "cannot convert %s to %s", num.kind == SQ_NUM_NAN ? "NaN" : "infinity",
-                names[sq_arg_int(call, 1) & 15]);
-    else
-        {
+        sq_fail(call, "0A000", "cannot convert %s to %s",
+                num.kind == SQ_NUM_NAN ? "NaN" : "infinity", names[sq_arg_int(call, 1) & 15]);
+    else {
         bool fits = sq_num_to_int64(&num, &value);
         return_integer(call, value, !fits, sq_arg_int(call, 1));
     }
@@ -590,7 +597,8 @@ static void f_numfloat(struct sq_call *call)
     if (!argument(call, 0, &num))
         return;
     double value = sq_num_to_double(&num);
-    return_float(call, value, num.kind != SQ_NUM_FINITE, mpz_sgn(num.coefficient) != 0, sq_arg_int(call, 1));
+    return_float(call, value, num.kind != SQ_NUM_FINITE, mpz_sgn(num.coefficient) != 0,
+                 sq_arg_int(call, 1));
     sq_num_clear(&num);
 }
 
@@ -654,28 +662,80 @@ static void f_numlcm(struct sq_call *call)
     binary(call, lcm_numbers, false);
 }
 
-#define MATH_ROW(name) {"sy_" #name, 1, 0, f_##name}
+#define MATH_ROW(name)                                                                             \
+    {                                                                                              \
+        "sy_" #name, 1, 0, f_##name                                                                \
+    }
 
 static const struct sq_function functions[] = {
-    {"sy_intpl", 3, 0, f_intpl}, {"sy_intmi", 3, 0, f_intmi}, {"sy_intmul", 3, 0, f_intmul},
-    {"sy_intdiv", 3, 0, f_intdiv}, {"sy_intmod", 2, 0, f_intmod}, {"sy_intneg", 2, 0, f_intneg},
-    {"sy_intabs", 2, 0, f_intabs}, {"sy_intrange", 2, 0, f_intrange}, {"sy_shl", 3, 0, f_shl},
-    {"sy_shr", 3, 0, f_shr}, {"sy_intgcd", 3, 0, f_intgcd}, {"sy_intlcm", 3, 0, f_intlcm},
-    {"sy_floatpl", 3, 0, f_floatpl}, {"sy_floatmi", 3, 0, f_floatmi}, {"sy_floatmul", 3, 0, f_floatmul},
-    {"sy_floatdiv", 3, 0, f_floatdiv}, {"sy_tofloat4", 1, 0, f_tofloat4}, {"sy_floatint", 2, 0, f_floatint},
-    {"sy_floatnum", 2, 0, f_floatnum}, {"sy_dlog1", 1, 0, f_dlog1}, {"sy_dlog10", 1, 0, f_dlog10},
-    {"sy_dsqrt", 1, 0, f_dsqrt}, {"sy_dpow", 2, 0, f_dpow}, {"sy_datan2", 2, 0, f_datan2},
-    MATH_ROW(dacos), MATH_ROW(dasin), MATH_ROW(datan), MATH_ROW(dcos), MATH_ROW(dsin), MATH_ROW(dtan), MATH_ROW(dcot),
-    MATH_ROW(dsinh), MATH_ROW(dcosh), MATH_ROW(dtanh), MATH_ROW(dasinh), MATH_ROW(dacosh), MATH_ROW(datanh),
-    MATH_ROW(dexp), MATH_ROW(dcbrt), MATH_ROW(radians), MATH_ROW(degrees), MATH_ROW(dround), MATH_ROW(dtrunc),
-    MATH_ROW(dceil), MATH_ROW(dfloor), MATH_ROW(dsign),
-    {"sy_numadd", 2, 0, f_numadd}, {"sy_numsub", 2, 0, f_numsub}, {"sy_nummul", 2, 0, f_nummul},
-    {"sy_numdiv", 2, 0, f_numdiv}, {"sy_nummod", 2, 0, f_nummod}, {"sy_numdivtrunc", 2, 0, f_numdivtrunc},
-    {"sy_numneg", 1, 0, f_numneg}, {"sy_numabs", 1, 0, f_numabs}, {"sy_numfloor", 1, 0, f_numfloor},
-    {"sy_numceil", 1, 0, f_numceil}, {"sy_numsign", 1, 0, f_numsign}, {"sy_numtrim", 1, 0, f_numtrim},
-    {"sy_numround", 2, 0, f_numround}, {"sy_numtrunc", 2, 0, f_numtrunc}, {"sy_numscale", 1, 0, f_numscale},
-    {"sy_numminscale", 1, 0, f_numminscale}, {"sy_numint", 2, 0, f_numint}, {"sy_numfloat", 2, 0, f_numfloat},
-    {"sy_numfac", 1, 0, f_numfac}, {"sy_numgcd", 2, 0, f_numgcd}, {"sy_numlcm", 2, 0, f_numlcm},
+    {"sy_intpl", 3, 0, f_intpl},
+    {"sy_intmi", 3, 0, f_intmi},
+    {"sy_intmul", 3, 0, f_intmul},
+    {"sy_intdiv", 3, 0, f_intdiv},
+    {"sy_intmod", 2, 0, f_intmod},
+    {"sy_intneg", 2, 0, f_intneg},
+    {"sy_intabs", 2, 0, f_intabs},
+    {"sy_intrange", 2, 0, f_intrange},
+    {"sy_shl", 3, 0, f_shl},
+    {"sy_shr", 3, 0, f_shr},
+    {"sy_intgcd", 3, 0, f_intgcd},
+    {"sy_intlcm", 3, 0, f_intlcm},
+    {"sy_floatpl", 3, 0, f_floatpl},
+    {"sy_floatmi", 3, 0, f_floatmi},
+    {"sy_floatmul", 3, 0, f_floatmul},
+    {"sy_floatdiv", 3, 0, f_floatdiv},
+    {"sy_tofloat4", 1, 0, f_tofloat4},
+    {"sy_floatint", 2, 0, f_floatint},
+    {"sy_floatnum", 2, 0, f_floatnum},
+    {"sy_dlog1", 1, 0, f_dlog1},
+    {"sy_dlog10", 1, 0, f_dlog10},
+    {"sy_dsqrt", 1, 0, f_dsqrt},
+    {"sy_dpow", 2, 0, f_dpow},
+    {"sy_datan2", 2, 0, f_datan2},
+    MATH_ROW(dacos),
+    MATH_ROW(dasin),
+    MATH_ROW(datan),
+    MATH_ROW(dcos),
+    MATH_ROW(dsin),
+    MATH_ROW(dtan),
+    MATH_ROW(dcot),
+    MATH_ROW(dsinh),
+    MATH_ROW(dcosh),
+    MATH_ROW(dtanh),
+    MATH_ROW(dasinh),
+    MATH_ROW(dacosh),
+    MATH_ROW(datanh),
+    MATH_ROW(dexp),
+    MATH_ROW(dcbrt),
+    MATH_ROW(radians),
+    MATH_ROW(degrees),
+    MATH_ROW(dround),
+    MATH_ROW(dtrunc),
+    MATH_ROW(dceil),
+    MATH_ROW(dfloor),
+    MATH_ROW(dsign),
+    {"sy_numadd", 2, 0, f_numadd},
+    {"sy_numsub", 2, 0, f_numsub},
+    {"sy_nummul", 2, 0, f_nummul},
+    {"sy_numdiv", 2, 0, f_numdiv},
+    {"sy_nummod", 2, 0, f_nummod},
+    {"sy_numdivtrunc", 2, 0, f_numdivtrunc},
+    {"sy_numneg", 1, 0, f_numneg},
+    {"sy_numabs", 1, 0, f_numabs},
+    {"sy_numfloor", 1, 0, f_numfloor},
+    {"sy_numceil", 1, 0, f_numceil},
+    {"sy_numsign", 1, 0, f_numsign},
+    {"sy_numtrim", 1, 0, f_numtrim},
+    {"sy_numround", 2, 0, f_numround},
+    {"sy_numtrunc", 2, 0, f_numtrunc},
+    {"sy_numscale", 1, 0, f_numscale},
+    {"sy_numminscale", 1, 0, f_numminscale},
+    {"sy_numint", 2, 0, f_numint},
+    {"sy_numfloat", 2, 0, f_numfloat},
+    {"sy_numfac", 1, 0, f_numfac},
+    {"sy_numgcd", 2, 0, f_numgcd},
+    {"sy_numlcm", 2, 0, f_numlcm},
 };
 
-const struct sq_function_table sq_functions_numeric = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_numeric = {functions,
+                                                       sizeof(functions) / sizeof(functions[0])};

@@ -1,6 +1,7 @@
 /*
- * Regular expressions: PostgreSQL's advanced syntax on PCRE2. What means the same runs; back references, look-around
- * and the embedded options (?i) are common to both. Forms that PCRE2 reads differently are translated or refused.
+ * Regular expressions: PostgreSQL's advanced syntax on PCRE2. What means the same runs; back
+ * references, look-around and the embedded options (?i) are common to both. Forms that PCRE2 reads
+ * differently are translated or refused.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -53,7 +54,8 @@ static struct flags read_flags(struct sq_call *call, int index)
     return out;
 }
 
-/* PostgreSQL's escapes under PCRE2's names: \m \M word bounds, \y \Y, \A \Z; the rest is the same. */
+/* PostgreSQL's escapes under PCRE2's names: \m \M word bounds, \y \Y, \A \Z; the rest is the same.
+ */
 static bool convert(struct sq_call *call, struct sy_slice pattern, struct sy_buf *out)
 {
     bool in_class = false;
@@ -64,8 +66,11 @@ static bool convert(struct sq_call *call, struct sy_slice pattern, struct sy_buf
     }
     for (size_t i = 0; i < pattern.bytes; i++) {
         char c = pattern.data[i];
-        if (c == '[' && in_class && i + 1 < pattern.bytes && (pattern.data[i + 1] == '.' || pattern.data[i + 1] == '=')) {
-            sq_fail(call, "0A000", "collating elements in regular expressions are not supported by the sqlite engine");
+        if (c == '[' && in_class && i + 1 < pattern.bytes &&
+            (pattern.data[i + 1] == '.' || pattern.data[i + 1] == '=')) {
+            sq_fail(
+                call, "0A000",
+                "collating elements in regular expressions are not supported by the sqlite engine");
             return false;
         }
         if (c == '[' && in_class && i + 1 < pattern.bytes && pattern.data[i + 1] == ':') {
@@ -91,8 +96,12 @@ static bool convert(struct sq_call *call, struct sy_slice pattern, struct sy_buf
             in_class = false;
         if (c == '\\' && i + 1 < pattern.bytes) {
             char next = pattern.data[++i];
-            const char *plain = next == 'm' ? "\\b(?=\\w)" : next == 'M' ? "\\b(?<=\\w)" : next == 'y' ? "\\b"
-                                : next == 'Y' ? "\\B" : next == 'Z' ? "\\z" : NULL;
+            const char *plain = next == 'm'   ? "\\b(?=\\w)"
+                                : next == 'M' ? "\\b(?<=\\w)"
+                                : next == 'y' ? "\\b"
+                                : next == 'Y' ? "\\B"
+                                : next == 'Z' ? "\\z"
+                                              : NULL;
             if (plain != NULL && !in_class) {
                 sy_buf_append_str(out, plain);
             } else {
@@ -120,23 +129,28 @@ static void free_cached(void *memory)
 }
 
 /* Compiled once per statement when the pattern is constant. */
-static pcre2_code *compile(struct sq_call *call, int index, const struct flags *flags, bool *ret_owned)
+static pcre2_code *compile(struct sq_call *call, int index, const struct flags *flags,
+                           bool *ret_owned)
 {
     const struct cached *cached = sqlite3_get_auxdata(call->context, index);
     struct sy_buf text = {0};
     *ret_owned = false;
-    if (cached != NULL && cached->ignore_case == flags->ignore_case && cached->options == flags->options)
+    if (cached != NULL && cached->ignore_case == flags->ignore_case &&
+        cached->options == flags->options)
         return cached->code;
     if (!convert(call, sq_arg_text(call, index), &text)) {
         sy_buf_release(&text);
         return NULL;
     }
     uint32_t options = PCRE2_UTF | PCRE2_UCP | PCRE2_DOLLAR_ENDONLY | PCRE2_MATCH_INVALID_UTF |
-                       (flags->ignore_case ? PCRE2_CASELESS : 0) | ((flags->options & 3) == 0 ? PCRE2_DOTALL : 0) |
-                       ((flags->options & 5) != 0 ? PCRE2_MULTILINE : 0) | ((flags->options & 8) != 0 ? PCRE2_EXTENDED : 0);
+                       (flags->ignore_case ? PCRE2_CASELESS : 0) |
+                       ((flags->options & 3) == 0 ? PCRE2_DOTALL : 0) |
+                       ((flags->options & 5) != 0 ? PCRE2_MULTILINE : 0) |
+                       ((flags->options & 8) != 0 ? PCRE2_EXTENDED : 0);
     int number = 0;
     size_t at = 0;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)(text.data == NULL ? "" : text.data), text.bytes, options, &number, &at, NULL);
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)(text.data == NULL ? "" : text.data), text.bytes,
+                                     options, &number, &at, NULL);
     sy_buf_release(&text);
     if (code == NULL) {
         unsigned char message[120];
@@ -150,7 +164,8 @@ static pcre2_code *compile(struct sq_call *call, int index, const struct flags *
 }
 
 /* Gives the code to SQLite's cache, which may free it at once: call when it is no longer used. */
-static void keep(struct sq_call *call, int index, pcre2_code *code, const struct flags *flags, bool owned)
+static void keep(struct sq_call *call, int index, pcre2_code *code, const struct flags *flags,
+                 bool owned)
 {
     struct cached *cached = owned ? malloc(sizeof(*cached)) : NULL;
     if (owned && cached == NULL)
@@ -206,7 +221,8 @@ static size_t next_start(struct sy_slice text, size_t from, size_t end)
     return end;
 }
 
-static void append_replacement(struct sy_buf *out, struct sy_slice by, struct sy_slice text, const size_t *groups, int count)
+static void append_replacement(struct sy_buf *out, struct sy_slice by, struct sy_slice text,
+                               const size_t *groups, int count)
 {
     for (size_t i = 0; i < by.bytes; i++) {
         char c = by.data[i];
@@ -217,7 +233,8 @@ static void append_replacement(struct sy_buf *out, struct sy_slice by, struct sy
         char next = by.data[++i];
         int group = next == '&' ? 0 : next >= '1' && next <= '9' ? next - '0' : -1;
         if (group >= 0 && group < count && groups[2 * group] != PCRE2_UNSET)
-            sy_buf_append(out, text.data + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
+            sy_buf_append(out, text.data + groups[2 * group],
+                          groups[2 * group + 1] - groups[2 * group]);
         else if (group < 0 && next == '\\')
             sy_buf_append_str(out, "\\");
         else if (group < 0) {
@@ -272,24 +289,28 @@ static void f_regexp_substring(struct sq_call *call)
         const size_t *groups = pcre2_get_ovector_pointer(data);
         int group = groups_in_pattern > 0 ? 1 : 0;
         if (groups[2 * group] != PCRE2_UNSET)
-            sq_return_text(call, text.data + groups[2 * group], groups[2 * group + 1] - groups[2 * group]);
+            sq_return_text(call, text.data + groups[2 * group],
+                           groups[2 * group + 1] - groups[2 * group]);
     }
     pcre2_match_data_free(data);
     keep(call, 1, code, &flags, owned);
 }
 
-static void append_groups(struct sy_buf *out, struct sy_slice text, const size_t *groups, uint32_t count)
+static void append_groups(struct sy_buf *out, struct sy_slice text, const size_t *groups,
+                          uint32_t count)
 {
     sy_buf_append_str(out, "{");
     for (uint32_t g = count > 0 ? 1 : 0; g <= count; g++) {
         bool unset = groups[2 * g] == PCRE2_UNSET;
-        struct sy_slice part = {unset ? "" : text.data + groups[2 * g], unset ? 0 : groups[2 * g + 1] - groups[2 * g]};
+        struct sy_slice part = {unset ? "" : text.data + groups[2 * g],
+                                unset ? 0 : groups[2 * g + 1] - groups[2 * g]};
         sq_array_append_element(out, g <= 1, part, unset);
     }
     sy_buf_append_str(out, "}");
 }
 
-/* Every match (the first without "g") as a JSON array of array texts, for sy_json_elements to make rows of. */
+/* Every match (the first without "g") as a JSON array of array texts, for sy_json_elements to make
+ * rows of. */
 static void f_regexp_matches(struct sq_call *call)
 {
     bool owned = false, first = true;
@@ -368,11 +389,13 @@ static void f_regexp_split_to_array(struct sq_call *call)
             if (groups[0] == copied)
                 continue;
         }
-        sq_array_append_element(&out, first, (struct sy_slice){text.data + copied, groups[0] - copied}, false);
+        sq_array_append_element(&out, first,
+                                (struct sy_slice){text.data + copied, groups[0] - copied}, false);
         first = false;
         copied = groups[1];
     }
-    sq_array_append_element(&out, first, (struct sy_slice){text.data + copied, text.bytes - copied}, false);
+    sq_array_append_element(&out, first, (struct sy_slice){text.data + copied, text.bytes - copied},
+                            false);
     sy_buf_append_str(&out, "}");
     pcre2_match_data_free(data);
     sq_return_buf(call, &out);
@@ -436,10 +459,17 @@ static void f_similar_to_escape(struct sq_call *call)
 }
 
 static const struct sq_function functions[] = {
-    {"sy_regex", 2, 0, f_regex}, {"sy_iregex", 2, 0, f_iregex}, {"sy_regexp_like", -1, 0, f_regex},
-    {"sy_regexp_replace", -1, 0, f_regexp_replace}, {"sy_regexp_substring", -1, 0, f_regexp_substring},
-    {"sy_regexp_match", -1, 0, f_regexp_match}, {"sy_regexp_matches", -1, 0, f_regexp_matches}, {"sy_regexp_split_to_array", -1, 0, f_regexp_split_to_array},
-    {"sy_regexp_count", -1, 0, f_regexp_count}, {"sy_similar_to_escape", -1, 0, f_similar_to_escape},
+    {"sy_regex", 2, 0, f_regex},
+    {"sy_iregex", 2, 0, f_iregex},
+    {"sy_regexp_like", -1, 0, f_regex},
+    {"sy_regexp_replace", -1, 0, f_regexp_replace},
+    {"sy_regexp_substring", -1, 0, f_regexp_substring},
+    {"sy_regexp_match", -1, 0, f_regexp_match},
+    {"sy_regexp_matches", -1, 0, f_regexp_matches},
+    {"sy_regexp_split_to_array", -1, 0, f_regexp_split_to_array},
+    {"sy_regexp_count", -1, 0, f_regexp_count},
+    {"sy_similar_to_escape", -1, 0, f_similar_to_escape},
 };
 
-const struct sq_function_table sq_functions_regex = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_regex = {functions,
+                                                     sizeof(functions) / sizeof(functions[0])};

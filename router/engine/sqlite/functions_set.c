@@ -1,6 +1,7 @@
 /*
- * Set-returning functions as eponymous virtual tables: columns value, key, ordinality, then the arguments (hidden).
- * The rows of unnest and of the JSON functions are made when the scan begins; generate_series counts as it goes.
+ * Set-returning functions as eponymous virtual tables: columns value, key, ordinality, then the
+ * arguments (hidden). The rows of unnest and of the JSON functions are made when the scan begins;
+ * generate_series counts as it goes.
  */
 #include <stdlib.h>
 
@@ -102,7 +103,8 @@ static bool numeric_series(struct cursor *c, struct sq_call *call)
         struct sy_buf buf = {0};
         struct sy_sqvalue value = {0};
         sq_num_print(&at, &buf);
-        ok = sq_value_take(&buf, &c->arena, &value, &c->err) == SY_OK && add_row(c, value, (struct sy_sqvalue){0});
+        ok = sq_value_take(&buf, &c->arena, &value, &c->err) == SY_OK &&
+             add_row(c, value, (struct sy_sqvalue){0});
         sq_num_add(&next, &at, &step);
         sq_num_set(&at, &next);
     }
@@ -147,7 +149,8 @@ static void series_next(struct cursor *c)
         if (c->type == 4)
             overflow = overflow || c->current > INT32_MAX || c->current < INT32_MIN;
     } else {
-        overflow = !sq_timestamp_plus(c->current, &c->interval, c->type == SY_T_TIMESTAMPTZ, c->zone, &c->current);
+        overflow = !sq_timestamp_plus(c->current, &c->interval, c->type == SY_T_TIMESTAMPTZ,
+                                      c->zone, &c->current);
     }
     c->count++;
     c->done = overflow || (c->step > 0 ? c->current > c->stop : c->current < c->stop);
@@ -180,7 +183,8 @@ static bool walk_array(struct cursor *c, struct sq_call *call, bool subscripts)
         }
         if (subscripts)
             value = sq_value_int(at);
-        else if (!is_null && sy_type_decode(type, -1, 0, element, sq_settings(call), &c->arena, &value, &c->err) != SY_OK)
+        else if (!is_null && sy_type_decode(type, -1, 0, element, sq_settings(call), &c->arena,
+                                            &value, &c->err) != SY_OK)
             return false;
         if (!add_row(c, kept(c, value), (struct sy_sqvalue){0}))
             return false;
@@ -227,8 +231,9 @@ static bool fill_elements(struct cursor *c, struct sq_call *call)
     if (root == NULL)
         return false;
     if (root->kind != SQ_JSON_ARRAY)
-        return fail(c, "22023", root->kind == SQ_JSON_OBJECT ? "cannot extract elements from an object"
-                                                             : "cannot extract elements from a scalar");
+        return fail(c, "22023",
+                    root->kind == SQ_JSON_OBJECT ? "cannot extract elements from an object"
+                                                 : "cannot extract elements from a scalar");
     for (const struct sq_json *child = root->first; child != NULL; child = child->next)
         if (!add_row(c, json_value(c, child, text), (struct sy_sqvalue){0}))
             return false;
@@ -243,7 +248,8 @@ static bool members(struct cursor *c, struct sq_call *call, bool keys, bool text
     if (root->kind != SQ_JSON_OBJECT) {
         const char *what = root->kind == SQ_JSON_ARRAY ? "an array" : "a scalar";
         char message[80];
-        (void)sqlite3_snprintf(sizeof(message), message, keys ? "cannot call %s on %s" : "cannot deconstruct %s%s",
+        (void)sqlite3_snprintf(sizeof(message), message,
+                               keys ? "cannot call %s on %s" : "cannot deconstruct %s%s",
                                keys ? "json_object_keys" : what, keys ? what : "");
         return fail(c, "22023", message);
     }
@@ -266,20 +272,25 @@ static bool fill_each(struct cursor *c, struct sq_call *call)
 }
 
 static const struct set_kind kinds[] = {
-    {"sy_generate_series", 4, 0, fill_series}, {"sy_unnest", 2, 0, fill_unnest},
-    {"sy_generate_subscripts", 2, 0, fill_subscripts}, {"sy_json_elements", 2, 0, fill_elements},
-    {"sy_json_keys", 1, 0, fill_keys}, {"sy_json_each", 2, 0, fill_each},
+    {"sy_generate_series", 4, 0, fill_series},
+    {"sy_unnest", 2, 0, fill_unnest},
+    {"sy_generate_subscripts", 2, 0, fill_subscripts},
+    {"sy_json_elements", 2, 0, fill_elements},
+    {"sy_json_keys", 1, 0, fill_keys},
+    {"sy_json_each", 2, 0, fill_each},
 };
 
 /* ---- the virtual table ---- */
 
-static int set_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **ret_table, char **error)
+static int set_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                       sqlite3_vtab **ret_table, char **error)
 {
     const struct module_data *data = aux;
     (void)argc;
     (void)argv;
     (void)error;
-    int rc = sqlite3_declare_vtab(db, "CREATE TABLE x(value, key, ordinality, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN)");
+    int rc = sqlite3_declare_vtab(
+        db, "CREATE TABLE x(value, key, ordinality, a1 HIDDEN, a2 HIDDEN, a3 HIDDEN, a4 HIDDEN)");
     struct table *table = rc == SQLITE_OK ? calloc(1, sizeof(*table)) : NULL;
     if (table == NULL)
         return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
@@ -305,7 +316,8 @@ static int set_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
     int found[ARGUMENTS_MAX] = {-1, -1, -1, -1};
     for (int i = 0; i < info->nConstraint; i++) {
         int argument = info->aConstraint[i].iColumn - COLUMN_ARGUMENTS;
-        if (argument < 0 || argument >= ARGUMENTS_MAX || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
+        if (argument < 0 || argument >= ARGUMENTS_MAX ||
+            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
             continue;
         if (info->aConstraint[i].usable == 0)
             return SQLITE_CONSTRAINT;
@@ -350,7 +362,8 @@ static int set_close(sqlite3_vtab_cursor *base)
     return SQLITE_OK;
 }
 
-static int set_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc, sqlite3_value **argv)
+static int set_filter(sqlite3_vtab_cursor *base, int number, const char *text, int argc,
+                      sqlite3_value **argv)
 {
     struct cursor *c = cursor_of(base);
     union {
@@ -419,8 +432,15 @@ static int set_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret_rowid)
 }
 
 static const sqlite3_module module = {
-    .xConnect = set_connect, .xBestIndex = set_best_index, .xDisconnect = set_disconnect, .xOpen = set_open,
-    .xClose = set_close, .xFilter = set_filter, .xNext = set_next, .xEof = set_eof, .xColumn = set_column,
+    .xConnect = set_connect,
+    .xBestIndex = set_best_index,
+    .xDisconnect = set_disconnect,
+    .xOpen = set_open,
+    .xClose = set_close,
+    .xFilter = set_filter,
+    .xNext = set_next,
+    .xEof = set_eof,
+    .xColumn = set_column,
     .xRowid = set_rowid,
 };
 

@@ -164,12 +164,16 @@ static void f_strpos(struct sq_call *call)
 {
     struct sy_slice text = sq_arg_text(call, 0);
     const char *at = find(text, sq_arg_text(call, 1));
-    sq_return_int(call, at == NULL ? 0 : (int64_t)char_count((struct sy_slice){text.data, (size_t)(at - text.data)}) + 1);
+    sq_return_int(call, at == NULL ? 0
+                                   : (int64_t)char_count(
+                                         (struct sy_slice){text.data, (size_t)(at - text.data)}) +
+                                         1);
 }
 
 static void f_replace(struct sq_call *call)
 {
-    struct sy_slice text = sq_arg_text(call, 0), from = sq_arg_text(call, 1), to = sq_arg_text(call, 2);
+    struct sy_slice text = sq_arg_text(call, 0), from = sq_arg_text(call, 1),
+                    to = sq_arg_text(call, 2);
     struct sy_buf out = {0};
     while (from.bytes > 0) {
         const char *at = find(text, from);
@@ -346,7 +350,8 @@ static void f_split_part(struct sq_call *call)
 static void f_overlay(struct sq_call *call)
 {
     struct sy_slice text = sq_arg_text(call, 0), by = sq_arg_text(call, 1);
-    int64_t from = sq_arg_int(call, 2), length = call->argc > 3 ? sq_arg_int(call, 3) : (int64_t)char_count(by);
+    int64_t from = sq_arg_int(call, 2),
+            length = call->argc > 3 ? sq_arg_int(call, 3) : (int64_t)char_count(by);
     struct sy_buf out = {0};
     if (from < 1) {
         sq_fail(call, "22011", "negative substring length not allowed");
@@ -362,7 +367,8 @@ static void f_overlay(struct sq_call *call)
 static void f_starts_with(struct sq_call *call)
 {
     struct sy_slice text = sq_arg_text(call, 0), prefix = sq_arg_text(call, 1);
-    sq_return_bool(call, prefix.bytes <= text.bytes && memcmp(text.data, prefix.data, prefix.bytes) == 0);
+    sq_return_bool(call,
+                   prefix.bytes <= text.bytes && memcmp(text.data, prefix.data, prefix.bytes) == 0);
 }
 
 /* ---- codes ---- */
@@ -385,7 +391,9 @@ static void f_chr(struct sq_call *call)
         return;
     }
     if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
-        sq_fail(call, "54000", code < 0 ? "character number must be positive" : "requested character not valid for encoding: %lld",
+        sq_fail(call, "54000",
+                code < 0 ? "character number must be positive"
+                         : "requested character not valid for encoding: %lld",
                 (long long)code);
         return;
     }
@@ -395,7 +403,8 @@ static void f_chr(struct sq_call *call)
 
 static void f_translate(struct sq_call *call)
 {
-    struct sy_slice text = sq_arg_text(call, 0), from = sq_arg_text(call, 1), to = sq_arg_text(call, 2);
+    struct sy_slice text = sq_arg_text(call, 0), from = sq_arg_text(call, 1),
+                    to = sq_arg_text(call, 2);
     struct sy_buf out = {0};
     for (size_t i = 0; i < text.bytes;) {
         UChar32 c = 0, f = 0, t = 0;
@@ -576,7 +585,8 @@ static void f_decode(struct sq_call *call)
     if (format_is(format, "hex"))
         sy_buf_append_str(&input, "\\x");
     sy_buf_append_slice(&input, text);
-    if (sy_type_decode(SY_T_BYTEA, -1, 0, (struct sy_slice){input.data, input.bytes}, NULL, &call->arena, &value, &err) == SY_OK)
+    if (sy_type_decode(SY_T_BYTEA, -1, 0, (struct sy_slice){input.data, input.bytes}, NULL,
+                       &call->arena, &value, &err) == SY_OK)
         sq_return_value(call, &value);
     else
         sq_fail_err(call, &err);
@@ -597,7 +607,8 @@ static void f_get_byte(struct sq_call *call)
     struct sy_slice data = sq_arg_text(call, 0);
     int64_t n = sq_arg_int(call, 1);
     if (n < 0 || n >= (int64_t)data.bytes)
-        sq_fail(call, "2202E", "index %lld out of valid range, 0..%lld", (long long)n, (long long)data.bytes - 1);
+        sq_fail(call, "2202E", "index %lld out of valid range, 0..%lld", (long long)n,
+                (long long)data.bytes - 1);
     else
         sq_return_int(call, (unsigned char)data.data[n]);
 }
@@ -648,7 +659,8 @@ static bool fold_equal(struct sy_slice a, struct sy_slice b, bool fold)
     return u_tolower(x) == u_tolower(y);
 }
 
-/* 1 match, 0 no match, -1 pattern ends in its escape. Backtracks to the last % only: linear in practice. */
+/* 1 match, 0 no match, -1 pattern ends in its escape. Backtracks to the last % only: linear in
+ * practice. */
 static int like(struct sy_slice text, struct sy_slice pattern, bool fold)
 {
     size_t t = 0, p = 0, star_t = 0, star_p = SIZE_MAX;
@@ -666,7 +678,8 @@ static int like(struct sy_slice text, struct sy_slice pattern, bool fold)
                 return -1;
             size_t pc = prefix_bytes(after(pattern, p), 1);
             matched = (!escaped && pattern.data[p] == '_') ||
-                      fold_equal((struct sy_slice){text.data + t, tc}, (struct sy_slice){pattern.data + p, pc}, fold);
+                      fold_equal((struct sy_slice){text.data + t, tc},
+                                 (struct sy_slice){pattern.data + p, pc}, fold);
             if (matched) {
                 t += tc;
                 p += pc;
@@ -713,7 +726,8 @@ static void f_like_escape(struct sq_call *call)
     }
     for (size_t i = 0; i < pattern.bytes;) {
         size_t bytes = prefix_bytes(after(pattern, i), 1);
-        bool is_escape = escape.bytes > 0 && bytes == escape.bytes && memcmp(pattern.data + i, escape.data, bytes) == 0;
+        bool is_escape = escape.bytes > 0 && bytes == escape.bytes &&
+                         memcmp(pattern.data + i, escape.data, bytes) == 0;
         if (is_escape && i + bytes < pattern.bytes) {
             i += bytes;
             bytes = prefix_bytes(after(pattern, i), 1);
@@ -732,20 +746,49 @@ static void f_like_escape(struct sq_call *call)
 }
 
 static const struct sq_function functions[] = {
-    {"sy_upper", 1, 0, f_upper}, {"sy_lower", 1, 0, f_lower}, {"sy_initcap", 1, 0, f_initcap},
-    {"sy_bpcharlen", 1, 0, f_bpcharlen}, {"sy_octet_length", 1, 0, f_octet_length},
-    {"sy_bit_length", 1, 0, f_bit_length}, {"sy_substr", -1, 0, f_substr}, {"sy_bytea_substr", -1, 0, f_bytea_substr},
-    {"sy_strpos", 2, 0, f_strpos}, {"sy_replace", 3, 0, f_replace}, {"sy_left", 2, 0, f_left},
-    {"sy_right", 2, 0, f_right}, {"sy_reverse", 1, 0, f_reverse}, {"sy_repeat", 2, 0, f_repeat},
-    {"sy_lpad", -1, 0, f_lpad}, {"sy_rpad", -1, 0, f_rpad}, {"sy_btrim", -1, 0, f_btrim}, {"sy_ltrim", -1, 0, f_ltrim},
-    {"sy_rtrim", -1, 0, f_rtrim}, {"sy_split_part", 3, 0, f_split_part}, {"sy_overlay", -1, 0, f_overlay},
-    {"sy_starts_with", 2, 0, f_starts_with}, {"sy_ascii", 1, 0, f_ascii}, {"sy_chr", 1, 0, f_chr},
-    {"sy_translate", 3, 0, f_translate}, {"sy_to_hex32", 1, 0, f_to_hex32}, {"sy_to_hex64", 1, 0, f_to_hex64},
-    {"sy_md5", 1, 0, f_md5}, {"sy_sha224", 1, 0, f_sha224}, {"sy_sha256", 1, 0, f_sha256}, {"sy_sha384", 1, 0, f_sha384},
-    {"sy_sha512", 1, 0, f_sha512}, {"sy_encode", 2, 0, f_encode}, {"sy_decode", 2, 0, f_decode},
-    {"sy_byteacat", 2, 0, f_byteacat}, {"sy_get_byte", 2, 0, f_get_byte}, {"sy_convert_to", 2, 0, f_convert_to},
-    {"sy_convert_from", 2, 0, f_convert_from}, {"sy_name", 1, 0, f_name}, {"sy_like", 2, 0, f_like},
-    {"sy_ilike", 2, 0, f_ilike}, {"sy_like_escape", 2, 0, f_like_escape},
+    {"sy_upper", 1, 0, f_upper},
+    {"sy_lower", 1, 0, f_lower},
+    {"sy_initcap", 1, 0, f_initcap},
+    {"sy_bpcharlen", 1, 0, f_bpcharlen},
+    {"sy_octet_length", 1, 0, f_octet_length},
+    {"sy_bit_length", 1, 0, f_bit_length},
+    {"sy_substr", -1, 0, f_substr},
+    {"sy_bytea_substr", -1, 0, f_bytea_substr},
+    {"sy_strpos", 2, 0, f_strpos},
+    {"sy_replace", 3, 0, f_replace},
+    {"sy_left", 2, 0, f_left},
+    {"sy_right", 2, 0, f_right},
+    {"sy_reverse", 1, 0, f_reverse},
+    {"sy_repeat", 2, 0, f_repeat},
+    {"sy_lpad", -1, 0, f_lpad},
+    {"sy_rpad", -1, 0, f_rpad},
+    {"sy_btrim", -1, 0, f_btrim},
+    {"sy_ltrim", -1, 0, f_ltrim},
+    {"sy_rtrim", -1, 0, f_rtrim},
+    {"sy_split_part", 3, 0, f_split_part},
+    {"sy_overlay", -1, 0, f_overlay},
+    {"sy_starts_with", 2, 0, f_starts_with},
+    {"sy_ascii", 1, 0, f_ascii},
+    {"sy_chr", 1, 0, f_chr},
+    {"sy_translate", 3, 0, f_translate},
+    {"sy_to_hex32", 1, 0, f_to_hex32},
+    {"sy_to_hex64", 1, 0, f_to_hex64},
+    {"sy_md5", 1, 0, f_md5},
+    {"sy_sha224", 1, 0, f_sha224},
+    {"sy_sha256", 1, 0, f_sha256},
+    {"sy_sha384", 1, 0, f_sha384},
+    {"sy_sha512", 1, 0, f_sha512},
+    {"sy_encode", 2, 0, f_encode},
+    {"sy_decode", 2, 0, f_decode},
+    {"sy_byteacat", 2, 0, f_byteacat},
+    {"sy_get_byte", 2, 0, f_get_byte},
+    {"sy_convert_to", 2, 0, f_convert_to},
+    {"sy_convert_from", 2, 0, f_convert_from},
+    {"sy_name", 1, 0, f_name},
+    {"sy_like", 2, 0, f_like},
+    {"sy_ilike", 2, 0, f_ilike},
+    {"sy_like_escape", 2, 0, f_like_escape},
 };
 
-const struct sq_function_table sq_functions_text = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_text = {functions,
+                                                    sizeof(functions) / sizeof(functions[0])};

@@ -1,4 +1,5 @@
-/* to_char, to_date, to_timestamp by templates (Source: manual 9.8, "Data Type Formatting Functions"). */
+/* to_char, to_date, to_timestamp by templates (Source: manual 9.8, "Data Type Formatting
+ * Functions"). */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,27 +8,76 @@
 #include "router/engine/sqlite/functions_internal.h"
 #include "router/engine/sqlite/numeric.h"
 
-enum key { K_HH24, K_HH12, K_MI, K_SSSS, K_SS, K_MS, K_US, K_FF, K_AM, K_AMD, K_YYYYC, K_YYYY, K_YYY, K_YY, K_Y, K_IYYY,
-           K_IYY, K_IY, K_I, K_BC, K_BCD, K_MONTH, K_MON, K_MM, K_DAY, K_DY, K_DDD, K_IDDD, K_DD, K_D, K_ID, K_WW, K_IW,
-           K_W, K_CC, K_J, K_Q, K_RM, K_TZH, K_TZM, K_TZ, K_OF, K_TEXT, K_END };
+enum key {
+    K_HH24,
+    K_HH12,
+    K_MI,
+    K_SSSS,
+    K_SS,
+    K_MS,
+    K_US,
+    K_FF,
+    K_AM,
+    K_AMD,
+    K_YYYYC,
+    K_YYYY,
+    K_YYY,
+    K_YY,
+    K_Y,
+    K_IYYY,
+    K_IYY,
+    K_IY,
+    K_I,
+    K_BC,
+    K_BCD,
+    K_MONTH,
+    K_MON,
+    K_MM,
+    K_DAY,
+    K_DY,
+    K_DDD,
+    K_IDDD,
+    K_DD,
+    K_D,
+    K_ID,
+    K_WW,
+    K_IW,
+    K_W,
+    K_CC,
+    K_J,
+    K_Q,
+    K_RM,
+    K_TZH,
+    K_TZM,
+    K_TZ,
+    K_OF,
+    K_TEXT,
+    K_END
+};
 
 /* Longer names first. */
 static const struct {
     const char *name;
     enum key key;
 } keys[] = {
-    {"HH24", K_HH24}, {"HH12", K_HH12}, {"HH", K_HH12}, {"MI", K_MI}, {"SSSSS", K_SSSS}, {"SSSS", K_SSSS}, {"SS", K_SS},
-    {"MS", K_MS}, {"US", K_US}, {"FF1", K_FF}, {"FF2", K_FF}, {"FF3", K_FF}, {"FF4", K_FF}, {"FF5", K_FF}, {"FF6", K_FF},
-    {"A.M.", K_AMD}, {"P.M.", K_AMD}, {"AM", K_AM}, {"PM", K_AM}, {"Y,YYY", K_YYYYC}, {"YYYY", K_YYYY}, {"YYY", K_YYY},
-    {"YY", K_YY}, {"Y", K_Y}, {"IYYY", K_IYYY}, {"IYY", K_IYY}, {"IDDD", K_IDDD}, {"IW", K_IW}, {"IY", K_IY}, {"ID", K_ID},
-    {"I", K_I}, {"B.C.", K_BCD}, {"A.D.", K_BCD}, {"BC", K_BC}, {"AD", K_BC}, {"MONTH", K_MONTH}, {"MON", K_MON},
-    {"MM", K_MM}, {"DAY", K_DAY}, {"DY", K_DY}, {"DDD", K_DDD}, {"DD", K_DD}, {"D", K_D}, {"WW", K_WW}, {"W", K_W},
-    {"CC", K_CC}, {"J", K_J}, {"Q", K_Q}, {"RM", K_RM}, {"TZH", K_TZH}, {"TZM", K_TZM}, {"TZ", K_TZ}, {"OF", K_OF},
+    {"HH24", K_HH24},   {"HH12", K_HH12}, {"HH", K_HH12},  {"MI", K_MI},   {"SSSSS", K_SSSS},
+    {"SSSS", K_SSSS},   {"SS", K_SS},     {"MS", K_MS},    {"US", K_US},   {"FF1", K_FF},
+    {"FF2", K_FF},      {"FF3", K_FF},    {"FF4", K_FF},   {"FF5", K_FF},  {"FF6", K_FF},
+    {"A.M.", K_AMD},    {"P.M.", K_AMD},  {"AM", K_AM},    {"PM", K_AM},   {"Y,YYY", K_YYYYC},
+    {"YYYY", K_YYYY},   {"YYY", K_YYY},   {"YY", K_YY},    {"Y", K_Y},     {"IYYY", K_IYYY},
+    {"IYY", K_IYY},     {"IDDD", K_IDDD}, {"IW", K_IW},    {"IY", K_IY},   {"ID", K_ID},
+    {"I", K_I},         {"B.C.", K_BCD},  {"A.D.", K_BCD}, {"BC", K_BC},   {"AD", K_BC},
+    {"MONTH", K_MONTH}, {"MON", K_MON},   {"MM", K_MM},    {"DAY", K_DAY}, {"DY", K_DY},
+    {"DDD", K_DDD},     {"DD", K_DD},     {"D", K_D},      {"WW", K_WW},   {"W", K_W},
+    {"CC", K_CC},       {"J", K_J},       {"Q", K_Q},      {"RM", K_RM},   {"TZH", K_TZH},
+    {"TZM", K_TZM},     {"TZ", K_TZ},     {"OF", K_OF},
 };
 
-static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
-                                     "July",    "August",   "September", "October", "November", "December"};
-static const char *const days[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"};
+static const char *const months[] = {"January",   "February", "March",    "April",
+                                     "May",       "June",     "July",     "August",
+                                     "September", "October",  "November", "December"};
+static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
+                                   "Thursday", "Friday", "Saturday"};
 
 /* One piece of a template: a key with its modifiers and spelling, or literal text. */
 struct piece {
@@ -100,19 +150,25 @@ static void number(struct sy_buf *out, const struct piece *piece, int64_t value,
     if (!piece->th_upper && !piece->th_lower)
         return;
     int64_t last = (value < 0 ? -value : value) % 100;
-    const char *suffix = last >= 11 && last <= 13 ? "TH" : last % 10 == 1 ? "ST" : last % 10 == 2 ? "ND" : last % 10 == 3 ? "RD" : "TH";
+    const char *suffix = last >= 11 && last <= 13 ? "TH"
+                         : last % 10 == 1         ? "ST"
+                         : last % 10 == 2         ? "ND"
+                         : last % 10 == 3         ? "RD"
+                                                  : "TH";
     for (; *suffix != '\0'; suffix++)
         sy_buf_append_u8(out, (uint8_t)(piece->th_upper ? *suffix : tolower(*suffix)));
 }
 
 /* A name in the spelling of its key: MONTH, Month, month; blank-padded unless FM. */
-static void name(struct sy_buf *out, const struct piece *piece, const char *word, size_t bytes, size_t width)
+static void name(struct sy_buf *out, const struct piece *piece, const char *word, size_t bytes,
+                 size_t width)
 {
     bool first_upper = isupper((unsigned char)piece->text.data[0]) != 0;
     bool second_upper = piece->text.bytes > 1 && isupper((unsigned char)piece->text.data[1]) != 0;
     for (size_t i = 0; i < bytes; i++) {
         bool upper = first_upper && (second_upper || i == 0);
-        sy_buf_append_u8(out, (uint8_t)(upper ? toupper((unsigned char)word[i]) : tolower((unsigned char)word[i])));
+        sy_buf_append_u8(out, (uint8_t)(upper ? toupper((unsigned char)word[i])
+                                              : tolower((unsigned char)word[i])));
     }
     for (size_t i = bytes; i < width && !piece->fill_mode; i++)
         sy_buf_append_str(out, " ");
@@ -123,7 +179,9 @@ static void zone(struct sy_buf *out, const struct piece *piece, const struct mom
     int32_t seconds = abs(m->east);
     if (piece->key == K_TZ) {
         for (const char *p = m->abbreviation; *p != '\0'; p++)
-            sy_buf_append_u8(out, (uint8_t)(islower((unsigned char)piece->text.data[0]) != 0 ? tolower((unsigned char)*p) : *p));
+            sy_buf_append_u8(out, (uint8_t)(islower((unsigned char)piece->text.data[0]) != 0
+                                                ? tolower((unsigned char)*p)
+                                                : *p));
     } else if (piece->key == K_TZM) {
         sy_buf_printf(out, "%02d", seconds / 60 % 60);
     } else {
@@ -171,7 +229,8 @@ static void put_time(struct sy_buf *out, const struct piece *piece, const struct
         sy_buf_append_str(out, c->hour >= 12 ? (upper ? "PM" : "pm") : (upper ? "AM" : "am"));
         break;
     default:
-        sy_buf_append_str(out, c->hour >= 12 ? (upper ? "P.M." : "p.m.") : (upper ? "A.M." : "a.m."));
+        sy_buf_append_str(out,
+                          c->hour >= 12 ? (upper ? "P.M." : "p.m.") : (upper ? "A.M." : "a.m."));
         break;
     }
 }
@@ -207,7 +266,8 @@ static void put_year(struct sy_buf *out, const struct piece *piece, const struct
 
 static void put_day(struct sy_buf *out, const struct piece *piece, const struct moment *m)
 {
-    static const char *const roman[] = {"I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"};
+    static const char *const roman[] = {"I",   "II",   "III", "IV", "V",  "VI",
+                                        "VII", "VIII", "IX",  "X",  "XI", "XII"};
     const struct sq_civil *c = &m->c;
     int32_t weekday = (int32_t)(((m->day + 6) % 7 + 7) % 7), iso_year = 0;
     int32_t of_year = (int32_t)(m->day - sq_days_from_civil(c->year, 1, 1)) + 1;
@@ -232,7 +292,8 @@ static void put_day(struct sy_buf *out, const struct piece *piece, const struct 
         number(out, piece, of_year, 3);
         break;
     case K_IDDD:
-        number(out, piece, (sq_iso_week(m->day, &iso_year) - 1) * 7 + (weekday == 0 ? 7 : weekday), 3);
+        number(out, piece, (sq_iso_week(m->day, &iso_year) - 1) * 7 + (weekday == 0 ? 7 : weekday),
+               3);
         break;
     case K_DD:
         number(out, piece, c->day, 2);
@@ -302,7 +363,8 @@ static void f_to_char_ts(struct sq_call *call)
     }
     m.with_zone = sq_arg_int(call, 2) != 0;
     if (m.with_zone) {
-        m.east = sq_zone_offset(call->session == NULL ? NULL : call->session->types.timezone, ts, &m.abbreviation);
+        m.east = sq_zone_offset(call->session == NULL ? NULL : call->session->types.timezone, ts,
+                                &m.abbreviation);
         ts += m.east * SQ_US_PER_SEC;
     }
     sq_civil_from_ts(ts, &m.c);
@@ -316,8 +378,13 @@ static void f_to_char_iv(struct sq_call *call)
     struct moment m = {.abbreviation = "", .interval = true};
     (void)sq_interval_parse(sq_arg_text(call, 0), &v);
     int64_t seconds = v.us / SQ_US_PER_SEC;
-    m.c = (struct sq_civil){v.months / 12, v.months % 12, v.days, (int32_t)(seconds / 3600), (int32_t)(seconds / 60 % 60),
-                            (int32_t)(seconds % 60), (int32_t)(v.us % SQ_US_PER_SEC)};
+    m.c = (struct sq_civil){v.months / 12,
+                            v.months % 12,
+                            v.days,
+                            (int32_t)(seconds / 3600),
+                            (int32_t)(seconds / 60 % 60),
+                            (int32_t)(seconds % 60),
+                            (int32_t)(v.us % SQ_US_PER_SEC)};
     put_moment(call, sq_arg_text(call, 1), &m);
 }
 
@@ -330,7 +397,8 @@ struct reading {
     int year_digits;
 };
 
-static bool read_number(const char **p, const char *end, int width, int64_t *ret_value, int *ret_digits)
+static bool read_number(const char **p, const char *end, int width, int64_t *ret_value,
+                        int *ret_digits)
 {
     const char *start = *p;
     int64_t value = 0;
@@ -369,7 +437,9 @@ static bool store(struct reading *r, const struct piece *piece, int64_t value, i
     case K_YYY:
     case K_YY:
     case K_Y:
-        r->c.year = (int32_t)(digits <= 2 && piece->key != K_YYYY ? value + (value < 70 ? 2000 : 1900) : value);
+        r->c.year =
+            (int32_t)(digits <= 2 && piece->key != K_YYYY ? value + (value < 70 ? 2000 : 1900)
+                                                          : value);
         return true;
     case K_MM:
         r->c.month = (int32_t)value;
@@ -437,8 +507,8 @@ static int field_width(const struct piece *piece, bool next_is_digit)
 }
 
 /* One key against the text. */
-static bool read_field(struct sq_call *call, const struct piece *piece, bool digits_follow, const char **p, const char *end,
-                       struct reading *r)
+static bool read_field(struct sq_call *call, const struct piece *piece, bool digits_follow,
+                       const char **p, const char *end, struct reading *r)
 {
     int64_t value = 0;
     int digits = 0;
@@ -454,8 +524,10 @@ static bool read_field(struct sq_call *call, const struct piece *piece, bool dig
         const char *start = *p;
         while (*p < end && (isalpha((unsigned char)**p) != 0 || **p == '.'))
             (*p)++;
-        bool second = *p > start && (tolower((unsigned char)*start) == 'p' || tolower((unsigned char)*start) == 'b');
-        *((piece->key == K_AM || piece->key == K_AMD) ? (second ? &r->pm : &r->am) : &r->bc) = second || piece->key <= K_AMD;
+        bool second = *p > start && (tolower((unsigned char)*start) == 'p' ||
+                                     tolower((unsigned char)*start) == 'b');
+        *((piece->key == K_AM || piece->key == K_AMD) ? (second ? &r->pm : &r->am) : &r->bc) =
+            second || piece->key <= K_AMD;
         return true;
     }
     if (piece->key == K_TZH || piece->key == K_OF) {
@@ -473,21 +545,23 @@ static bool read_field(struct sq_call *call, const struct piece *piece, bool dig
         return true;
     }
     if (!read_number(p, end, field_width(piece, digits_follow), &value, &digits)) {
-        sq_fail(call, "22007", "invalid value \"%.*s\" for \"%.*s\"", (int)(end - *p > 10 ? 10 : end - *p), *p,
-                (int)piece->text.bytes, piece->text.data);
+        sq_fail(call, "22007", "invalid value \"%.*s\" for \"%.*s\"",
+                (int)(end - *p > 10 ? 10 : end - *p), *p, (int)piece->text.bytes, piece->text.data);
         return false;
     }
     if (store(r, piece, value, digits))
         return true;
     struct sy_slice text = sq_arg_text(call, 0);
-    sq_fail(call, "22008", "date/time field value out of range: \"%.*s\"", (int)text.bytes, text.data);
+    sq_fail(call, "22008", "date/time field value out of range: \"%.*s\"", (int)text.bytes,
+            text.data);
     return false;
 }
 
 static bool read_template(struct sq_call *call, struct reading *r)
 {
     struct sy_slice text = sq_arg_text(call, 0), template_ = sq_arg_text(call, 1);
-    const char *p = text.data, *end = p + text.bytes, *t = template_.data, *t_end = t + template_.bytes;
+    const char *p = text.data, *end = p + text.bytes, *t = template_.data,
+               *t_end = t + template_.bytes;
     struct piece piece;
     *r = (struct reading){.c = {.year = 0, .month = 1, .day = 1}};
     while (p < end && read_piece(&t, t_end, &piece)) {
@@ -495,8 +569,9 @@ static bool read_template(struct sq_call *call, struct reading *r)
         if (piece.key != K_TEXT) {
             if (!read_field(call, &piece, digits_follow, &p, end, r)) {
                 if (call->session == NULL || call->session->err.status == SY_OK)
-                    sq_fail(call, "22007", "invalid value \"%.*s\" for \"%.*s\"", (int)(end - p > 10 ? 10 : end - p), p,
-                            (int)piece.text.bytes, piece.text.data);
+                    sq_fail(call, "22007", "invalid value \"%.*s\" for \"%.*s\"",
+                            (int)(end - p > 10 ? 10 : end - p), p, (int)piece.text.bytes,
+                            piece.text.data);
                 return false;
             }
             continue;
@@ -521,12 +596,14 @@ static bool reading_ts(struct sq_call *call, struct reading *r, int64_t *ret_ts)
     if (r->c.year == 0 && !r->bc)
         r->c.year = 0; /* 1 BC, as PostgreSQL gives for an absent year */
     if (r->c.day > sq_days_in_month(r->c.year, r->c.month)) {
-        sq_fail(call, "22008", "date/time field value out of range: \"%.*s\"", (int)text.bytes, text.data);
+        sq_fail(call, "22008", "date/time field value out of range: \"%.*s\"", (int)text.bytes,
+                text.data);
         return false;
     }
     *ret_ts = sq_ts_from_civil(&r->c);
     if (r->has_of_year)
-        *ret_ts += (sq_days_from_civil(r->c.year, 1, 1) + r->of_year - 1 - sq_days_from_civil(r->c.year, r->c.month, r->c.day)) *
+        *ret_ts += (sq_days_from_civil(r->c.year, 1, 1) + r->of_year - 1 -
+                    sq_days_from_civil(r->c.year, r->c.month, r->c.day)) *
                    SQ_US_PER_DAY;
     if (r->has_julian)
         *ret_ts = (int64_t)(r->julian - 2451545) * SQ_US_PER_DAY;
@@ -546,8 +623,11 @@ static void f_to_timestamp(struct sq_call *call)
     struct reading r;
     int64_t ts = 0;
     if (reading_ts(call, &r, &ts))
-        sq_return_int(call, r.has_zone ? ts - r.east * SQ_US_PER_SEC
-                                       : sq_zone_to_utc(call->session == NULL ? NULL : call->session->types.timezone, ts));
+        sq_return_int(
+            call,
+            r.has_zone
+                ? ts - r.east * SQ_US_PER_SEC
+                : sq_zone_to_utc(call->session == NULL ? NULL : call->session->types.timezone, ts));
 }
 
 /* ---- numbers ---- */
@@ -589,15 +669,18 @@ static struct shape read_shape(struct sy_slice t)
         } else if (*p == '"') {
             for (i++; i < t.bytes && t.data[i] != '"';)
                 i++;
-        } else if (*p != ',' && toupper((unsigned char)*p) != 'G' && *p != ' ' && ispunct((unsigned char)*p) == 0) {
+        } else if (*p != ',' && toupper((unsigned char)*p) != 'G' && *p != ' ' &&
+                   ispunct((unsigned char)*p) == 0) {
             s.bad = true;
         }
     }
     return s;
 }
 
-/* The digits of |x| rounded to the fraction, whole part left-padded with 'b' where nothing stands. */
-static bool shape_digits(const struct sq_num *value, const struct shape *s, char *whole, char *fraction, bool *ret_fits)
+/* The digits of |x| rounded to the fraction, whole part left-padded with 'b' where nothing stands.
+ */
+static bool shape_digits(const struct sq_num *value, const struct shape *s, char *whole,
+                         char *fraction, bool *ret_fits)
 {
     struct sq_num copy;
     struct sy_buf text = {0};
@@ -624,12 +707,17 @@ static bool shape_digits(const struct sq_num *value, const struct shape *s, char
     return true;
 }
 
-/* The digits with the sign where the format wants it: before them (at sign_at), behind, or around. */
-static void put_signed(struct sy_buf *final, const struct sy_buf *out, size_t sign_at, const struct shape *s,
-                       bool negative)
+/* The digits with the sign where the format wants it: before them (at sign_at), behind, or around.
+ */
+static void put_signed(struct sy_buf *final, const struct sy_buf *out, size_t sign_at,
+                       const struct shape *s, bool negative)
 {
     bool front = !s->minus_back && !s->sign_back && !s->angle;
-    const char *mark = front ? (negative ? "-" : s->sign_front ? "+" : s->fill_mode ? "" : " ") : "";
+    const char *mark = front ? (negative        ? "-"
+                                : s->sign_front ? "+"
+                                : s->fill_mode  ? ""
+                                                : " ")
+                             : "";
     if (s->angle)
         mark = negative ? "<" : s->fill_mode ? "" : " ";
     sy_buf_append(final, out->data, sign_at);
@@ -650,7 +738,8 @@ static void number_to_char(struct sq_call *call, const struct sq_num *value, str
     struct sy_buf out = {0};
     bool fits = true, started = false, point = false, negative = mpz_sgn(value->coefficient) < 0;
     if (s.bad || s.whole > 100 || s.fraction > 100) {
-        sq_fail(call, "0A000", "this number format is not supported by the sqlite engine: \"%.*s\"", (int)t.bytes, t.data);
+        sq_fail(call, "0A000", "this number format is not supported by the sqlite engine: \"%.*s\"",
+                (int)t.bytes, t.data);
         return;
     }
     memset(fraction, '0', sizeof(fraction));
@@ -732,8 +821,10 @@ static void f_to_char_f(struct sq_call *call)
 }
 
 static const struct sq_function functions[] = {
-    {"sy_to_char_ts", 3, 0, f_to_char_ts}, {"sy_to_char_iv", 2, 0, f_to_char_iv}, {"sy_to_char_n", 2, 0, f_to_char_n},
-    {"sy_to_char_f", 2, 0, f_to_char_f}, {"sy_to_date", 2, 0, f_to_date}, {"sy_to_timestamp", 2, 0, f_to_timestamp},
+    {"sy_to_char_ts", 3, 0, f_to_char_ts}, {"sy_to_char_iv", 2, 0, f_to_char_iv},
+    {"sy_to_char_n", 2, 0, f_to_char_n},   {"sy_to_char_f", 2, 0, f_to_char_f},
+    {"sy_to_date", 2, 0, f_to_date},       {"sy_to_timestamp", 2, 0, f_to_timestamp},
 };
 
-const struct sq_function_table sq_functions_tochar = {functions, sizeof(functions) / sizeof(functions[0])};
+const struct sq_function_table sq_functions_tochar = {functions,
+                                                      sizeof(functions) / sizeof(functions[0])};

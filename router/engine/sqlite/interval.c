@@ -1,4 +1,5 @@
-/* Intervals: input in all of PostgreSQL's styles, output in the default one, the stored form, comparison. */
+/* Intervals: input in all of PostgreSQL's styles, output in the default one, the stored form,
+ * comparison. */
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,26 +8,73 @@
 
 #include "router/engine/sqlite/datetime.h"
 
-enum unit { UNIT_US, UNIT_MS, UNIT_SECOND, UNIT_MINUTE, UNIT_HOUR, UNIT_DAY, UNIT_WEEK, UNIT_MONTH, UNIT_YEAR,
-            UNIT_DECADE, UNIT_CENTURY, UNIT_MILLENNIUM, UNIT_NONE };
+enum unit {
+    UNIT_US,
+    UNIT_MS,
+    UNIT_SECOND,
+    UNIT_MINUTE,
+    UNIT_HOUR,
+    UNIT_DAY,
+    UNIT_WEEK,
+    UNIT_MONTH,
+    UNIT_YEAR,
+    UNIT_DECADE,
+    UNIT_CENTURY,
+    UNIT_MILLENNIUM,
+    UNIT_NONE
+};
 
 static enum unit find_unit(const char *word, size_t bytes)
 {
     static const struct {
         const char *name;
         enum unit unit;
-    } units[] = {
-        {"us", UNIT_US}, {"usec", UNIT_US}, {"usecs", UNIT_US}, {"microsecond", UNIT_US}, {"microseconds", UNIT_US},
-        {"ms", UNIT_MS}, {"msec", UNIT_MS}, {"msecs", UNIT_MS}, {"millisecond", UNIT_MS}, {"milliseconds", UNIT_MS},
-        {"s", UNIT_SECOND}, {"sec", UNIT_SECOND}, {"secs", UNIT_SECOND}, {"second", UNIT_SECOND},
-        {"seconds", UNIT_SECOND}, {"m", UNIT_MINUTE}, {"min", UNIT_MINUTE}, {"mins", UNIT_MINUTE},
-        {"minute", UNIT_MINUTE}, {"minutes", UNIT_MINUTE}, {"h", UNIT_HOUR}, {"hr", UNIT_HOUR}, {"hrs", UNIT_HOUR},
-        {"hour", UNIT_HOUR}, {"hours", UNIT_HOUR}, {"d", UNIT_DAY}, {"day", UNIT_DAY}, {"days", UNIT_DAY},
-        {"w", UNIT_WEEK}, {"week", UNIT_WEEK}, {"weeks", UNIT_WEEK}, {"mon", UNIT_MONTH}, {"mons", UNIT_MONTH},
-        {"month", UNIT_MONTH}, {"months", UNIT_MONTH}, {"y", UNIT_YEAR}, {"yr", UNIT_YEAR}, {"yrs", UNIT_YEAR},
-        {"year", UNIT_YEAR}, {"years", UNIT_YEAR}, {"decade", UNIT_DECADE}, {"decades", UNIT_DECADE},
-        {"century", UNIT_CENTURY}, {"centuries", UNIT_CENTURY}, {"millennium", UNIT_MILLENNIUM},
-        {"millennia", UNIT_MILLENNIUM}};
+    } units[] = {{"us", UNIT_US},
+                 {"usec", UNIT_US},
+                 {"usecs", UNIT_US},
+                 {"microsecond", UNIT_US},
+                 {"microseconds", UNIT_US},
+                 {"ms", UNIT_MS},
+                 {"msec", UNIT_MS},
+                 {"msecs", UNIT_MS},
+                 {"millisecond", UNIT_MS},
+                 {"milliseconds", UNIT_MS},
+                 {"s", UNIT_SECOND},
+                 {"sec", UNIT_SECOND},
+                 {"secs", UNIT_SECOND},
+                 {"second", UNIT_SECOND},
+                 {"seconds", UNIT_SECOND},
+                 {"m", UNIT_MINUTE},
+                 {"min", UNIT_MINUTE},
+                 {"mins", UNIT_MINUTE},
+                 {"minute", UNIT_MINUTE},
+                 {"minutes", UNIT_MINUTE},
+                 {"h", UNIT_HOUR},
+                 {"hr", UNIT_HOUR},
+                 {"hrs", UNIT_HOUR},
+                 {"hour", UNIT_HOUR},
+                 {"hours", UNIT_HOUR},
+                 {"d", UNIT_DAY},
+                 {"day", UNIT_DAY},
+                 {"days", UNIT_DAY},
+                 {"w", UNIT_WEEK},
+                 {"week", UNIT_WEEK},
+                 {"weeks", UNIT_WEEK},
+                 {"mon", UNIT_MONTH},
+                 {"mons", UNIT_MONTH},
+                 {"month", UNIT_MONTH},
+                 {"months", UNIT_MONTH},
+                 {"y", UNIT_YEAR},
+                 {"yr", UNIT_YEAR},
+                 {"yrs", UNIT_YEAR},
+                 {"year", UNIT_YEAR},
+                 {"years", UNIT_YEAR},
+                 {"decade", UNIT_DECADE},
+                 {"decades", UNIT_DECADE},
+                 {"century", UNIT_CENTURY},
+                 {"centuries", UNIT_CENTURY},
+                 {"millennium", UNIT_MILLENNIUM},
+                 {"millennia", UNIT_MILLENNIUM}};
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
         if (strlen(units[i].name) == bytes && strncasecmp(units[i].name, word, bytes) == 0)
             return units[i].unit;
@@ -75,7 +123,10 @@ static bool add_unit(struct total *t, double value, enum unit unit)
     case UNIT_DECADE:
     case UNIT_CENTURY:
     case UNIT_MILLENNIUM: {
-        double years = value * (unit == UNIT_YEAR ? 1 : unit == UNIT_DECADE ? 10 : unit == UNIT_CENTURY ? 100 : 1000);
+        double years = value * (unit == UNIT_YEAR      ? 1
+                                : unit == UNIT_DECADE  ? 10
+                                : unit == UNIT_CENTURY ? 100
+                                                       : 1000);
         t->months += rint(years * 12); /* a fraction of a year is rounded to months */
         return true;
     }
@@ -199,7 +250,8 @@ static bool read_items(const char *p, struct total *t, bool *ago, int32_t typmod
             return false;
         bool negative = *p == '-';
         value = strtod(p, &end);
-        if (end == p || memchr(p, 'x', (size_t)(end - p)) != NULL || isalpha((unsigned char)p[negative ? 1 : 0]) != 0)
+        if (end == p || memchr(p, 'x', (size_t)(end - p)) != NULL ||
+            isalpha((unsigned char)p[negative ? 1 : 0]) != 0)
             return false;
         any = true;
         p = end;
@@ -221,7 +273,8 @@ static bool read_items(const char *p, struct total *t, bool *ago, int32_t typmod
 /* A range keeps only its fields and those above its last one. */
 static void apply_range(struct sq_interval *v, int32_t typmod)
 {
-    int32_t range = typmod < 0 ? 0x7fff : (typmod >> 16) & 0x7fff, precision = typmod < 0 ? 6 : typmod & 0xffff;
+    int32_t range = typmod < 0 ? 0x7fff : (typmod >> 16) & 0x7fff,
+            precision = typmod < 0 ? 6 : typmod & 0xffff;
     if (range == (1 << 2)) {
         v->months = v->months / 12 * 12;
         v->days = 0;
@@ -233,14 +286,15 @@ static void apply_range(struct sq_interval *v, int32_t typmod)
         v->us = 0;
     } else if (range == (1 << 10) || range == ((1 << 3) | (1 << 10))) {
         v->us = v->us / (3600 * SQ_US_PER_SEC) * (3600 * SQ_US_PER_SEC);
-    } else if (range == (1 << 11) || range == ((1 << 3) | (1 << 10) | (1 << 11)) || range == ((1 << 10) | (1 << 11))) {
+    } else if (range == (1 << 11) || range == ((1 << 3) | (1 << 10) | (1 << 11)) ||
+               range == ((1 << 10) | (1 << 11))) {
         v->us = v->us / (60 * SQ_US_PER_SEC) * (60 * SQ_US_PER_SEC);
     }
     v->us = sq_round_us(v->us, precision);
 }
 
-enum sy_status sq_interval_in(struct sy_slice text, int32_t typmod, struct sq_interval *ret_interval,
-                              struct sy_err *err)
+enum sy_status sq_interval_in(struct sy_slice text, int32_t typmod,
+                              struct sq_interval *ret_interval, struct sy_err *err)
 {
     char copy[256];
     struct total t = {0, 0, 0};
@@ -251,17 +305,20 @@ enum sy_status sq_interval_in(struct sy_slice text, int32_t typmod, struct sq_in
         ok = read_items(copy, &t, &ago, typmod);
     }
     if (!ok) {
-        (void)sy_err_set(err, SY_E_TEXT, "invalid input syntax for type interval: \"%.*s\"", (int)text.bytes, text.data);
+        (void)sy_err_set(err, SY_E_TEXT, "invalid input syntax for type interval: \"%.*s\"",
+                         (int)text.bytes, text.data);
         sy_err_state(err, "22007");
         return SY_E_TEXT;
     }
     if (fabs(t.months) > INT32_MAX || fabs(t.days) > INT32_MAX || fabs(t.us) > 9.2233720368547e18) {
-        (void)sy_err_set(err, SY_E_VALUE, "interval field value out of range: \"%.*s\"", (int)text.bytes, text.data);
+        (void)sy_err_set(err, SY_E_VALUE, "interval field value out of range: \"%.*s\"",
+                         (int)text.bytes, text.data);
         sy_err_state(err, "22015");
         return SY_E_VALUE;
     }
     int32_t sign = ago ? -1 : 1;
-    *ret_interval = (struct sq_interval){(int32_t)t.months * sign, (int32_t)t.days * sign, (int64_t)t.us * sign};
+    *ret_interval = (struct sq_interval){(int32_t)t.months * sign, (int32_t)t.days * sign,
+                                         (int64_t)t.us * sign};
     apply_range(ret_interval, typmod);
     return SY_OK;
 }
@@ -272,8 +329,8 @@ static void part(struct sy_buf *out, size_t start, int64_t value, const char *un
 {
     if (value == 0)
         return;
-    sy_buf_printf(out, "%s%s%lld %s%s", out->bytes > start ? " " : "", *negative && value > 0 ? "+" : "",
-                  (long long)value, unit, value == 1 ? "" : "s");
+    sy_buf_printf(out, "%s%s%lld %s%s", out->bytes > start ? " " : "",
+                  *negative && value > 0 ? "+" : "", (long long)value, unit, value == 1 ? "" : "s");
     *negative = value < 0;
 }
 
@@ -289,8 +346,11 @@ void sq_interval_out(const struct sq_interval *v, struct sy_buf *out)
     uint64_t us = v->us < 0 ? 0 - (uint64_t)v->us : (uint64_t)v->us;
     uint64_t seconds = us / 1000000;
     sy_buf_printf(out, "%s%s%02llu:%02u:%02u", out->bytes > start ? " " : "",
-                  v->us < 0 ? "-" : negative ? "+" : "", (unsigned long long)(seconds / 3600),
-                  (unsigned int)(seconds / 60 % 60), (unsigned int)(seconds % 60));
+                  v->us < 0  ? "-"
+                  : negative ? "+"
+                             : "",
+                  (unsigned long long)(seconds / 3600), (unsigned int)(seconds / 60 % 60),
+                  (unsigned int)(seconds % 60));
     if (us % 1000000 != 0) {
         char digits[8];
         (void)snprintf(digits, sizeof(digits), "%06u", (unsigned int)(us % 1000000));

@@ -48,7 +48,8 @@ static struct sq_json *fail(struct reader *r, const char *detail)
         const char *stop = r->p;
         while (stop < r->end && (unsigned char)*stop > ' ' && strchr(",:{}[]\"", *stop) == NULL)
             stop++;
-        sy_err_detail(r->err, "Token \"%.*s\" is invalid.", (int)(stop == r->p ? 1 : stop - r->p), r->p);
+        sy_err_detail(r->err, "Token \"%.*s\" is invalid.", (int)(stop == r->p ? 1 : stop - r->p),
+                      r->p);
     }
     return NULL;
 }
@@ -64,7 +65,10 @@ static int32_t hex4(const char *p)
     int32_t value = 0;
     for (int i = 0; i < 4; i++) {
         int c = p[i];
-        int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int digit = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
         if (digit < 0)
             return -1;
         value = value * 16 + digit;
@@ -204,7 +208,8 @@ static struct sq_json *read_number(struct reader *r)
     if (sq_num_parse(&num, value->text, &overflow))
         sq_num_print(&num, &buf);
     sq_num_clear(&num);
-    value->text = (struct sy_slice){sy_arena_strndup(r->arena, buf.bytes == 0 ? "" : buf.data, buf.bytes), buf.bytes};
+    value->text = (struct sy_slice){
+        sy_arena_strndup(r->arena, buf.bytes == 0 ? "" : buf.data, buf.bytes), buf.bytes};
     sy_buf_release(&buf);
     return value->text.bytes > 0 ? value : fail(r, "number out of range");
 }
@@ -265,7 +270,9 @@ static struct sq_json *read_literal(struct reader *r)
         const char *text;
         enum sq_json_kind kind;
         bool boolean;
-    } words[] = {{"null", SQ_JSON_NULL, false}, {"true", SQ_JSON_BOOL, true}, {"false", SQ_JSON_BOOL, false}};
+    } words[] = {{"null", SQ_JSON_NULL, false},
+                 {"true", SQ_JSON_BOOL, true},
+                 {"false", SQ_JSON_BOOL, false}};
     for (size_t i = 0; i < 3; i++) {
         size_t bytes = strlen(words[i].text);
         if ((size_t)(r->end - r->p) < bytes || memcmp(r->p, words[i].text, bytes) != 0)
@@ -304,8 +311,8 @@ static struct sq_json *read_value(struct reader *r)
     return value;
 }
 
-enum sy_status sq_json_parse(struct sy_slice text, bool jsonb, struct sy_arena *arena, struct sq_json **ret_root,
-                             struct sy_err *err)
+enum sy_status sq_json_parse(struct sy_slice text, bool jsonb, struct sy_arena *arena,
+                             struct sq_json **ret_root, struct sy_err *err)
 {
     struct reader r = {text.data, text.data + text.bytes, jsonb, arena, err, 0, SY_OK};
     struct sq_json *root = read_value(&r);
@@ -362,7 +369,8 @@ bool sq_jsonb_sort(struct sq_json *object, struct sy_arena *arena)
 struct sq_json *sq_json_member(const struct sq_json *object, struct sy_slice key)
 {
     struct sq_json *found = NULL;
-    for (struct sq_json *child = object->first; object->kind == SQ_JSON_OBJECT && child != NULL; child = child->next)
+    for (struct sq_json *child = object->first; object->kind == SQ_JSON_OBJECT && child != NULL;
+         child = child->next)
         if (sy_slice_eq(child->key, key))
             found = child;
     return found;
@@ -387,7 +395,8 @@ void sq_json_quote(struct sy_slice text, struct sy_buf *out)
     sy_buf_append_str(out, "\"");
     for (size_t i = 0; i < text.bytes; i++) {
         unsigned char c = (unsigned char)text.data[i];
-        static const char from[] = "\"\\\b\f\n\r\t", *const to[] = {"\\\"", "\\\\", "\\b", "\\f", "\\n", "\\r", "\\t"};
+        static const char from[] = "\"\\\b\f\n\r\t", *const to[] = {"\\\"", "\\\\", "\\b", "\\f",
+                                                                    "\\n",  "\\r",  "\\t"};
         const char *at = c == 0 ? NULL : strchr(from, c);
         if (at != NULL)
             sy_buf_append_str(out, to[at - from]);
@@ -471,7 +480,8 @@ int sq_jsonb_compare(const struct sq_json *a, const struct sq_json *b)
     if (a->kind == SQ_JSON_STRING) {
         size_t common = a->text.bytes < b->text.bytes ? a->text.bytes : b->text.bytes;
         int order = common == 0 ? 0 : memcmp(a->text.data, b->text.data, common);
-        return order != 0 ? order : (a->text.bytes > b->text.bytes) - (a->text.bytes < b->text.bytes);
+        return order != 0 ? order
+                          : (a->text.bytes > b->text.bytes) - (a->text.bytes < b->text.bytes);
     }
     if (a->count != b->count)
         return a->count < b->count ? -1 : 1;

@@ -10,7 +10,14 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-enum sq_json_kind { SQ_JSON_NULL, SQ_JSON_STRING, SQ_JSON_NUMBER, SQ_JSON_BOOL, SQ_JSON_ARRAY, SQ_JSON_OBJECT };
+enum sq_json_kind {
+    SQ_JSON_NULL,
+    SQ_JSON_STRING,
+    SQ_JSON_NUMBER,
+    SQ_JSON_BOOL,
+    SQ_JSON_ARRAY,
+    SQ_JSON_OBJECT
+};
 
 struct sq_json {
     enum sq_json_kind kind;
@@ -22,7 +29,8 @@ struct sq_json {
     uint32_t count;
 };
 
-/* jsonb: numbers canonical, keys sorted (length, then bytes), the last of equal keys wins. Errors: 22P02, 54001. */
+/* jsonb: numbers canonical, keys sorted (length, then bytes), the last of equal keys wins. Errors:
+ * 22P02, 54001. */
 SY_MUST_CHECK enum sy_status sq_json_parse(struct sy_slice text, bool jsonb, struct sy_arena *arena,
                                            struct sq_json **ret_root, struct sy_err *err);
 /* As PostgreSQL prints jsonb. */
@@ -32,7 +40,8 @@ void sq_json_quote(struct sy_slice text, struct sy_buf *out);
 int sq_jsonb_compare(const struct sq_json *a, const struct sq_json *b);
 bool sq_jsonb_contains(const struct sq_json *a, const struct sq_json *b, bool top);
 struct sq_json *sq_json_member(const struct sq_json *object, struct sy_slice key);
-struct sq_json *sq_json_element(const struct sq_json *array, int64_t index); /* negative: from the end */
+struct sq_json *sq_json_element(const struct sq_json *array,
+                                int64_t index); /* negative: from the end */
 struct sq_json *sq_json_new(struct sy_arena *arena, enum sq_json_kind kind);
 void sq_json_append(struct sq_json *parent, struct sq_json *child);
 /* Sorts members and drops older ones of equal keys. */

@@ -103,7 +103,8 @@ static bool parse_word(struct sq_num *num, const char *p, size_t bytes)
         p++;
         bytes--;
     }
-    bool infinite = (bytes == 3 && strncasecmp(p, "inf", 3) == 0) || (bytes == 8 && strncasecmp(p, "infinity", 8) == 0);
+    bool infinite = (bytes == 3 && strncasecmp(p, "inf", 3) == 0) ||
+                    (bytes == 8 && strncasecmp(p, "infinity", 8) == 0);
     if (infinite)
         num->kind = negative ? SQ_NUM_MINUS_INF : SQ_NUM_INF;
     else if (bytes == 3 && strncasecmp(p, "nan", 3) == 0 && !negative)
@@ -114,7 +115,8 @@ static bool parse_word(struct sq_num *num, const char *p, size_t bytes)
 }
 
 /* The digits between sign and exponent without the point. */
-static bool parse_digits(struct sq_num *num, const char **p, const char *end, char *digits, size_t *ret_count)
+static bool parse_digits(struct sq_num *num, const char **p, const char *end, char *digits,
+                         size_t *ret_count)
 {
     size_t used = 0;
     bool point = false, any = false;
@@ -165,11 +167,14 @@ bool sq_num_parse(struct sq_num *num, struct sy_slice text, bool *ret_overflow)
     bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+'))
         p++;
-    char small[64], *digits = (size_t)(end - p) < sizeof(small) ? small : malloc((size_t)(end - p) + 1);
+    char small[64],
+        *digits = (size_t)(end - p) < sizeof(small) ? small : malloc((size_t)(end - p) + 1);
     if (digits == NULL)
         return false;
-    bool ok = parse_digits(num, &p, end, digits, &count) && parse_exponent(&p, end, &exponent) && p == end;
-    if (ok && (exponent > EXPONENT_MAX || num->scale - exponent > SQ_NUM_SCALE_MAX || count > 2 * EXPONENT_MAX)) {
+    bool ok = parse_digits(num, &p, end, digits, &count) && parse_exponent(&p, end, &exponent) &&
+              p == end;
+    if (ok && (exponent > EXPONENT_MAX || num->scale - exponent > SQ_NUM_SCALE_MAX ||
+               count > 2 * EXPONENT_MAX)) {
         *ret_overflow = true;
         ok = false;
     }
@@ -196,7 +201,9 @@ bool sq_num_parse(struct sq_num *num, struct sy_slice text, bool *ret_overflow)
 void sq_num_print(const struct sq_num *num, struct sy_buf *out)
 {
     if (num->kind != SQ_NUM_FINITE) {
-        sy_buf_append_str(out, num->kind == SQ_NUM_NAN ? "NaN" : num->kind == SQ_NUM_INF ? "Infinity" : "-Infinity");
+        sy_buf_append_str(out, num->kind == SQ_NUM_NAN   ? "NaN"
+                               : num->kind == SQ_NUM_INF ? "Infinity"
+                                                         : "-Infinity");
         return;
     }
     size_t room = mpz_sizeinbase(num->coefficient, 10) + 3;
@@ -250,7 +257,8 @@ int sq_num_compare(const struct sq_num *a, const struct sq_num *b)
     sq_num_init(&copy);
     sq_num_set(&copy, a->scale < b->scale ? a : b);
     sq_num_rescale(&copy, a->scale < b->scale ? b->scale : a->scale);
-    int order = a->scale < b->scale ? mpz_cmp(copy.coefficient, b->coefficient) : mpz_cmp(a->coefficient, copy.coefficient);
+    int order = a->scale < b->scale ? mpz_cmp(copy.coefficient, b->coefficient)
+                                    : mpz_cmp(a->coefficient, copy.coefficient);
     sq_num_clear(&copy);
     return order;
 }
@@ -310,7 +318,8 @@ int sq_num_compare_text(const char *a, size_t a_bytes, const char *b, size_t b_b
 
 /* ---- arithmetic ---- */
 
-static bool special_sum(struct sq_num *out, const struct sq_num *a, const struct sq_num *b, bool subtract)
+static bool special_sum(struct sq_num *out, const struct sq_num *a, const struct sq_num *b,
+                        bool subtract)
 {
     if (a->kind == SQ_NUM_FINITE && b->kind == SQ_NUM_FINITE)
         return false;
@@ -359,7 +368,9 @@ void sq_num_sub(struct sq_num *out, const struct sq_num *a, const struct sq_num 
 
 static int sign_of(const struct sq_num *num)
 {
-    return num->kind == SQ_NUM_FINITE ? mpz_sgn(num->coefficient) : num->kind == SQ_NUM_MINUS_INF ? -1 : 1;
+    return num->kind == SQ_NUM_FINITE      ? mpz_sgn(num->coefficient)
+           : num->kind == SQ_NUM_MINUS_INF ? -1
+                                           : 1;
 }
 
 void sq_num_mul(struct sq_num *out, const struct sq_num *a, const struct sq_num *b)
@@ -378,7 +389,8 @@ void sq_num_mul(struct sq_num *out, const struct sq_num *a, const struct sq_num 
         sq_num_round(out, SQ_NUM_SCALE_MAX);
 }
 
-/* Weight (in groups of four digits, the point between groups) and value of the first non-zero group. */
+/* Weight (in groups of four digits, the point between groups) and value of the first non-zero
+ * group. */
 static void first_group(const struct sq_num *num, int32_t *ret_weight, int32_t *ret_digit)
 {
     char *text = NULL;
@@ -388,7 +400,8 @@ static void first_group(const struct sq_num *num, int32_t *ret_weight, int32_t *
         return;
     text = mpz_get_str(NULL, 10, num->coefficient);
     const char *p = text[0] == '-' ? text + 1 : text;
-    int32_t whole = (int32_t)strlen(p) - num->scale; /* digits before the point, <= 0: zeros after it */
+    int32_t whole =
+        (int32_t)strlen(p) - num->scale; /* digits before the point, <= 0: zeros after it */
     int32_t weight = whole > 0 ? (whole - 1) / 4 : -((-whole) / 4 + 1);
     int32_t in_group = whole - weight * 4; /* digits of the first group: 1..4 */
     int32_t digit = 0;
@@ -416,7 +429,8 @@ int32_t sq_num_div_scale(const struct sq_num *a, const struct sq_num *b)
     return scale > SQ_NUM_DISPLAY_MAX ? SQ_NUM_DISPLAY_MAX : scale;
 }
 
-void sq_num_div_to(struct sq_num *out, const struct sq_num *a, const struct sq_num *b, int32_t scale)
+void sq_num_div_to(struct sq_num *out, const struct sq_num *a, const struct sq_num *b,
+                   int32_t scale)
 {
     /* One digit more than asked for is computed exactly; what is left over decides the rounding. */
     mpz_t top, bottom, rest, factor;
@@ -531,10 +545,14 @@ enum sy_status sq_num_apply_typmod(struct sq_num *num, int32_t typmod, struct sy
     (void)sy_err_set(err, SY_E_VALUE, "numeric field overflow");
     sy_err_state(err, "22003");
     if (num->kind != SQ_NUM_FINITE)
-        sy_err_detail(err, "A field with precision %d, scale %d cannot hold an infinite value.", precision, scale);
+        sy_err_detail(err, "A field with precision %d, scale %d cannot hold an infinite value.",
+                      precision, scale);
     else
-        sy_err_detail(err, "A field with precision %d, scale %d must round to an absolute value less than %s%d.", precision,
-                      scale, precision - scale == 0 ? "" : "10^", precision - scale == 0 ? 1 : precision - scale);
+        sy_err_detail(
+            err,
+            "A field with precision %d, scale %d must round to an absolute value less than %s%d.",
+            precision, scale, precision - scale == 0 ? "" : "10^",
+            precision - scale == 0 ? 1 : precision - scale);
     return SY_E_VALUE;
 }
 
@@ -580,17 +598,21 @@ static uint16_t read_u16(const char *p)
 
 enum sy_status sq_num_recv(struct sq_num *num, struct sy_slice data, struct sy_err *err)
 {
-    uint16_t count = data.bytes < 8 ? 0 : read_u16(data.data), sign = data.bytes < 8 ? 1 : read_u16(data.data + 4);
+    uint16_t count = data.bytes < 8 ? 0 : read_u16(data.data),
+             sign = data.bytes < 8 ? 1 : read_u16(data.data + 4);
     int32_t weight = data.bytes < 8 ? 0 : (int16_t)read_u16(data.data + 2);
     int32_t scale = data.bytes < 8 ? 0 : read_u16(data.data + 6);
     bool special = sign == 0xC000 || sign == 0xD000 || sign == 0xF000;
-    if (data.bytes != 8 + 2U * count || scale > SQ_NUM_SCALE_MAX || (!special && sign != 0 && sign != 0x4000)) {
+    if (data.bytes != 8 + 2U * count || scale > SQ_NUM_SCALE_MAX ||
+        (!special && sign != 0 && sign != 0x4000)) {
         (void)sy_err_set(err, SY_E_TEXT, "invalid numeric value in binary format");
         sy_err_state(err, "22P03");
         return SY_E_TEXT;
     }
-    num->kind = sign == 0xC000 ? SQ_NUM_NAN : sign == 0xD000 ? SQ_NUM_INF : sign == 0xF000 ? SQ_NUM_MINUS_INF
-                                                                                             : SQ_NUM_FINITE;
+    num->kind = sign == 0xC000   ? SQ_NUM_NAN
+                : sign == 0xD000 ? SQ_NUM_INF
+                : sign == 0xF000 ? SQ_NUM_MINUS_INF
+                                 : SQ_NUM_FINITE;
     mpz_set_ui(num->coefficient, 0);
     num->scale = 0;
     if (special)

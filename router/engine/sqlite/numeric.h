@@ -1,7 +1,7 @@
 /*
- * Exact decimals with PostgreSQL's rules for scales. A number is coefficient / 10^scale; NaN and infinities exist.
- * Internal to router/engine/sqlite. Source: PostgreSQL manual 8.1.2; the scale of a quotient as numeric division
- * displays it.
+ * Exact decimals with PostgreSQL's rules for scales. A number is coefficient / 10^scale; NaN and
+ * infinities exist. Internal to router/engine/sqlite. Source: PostgreSQL manual 8.1.2; the scale of
+ * a quotient as numeric division displays it.
  */
 #ifndef SY_ROUTER_ENGINE_SQLITE_NUMERIC_H
 #define SY_ROUTER_ENGINE_SQLITE_NUMERIC_H
@@ -26,7 +26,8 @@ enum { SQ_NUM_SCALE_MAX = 16383, SQ_NUM_SIGNIFICANT_MIN = 16, SQ_NUM_DISPLAY_MAX
 
 void sq_num_init(struct sq_num *num);
 void sq_num_clear(struct sq_num *num);
-/* Reads PostgreSQL's syntax; surrounding blanks allowed. False: not a number (or too large: *ret_overflow). */
+/* Reads PostgreSQL's syntax; surrounding blanks allowed. False: not a number (or too large:
+ * *ret_overflow). */
 bool sq_num_parse(struct sq_num *num, struct sy_slice text, bool *ret_overflow);
 void sq_num_print(const struct sq_num *num, struct sy_buf *out);
 void sq_num_set_int(struct sq_num *num, int64_t value);
@@ -50,18 +51,21 @@ void sq_num_mul(struct sq_num *out, const struct sq_num *a, const struct sq_num 
 void sq_num_div(struct sq_num *out, const struct sq_num *a, const struct sq_num *b);
 int32_t sq_num_div_scale(const struct sq_num *a, const struct sq_num *b);
 /* Quotient rounded to `scale` digits. */
-void sq_num_div_to(struct sq_num *out, const struct sq_num *a, const struct sq_num *b, int32_t scale);
+void sq_num_div_to(struct sq_num *out, const struct sq_num *a, const struct sq_num *b,
+                   int32_t scale);
 void sq_num_mod(struct sq_num *out, const struct sq_num *a, const struct sq_num *b);
 
 double sq_num_to_double(const struct sq_num *num);
 /* Rounds to an integer. False: out of range, NaN or infinite. */
 bool sq_num_to_int64(const struct sq_num *num, int64_t *ret_value);
 /* numeric(p,s). Errors: 22003. */
-SY_MUST_CHECK enum sy_status sq_num_apply_typmod(struct sq_num *num, int32_t typmod, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sq_num_apply_typmod(struct sq_num *num, int32_t typmod,
+                                                 struct sy_err *err);
 
 /* The binary wire form. */
 void sq_num_send(const struct sq_num *num, struct sy_buf *out);
-SY_MUST_CHECK enum sy_status sq_num_recv(struct sq_num *num, struct sy_slice data, struct sy_err *err);
+SY_MUST_CHECK enum sy_status sq_num_recv(struct sq_num *num, struct sy_slice data,
+                                         struct sy_err *err);
 
 /* Shortest text that reads back as the same float, laid out as PostgreSQL does. */
 void sq_float8_out(double value, struct sy_buf *out);

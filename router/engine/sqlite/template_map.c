@@ -1,7 +1,10 @@
 /*
- * What SQLite runs for each implementation of PostgreSQL's catalog: templates of translate_resolve.c. A key that
- * is missing here is refused with 0A000. Aggregates are keyed by name, or name:OID of the first argument.
+ * What SQLite runs for each implementation of PostgreSQL's catalog: templates of
+ * translate_resolve.c. A key that is missing here is refused with 0A000. Aggregates are keyed by
+ * name, or name:OID of the first argument.
  */
+/* A table, one row a line. */
+/* clang-format off */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>

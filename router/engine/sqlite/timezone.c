@@ -1,6 +1,7 @@
 /*
- * Time zones from the system's database (TZif files, Source: RFC 8536), with the POSIX rule of the footer for
- * times after the last transition. Zones are read once and kept for ever: there are a few hundred. Thread: any.
+ * Time zones from the system's database (TZif files, Source: RFC 8536), with the POSIX rule of the
+ * footer for times after the last transition. Zones are read once and kept for ever: there are a
+ * few hundred. Thread: any.
  */
 #include <ctype.h>
 #include <pthread.h>
@@ -13,7 +14,8 @@
 enum { ZONE_FILE_BYTES_MAX = 64 * 1024, ABBREVIATION_BYTES = 8 };
 
 struct rule {
-    int32_t month, week, day; /* Mm.w.d; month 0: Julian day (Jn, week 1) or day of the year (n, week 0) */
+    int32_t month, week,
+        day; /* Mm.w.d; month 0: Julian day (Jn, week 1) or day of the year (n, week 0) */
     int32_t second;
 };
 
@@ -135,7 +137,8 @@ static int64_t rule_time(const struct rule *rule, int32_t year)
         days = first + day;
     } else {
         bool leap = sq_days_in_month(year, 2) == 29;
-        int32_t day = rule->week == 1 ? rule->day - 1 + (leap && rule->day >= 60 ? 1 : 0) : rule->day;
+        int32_t day =
+            rule->week == 1 ? rule->day - 1 + (leap && rule->day >= 60 ? 1 : 0) : rule->day;
         days = sq_days_from_civil(year, 1, 1) + day;
     }
     return (days + 10957) * 86400 + rule->second;
@@ -166,7 +169,8 @@ static int64_t big_endian(const uint8_t *p, int bytes)
     return (int64_t)value;
 }
 
-static bool read_types(struct sy_timezone *zone, const uint8_t *types, const uint8_t *names, uint32_t names_bytes)
+static bool read_types(struct sy_timezone *zone, const uint8_t *types, const uint8_t *names,
+                       uint32_t names_bytes)
 {
     for (uint32_t i = 0; i < zone->type_count; i++) {
         zone->types[i].east = (int32_t)big_endian(types + 6 * i, 4);
@@ -196,10 +200,12 @@ static bool parse_file(struct sy_timezone *zone, const uint8_t *data, size_t byt
                 return false;
         at += 44;
         if (pass == 0)
-            at += counts[3] * 5U + counts[4] * 6U + counts[5] + counts[2] * 8U + counts[1] + counts[0];
+            at += counts[3] * 5U + counts[4] * 6U + counts[5] + counts[2] * 8U + counts[1] +
+                  counts[0];
     }
     uint32_t times = counts[3], types = counts[4], names = counts[5];
-    size_t block = (size_t)times * 9 + (size_t)types * 6 + names + (size_t)counts[2] * 12 + counts[1] + counts[0];
+    size_t block = (size_t)times * 9 + (size_t)types * 6 + names + (size_t)counts[2] * 12 +
+                   counts[1] + counts[0];
     if (bytes < at + block || types == 0)
         return false;
     zone->transition_count = times;
@@ -267,7 +273,8 @@ static bool load_any_case(struct sy_timezone *zone, const char *name)
     }
     title[i] = upper[i] = '\0';
     if (load_file(zone, title) || load_file(zone, upper)) {
-        (void)snprintf(zone->name, sizeof(zone->name), "%s", load_file(zone, upper) ? upper : title);
+        (void)snprintf(zone->name, sizeof(zone->name), "%s",
+                       load_file(zone, upper) ? upper : title);
         return true;
     }
     return false;
@@ -285,11 +292,13 @@ static bool fixed_offset(struct sy_timezone *zone, const char *name)
         zone->posix.std_east = seconds;
         struct sy_buf buf = {0};
         sq_offset_out(seconds, &buf);
-        (void)snprintf(zone->posix.std_name, sizeof(zone->posix.std_name), "%.*s", (int)buf.bytes, buf.data);
-        (void)snprintf(zone->name, sizeof(zone->name), "<%.*s>%+03d", (int)buf.bytes, buf.data, -seconds / 3600);
+        (void)snprintf(zone->posix.std_name, sizeof(zone->posix.std_name), "%.*s", (int)buf.bytes,
+                       buf.data);
+        (void)snprintf(zone->name, sizeof(zone->name), "<%.*s>%+03d", (int)buf.bytes, buf.data,
+                       -seconds / 3600);
         if (seconds % 3600 != 0)
-            (void)snprintf(zone->name, sizeof(zone->name), "<%.*s>%+03d:%02d", (int)buf.bytes, buf.data, -seconds / 3600,
-                           abs(seconds) / 60 % 60);
+            (void)snprintf(zone->name, sizeof(zone->name), "<%.*s>%+03d:%02d", (int)buf.bytes,
+                           buf.data, -seconds / 3600, abs(seconds) / 60 % 60);
         sy_buf_release(&buf);
         return true;
     }
@@ -309,8 +318,8 @@ const struct sy_timezone *sy_timezone_find(struct sy_slice name)
         zone = zone->next;
     if (zone == NULL && (zone = calloc(1, sizeof(*zone))) != NULL) {
         (void)snprintf(zone->name, sizeof(zone->name), "%s", text);
-        bool utc = strcasecmp(text, "UTC") == 0 || strcasecmp(text, "GMT") == 0 || strcasecmp(text, "Z") == 0 ||
-                   strcasecmp(text, "Etc/UTC") == 0;
+        bool utc = strcasecmp(text, "UTC") == 0 || strcasecmp(text, "GMT") == 0 ||
+                   strcasecmp(text, "Z") == 0 || strcasecmp(text, "Etc/UTC") == 0;
         if (utc) {
             zone->posix = (struct posix){.valid = true, .std_name = "UTC"};
         } else if (!load_any_case(zone, text) && !fixed_offset(zone, text)) {
@@ -331,7 +340,8 @@ const char *sy_timezone_name(const struct sy_timezone *zone)
     return zone == NULL ? "UTC" : zone->name;
 }
 
-int32_t sq_zone_offset(const struct sy_timezone *zone, int64_t utc_us, const char **ret_abbreviation)
+int32_t sq_zone_offset(const struct sy_timezone *zone, int64_t utc_us,
+                       const char **ret_abbreviation)
 {
     if (ret_abbreviation != NULL)
         *ret_abbreviation = "UTC";
@@ -373,7 +383,8 @@ int64_t sq_zone_to_utc(const struct sy_timezone *zone, int64_t local_us)
         else
             high = middle;
     }
-    int64_t by_before = local_us - before * SQ_US_PER_SEC, by_after = local_us - after * SQ_US_PER_SEC;
+    int64_t by_before = local_us - before * SQ_US_PER_SEC,
+            by_after = local_us - after * SQ_US_PER_SEC;
     if (by_before < high && by_after < high)
         return by_before;
     if (by_before > high && by_after >= high)

@@ -1,4 +1,5 @@
-/* Entry of the translator: context, errors, text helpers. translate_statement.c dispatches on the statement. */
+/* Entry of the translator: context, errors, text helpers. translate_statement.c dispatches on the
+ * statement. */
 #include <pg_query.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,8 +18,8 @@ static int character_position(struct sy_slice text, int32_t location)
     return position;
 }
 
-static void fill_error(struct sq_cx *cx, enum sy_status status, const char *sqlstate, int32_t location,
-                       const char *format, va_list args)
+static void fill_error(struct sq_cx *cx, enum sy_status status, const char *sqlstate,
+                       int32_t location, const char *format, va_list args)
 {
     char text[SY_ERR_TEXT_BYTES];
     (void)vsnprintf(text, sizeof(text), format, args);
@@ -38,7 +39,8 @@ bool sq_error(struct sq_cx *cx, const char *sqlstate, int32_t location, const ch
     return false;
 }
 
-void *sq_error_null(struct sq_cx *cx, const char *sqlstate, int32_t location, const char *format, ...)
+void *sq_error_null(struct sq_cx *cx, const char *sqlstate, int32_t location, const char *format,
+                    ...)
 {
     va_list args;
     va_start(args, format);
@@ -130,7 +132,9 @@ const char *sq_string(struct sq_cx *cx, const char *text, size_t bytes)
 
 const char *sq_finish(struct sq_cx *cx, struct sy_buf *buf)
 {
-    char *text = buf->failed ? NULL : sy_arena_strndup(cx->arena, buf->bytes == 0 ? "" : buf->data, buf->bytes);
+    char *text = buf->failed
+                     ? NULL
+                     : sy_arena_strndup(cx->arena, buf->bytes == 0 ? "" : buf->data, buf->bytes);
     if (text == NULL)
         (void)sy_err_set(cx->err, SY_E_NO_MEMORY, "out of memory");
     sy_buf_release(buf);
@@ -151,7 +155,8 @@ void sq_leave(struct sq_cx *cx)
 
 const char *sq_str(const sq_node *node)
 {
-    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval : NULL;
+    return node != NULL && node->node_case == PG_QUERY__NODE__NODE_STRING ? node->string->sval
+                                                                          : NULL;
 }
 
 bool sq_note_relation(struct sq_cx *cx, const char *name)
@@ -214,15 +219,17 @@ bool sq_ddl(struct sq_cx *cx, struct sq_out *out, enum sy_sqddl_kind kind, const
     return sq_list_add(cx, &out->ddl, ddl);
 }
 
-bool sq_result_columns(struct sq_cx *cx, struct sq_out *out, const struct sq_field *columns, uint32_t count)
+bool sq_result_columns(struct sq_cx *cx, struct sq_out *out, const struct sq_field *columns,
+                       uint32_t count)
 {
     struct sy_sqresult_column *result = sq_alloc(cx, count * sizeof(*result));
     if (result == NULL)
         return false;
     for (uint32_t i = 0; i < count; i++) {
         const struct sq_expr *expr = columns[i].expr;
-        result[i] = (struct sy_sqresult_column){sy_arena_strdup(cx->arena, columns[i].name), expr->type, expr->typmod, expr->table_oid,
-                                                expr->attnum};
+        result[i] =
+            (struct sy_sqresult_column){sy_arena_strdup(cx->arena, columns[i].name), expr->type,
+                                        expr->typmod, expr->table_oid, expr->attnum};
     }
     out->t->columns = result;
     out->t->column_count = count;

@@ -1,6 +1,7 @@
 /*
- * ALTER TABLE, RENAME, DROP. What SQLite cannot alter is done by giving the table a new text (sq_redefine) and by
- * updating its rows; indexes that are in the way are dropped before and made again after.
+ * ALTER TABLE, RENAME, DROP. What SQLite cannot alter is done by giving the table a new text
+ * (sq_redefine) and by updating its rows; indexes that are in the way are dropped before and made
+ * again after.
  */
 #include <stdlib.h>
 
@@ -9,14 +10,15 @@
 #define NODE(name) PG_QUERY__NODE__NODE_##name
 
 /* A step that fails with an error of PostgreSQL when `condition` holds for some row. */
-static bool check_rows(struct sq_cx *cx, struct sq_out *out, const struct sy_sqrelation *relation, const char *condition,
-                       const char *sqlstate, const char *message)
+static bool check_rows(struct sq_cx *cx, struct sq_out *out, const struct sy_sqrelation *relation,
+                       const char *condition, const char *sqlstate, const char *message)
 {
     if (condition == NULL || message == NULL)
         return false;
     return sq_step(cx, out,
                    sq_printf(cx, "SELECT sy_raise('%s', %s) FROM %s WHERE %s LIMIT 1", sqlstate,
-                             sq_string(cx, message, strlen(message)), sq_ident(cx, sq_relation_sql(relation)), condition),
+                             sq_string(cx, message, strlen(message)),
+                             sq_ident(cx, sq_relation_sql(relation)), condition),
                    false);
 }
 
@@ -43,34 +45,63 @@ static int need_column(struct sq_cx *cx, const struct alter *a, const char *name
     for (uint32_t i = 0; i < a->def.column_count; i++)
         if (strcmp(a->def.columns[i].name, name) == 0)
             return (int)i;
-    (void)sq_error(cx, "42703", -1, "column \"%s\" of relation \"%s\" does not exist", name, a->old->name);
+    (void)sq_error(cx, "42703", -1, "column \"%s\" of relation \"%s\" does not exist", name,
+                   a->old->name);
     return -1;
 }
 
 /* ---- ADD COLUMN ---- */
 
-static bool add_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+/* Gives the rows that are there the new column's default. */
+static bool fill_default(struct sq_cx *cx, struct alter *a, const struct sy_sqcolumn *column,
+                         struct sq_out *out)
+{
+    const char *table = sq_ident(cx, sq_relation_sql(a->old)), *name = sq_ident(cx, column->name);
+    bool own = strncmp(column->default_sql, "nextval(", 8) == 0 && a->def.sequences.count > 0;
+    const struct sy_sqrelation *sequence =
+        own ? a->def.sequences.items[a->def.sequences.count - 1] : NULL;
+    struct sq_expr *value =
+        own ? sq_new(cx, SY_T_INT8, -1, sq_printf(cx, "sy_nextval('%s')", sequence->name))
+            : sq_column_default(cx, a->old, column);
+    if (value == NULL ||
+        !sq_step(cx, out, sq_printf(cx, "UPDATE %s SET %s = %s", table, name, value->sql), false))
+        return false;
+    cx->calls_sequences = cx->calls_sequences || own;
+    return true;
+}
+
+static bool add_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                       struct sq_out *out)
 {
     const PgQuery__ColumnDef *node = cmd->def->column_def;
-    uint32_t indexes = a->def.indexes.count, constraints = a->def.constraints.count, sequences = a->def.sequences.count;
+    uint32_t indexes = a->def.indexes.count, constraints = a->def.constraints.count,
+             sequences = a->def.sequences.count;
     for (uint32_t i = 0; i < a->def.column_count; i++)
         if (strcmp(a->def.columns[i].name, node->colname) == 0) {
             if (cmd->missing_ok)
-                return sq_notice(cx, "42701", sq_printf(cx, "column \"%s\" of relation \"%s\" already exists, skipping",
-                                                        node->colname, a->old->name));
-            return sq_error(cx, "42701", -1, "column \"%s\" of relation \"%s\" already exists", node->colname, a->old->name);
+                return sq_notice(
+                    cx, "42701",
+                    sq_printf(cx, "column \"%s\" of relation \"%s\" already exists, skipping",
+                              node->colname, a->old->name));
+            return sq_error(cx, "42701", -1, "column \"%s\" of relation \"%s\" already exists",
+                            node->colname, a->old->name);
         }
     for (uint32_t i = 0; i < a->old->constraint_count; i++)
         for (size_t c = 0; c < node->n_constraints; c++)
             if (a->old->constraints[i].kind == 'p' &&
                 node->constraints[c]->constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_PRIMARY)
-                return sq_error(cx, "42P16", -1, "multiple primary keys for table \"%s\" are not allowed", a->old->name);
+                return sq_error(cx, "42P16", -1,
+                                "multiple primary keys for table \"%s\" are not allowed",
+                                a->old->name);
     if (!sq_def_column(cx, &a->def, node))
         return false;
     int index = (int)a->def.column_count - 1;
     struct sy_sqcolumn *column = &a->def.columns[index];
     if (column->generated != 0)
-        return sq_unsupported(cx, -1, "adding a stored generated column is not supported by the sqlite engine") != NULL;
+        return sq_unsupported(
+                   cx, -1,
+                   "adding a stored generated column is not supported by the sqlite engine") !=
+               NULL;
     for (size_t i = 0; i < node->n_constraints; i++) {
         const PgQuery__Constraint *constraint = node->constraints[i]->constraint;
         bool late = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
@@ -83,8 +114,9 @@ static bool add_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTa
         return false;
     const char *table = sq_ident(cx, sq_relation_sql(a->old)), *name = sq_ident(cx, column->name);
     if (!sq_step(cx, out,
-                 sq_printf(cx, "ALTER TABLE %s ADD COLUMN %s %s%s%s", table, name, type->column_type,
-                           type->collation == NULL ? "" : " COLLATE ", type->collation == NULL ? "" : type->collation),
+                 sq_printf(cx, "ALTER TABLE %s ADD COLUMN %s %s%s%s", table, name,
+                           type->column_type, type->collation == NULL ? "" : " COLLATE ",
+                           type->collation == NULL ? "" : type->collation),
                  false))
         return false;
     for (; sequences < a->def.sequences.count; sequences++)
@@ -92,22 +124,17 @@ static bool add_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTa
                     ((const struct sy_sqrelation *)a->def.sequences.items[sequences])->name,
                     a->def.sequences.items[sequences]))
             return false;
-    if (column->default_sql != NULL) {
-        bool own = strncmp(column->default_sql, "nextval(", 8) == 0 && a->def.sequences.count > 0;
-        const struct sy_sqrelation *sequence = own ? a->def.sequences.items[a->def.sequences.count - 1] : NULL;
-        struct sq_expr *value = own ? sq_new(cx, SY_T_INT8, -1, sq_printf(cx, "sy_nextval('%s')", sequence->name))
-                                    : sq_column_default(cx, a->old, column);
-        if (value == NULL || !sq_step(cx, out, sq_printf(cx, "UPDATE %s SET %s = %s", table, name, value->sql), false))
-            return false;
-        cx->calls_sequences = cx->calls_sequences || own;
-    }
+    if (column->default_sql != NULL && !fill_default(cx, a, column, out))
+        return false;
     if (column->not_null &&
         !check_rows(cx, out, a->old, sq_printf(cx, "%s IS NULL", name), "23502",
-                    sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values", column->name, a->old->name)))
+                    sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values",
+                              column->name, a->old->name)))
         return false;
     a->redefine = a->redefine || column->not_null || a->def.constraints.count > constraints;
     for (; indexes < a->def.indexes.count; indexes++)
-        if (!sq_step(cx, out, sq_index_sql(cx, a->def.relation, a->def.indexes.items[indexes]), false))
+        if (!sq_step(cx, out, sq_index_sql(cx, a->def.relation, a->def.indexes.items[indexes]),
+                     false))
             return false;
     return true;
 }
@@ -125,7 +152,8 @@ static bool mentions(const int16_t *columns, uint32_t count, int index)
 /* Does an expression text name the column? By walking its tree: see rename below. */
 static bool text_mentions(struct sq_cx *cx, const char *text, const char *column);
 
-static bool drop_dependents(struct sq_cx *cx, struct alter *a, int index, const char *name, struct sq_out *out)
+static bool drop_dependents(struct sq_cx *cx, struct alter *a, int index, const char *name,
+                            struct sq_out *out)
 {
     for (uint32_t i = a->def.indexes.count; i > 0; i--) {
         const struct sy_sqindex *item = a->def.indexes.items[i - 1];
@@ -144,7 +172,10 @@ static bool drop_dependents(struct sq_cx *cx, struct alter *a, int index, const 
         if (!mentions(item->columns, item->column_count, index))
             continue;
         if (item->kind == 'p' && !a->old->hidden_key)
-            return sq_unsupported(cx, -1, "dropping a primary key column is not supported by the sqlite engine") != NULL;
+            return sq_unsupported(
+                       cx, -1,
+                       "dropping a primary key column is not supported by the sqlite engine") !=
+                   NULL;
         a->redefine = a->redefine || item->kind == 'c' || item->kind == 'f';
         remove_at(&a->def.constraints, i - 1);
     }
@@ -163,11 +194,13 @@ static bool shift_columns(struct sq_cx *cx, int16_t const **columns, uint32_t co
     return true;
 }
 
-static bool drop_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+static bool drop_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                        struct sq_out *out)
 {
     if (cmd->missing_ok && sq_column_index(a->old, cmd->name) < 0)
-        return sq_notice(cx, "00000", sq_printf(cx, "column \"%s\" of relation \"%s\" does not exist, skipping", cmd->name,
-                                                a->old->name));
+        return sq_notice(cx, "00000",
+                         sq_printf(cx, "column \"%s\" of relation \"%s\" does not exist, skipping",
+                                   cmd->name, a->old->name));
     int index = need_column(cx, a, cmd->name);
     if (index < 0)
         return false;
@@ -177,8 +210,8 @@ static bool drop_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterT
         return false;
     a->redefine = false;
     if (!sq_step(cx, out,
-                 sq_printf(cx, "ALTER TABLE %s DROP COLUMN %s", sq_ident(cx, sq_relation_sql(a->old)),
-                           sq_ident(cx, cmd->name)),
+                 sq_printf(cx, "ALTER TABLE %s DROP COLUMN %s",
+                           sq_ident(cx, sq_relation_sql(a->old)), sq_ident(cx, cmd->name)),
                  false))
         return false;
     for (uint32_t i = (uint32_t)index + 1; i < a->def.column_count; i++)
@@ -199,7 +232,8 @@ static bool drop_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterT
         const struct sy_sqrelation *sequence = schema->at(schema->ctx, i);
         if (sequence == NULL)
             break;
-        bool owned = sequence->kind == 'S' && sequence->sequence != NULL && sequence->sequence->owner_table != NULL &&
+        bool owned = sequence->kind == 'S' && sequence->sequence != NULL &&
+                     sequence->sequence->owner_table != NULL &&
                      strcmp(sequence->sequence->owner_table, a->old->name) == 0 &&
                      strcmp(sequence->sequence->owner_column, cmd->name) == 0;
         if (owned && !sq_ddl(cx, out, SY_SQDDL_DROP, "public", sequence->name, NULL))
@@ -217,7 +251,8 @@ static bool column_default(struct sq_cx *cx, struct alter *a, const PgQuery__Alt
         return false;
     struct sy_sqcolumn *column = &a->def.columns[index];
     if (column->identity != 0 || column->generated != 0)
-        return sq_error(cx, "42601", -1, "column \"%s\" of relation \"%s\" is %s column", column->name, a->old->name,
+        return sq_error(cx, "42601", -1, "column \"%s\" of relation \"%s\" is %s column",
+                        column->name, a->old->name,
                         column->identity != 0 ? "an identity" : "a generated");
     if (cmd->def == NULL) {
         column->default_sql = NULL;
@@ -230,8 +265,8 @@ static bool column_default(struct sq_cx *cx, struct alter *a, const PgQuery__Alt
     return column->default_sql != NULL;
 }
 
-static bool column_not_null(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, bool not_null,
-                            struct sq_out *out)
+static bool column_not_null(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                            bool not_null, struct sq_out *out)
 {
     int index = need_column(cx, a, cmd->name);
     if (index < 0)
@@ -243,18 +278,21 @@ static bool column_not_null(struct sq_cx *cx, struct alter *a, const PgQuery__Al
             return sq_error(cx, "42P16", -1, "column \"%s\" is in a primary key", column->name);
     }
     if (!not_null && column->identity != 0)
-        return sq_error(cx, "42601", -1, "column \"%s\" of relation \"%s\" is an identity column", column->name,
-                        a->old->name);
+        return sq_error(cx, "42601", -1, "column \"%s\" of relation \"%s\" is an identity column",
+                        column->name, a->old->name);
     if (column->not_null == not_null)
         return true;
     column->not_null = not_null;
     a->redefine = true;
     return !not_null ||
-           check_rows(cx, out, a->old, sq_printf(cx, "%s IS NULL", sq_ident(cx, column->name)), "23502",
-                      sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values", column->name, a->old->name));
+           check_rows(cx, out, a->old, sq_printf(cx, "%s IS NULL", sq_ident(cx, column->name)),
+                      "23502",
+                      sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values",
+                                column->name, a->old->name));
 }
 
-static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                        struct sq_out *out)
 {
     const PgQuery__ColumnDef *node = cmd->def->column_def;
     uint32_t type = 0;
@@ -268,9 +306,12 @@ static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterT
     target.typmod = typmod;
     const struct sy_type_info *info = sy_type_find(type);
     if (info->column_type == NULL || column->generated != 0)
-        return sq_unsupported(cx, -1, "this change of type is not supported by the sqlite engine") != NULL;
+        return sq_unsupported(cx, -1,
+                              "this change of type is not supported by the sqlite engine") != NULL;
     if (column->rowid && type != SY_T_INT2 && type != SY_T_INT4 && type != SY_T_INT8)
-        return sq_unsupported(cx, -1, "an integer primary key cannot change its type on the sqlite engine") != NULL;
+        return sq_unsupported(
+                   cx, -1, "an integer primary key cannot change its type on the sqlite engine") !=
+               NULL;
     struct sq_level *level = cx->level;
     cx->level = NULL;
     struct sq_expr *value = NULL;
@@ -279,9 +320,10 @@ static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterT
                                           : sq_find_column(cx, column->name, -1, false);
     cx->level = level;
     if (value != NULL && !sq_can_coerce(value->type, type, 'a')) {
-        (void)sq_error(cx, "42804", -1, "column \"%s\" cannot be cast automatically to type %s", column->name,
-                       sq_type_display(cx, type));
-        sy_err_hint(cx->err, "You might need to specify \"USING %s::%s\".", column->name, sq_type_display(cx, type));
+        (void)sq_error(cx, "42804", -1, "column \"%s\" cannot be cast automatically to type %s",
+                       column->name, sq_type_display(cx, type));
+        sy_err_hint(cx->err, "You might need to specify \"USING %s::%s\".", column->name,
+                    sq_type_display(cx, type));
         return false;
     }
     value = sq_coerce_assign(cx, value, &target);
@@ -308,59 +350,75 @@ static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterT
 
 /* ---- constraints ---- */
 
-static bool foreign_check(struct sq_cx *cx, const struct alter *a, const struct sy_sqconstraint *item, struct sq_out *out)
+static bool foreign_check(struct sq_cx *cx, const struct alter *a,
+                          const struct sy_sqconstraint *item, struct sq_out *out)
 {
     struct sy_buf buf = {0};
     for (uint32_t i = 0; i < item->column_count; i++)
-        sy_buf_printf(&buf, "%s IS NOT NULL AND ", sq_ident(cx, a->def.columns[item->columns[i]].name));
-    sy_buf_printf(&buf, "NOT EXISTS (SELECT 1 FROM %s AS sy_r WHERE ", sq_ident(cx, item->ref_table));
+        sy_buf_printf(&buf, "%s IS NOT NULL AND ",
+                      sq_ident(cx, a->def.columns[item->columns[i]].name));
+    sy_buf_printf(&buf, "NOT EXISTS (SELECT 1 FROM %s AS sy_r WHERE ",
+                  sq_ident(cx, item->ref_table));
     for (uint32_t i = 0; i < item->column_count; i++)
-        sy_buf_printf(&buf, "%ssy_r.%s = %s.%s", i == 0 ? "" : " AND ", sq_ident(cx, item->ref_columns[i]),
-                      sq_ident(cx, sq_relation_sql(a->old)), sq_ident(cx, a->def.columns[item->columns[i]].name));
+        sy_buf_printf(&buf, "%ssy_r.%s = %s.%s", i == 0 ? "" : " AND ",
+                      sq_ident(cx, item->ref_columns[i]), sq_ident(cx, sq_relation_sql(a->old)),
+                      sq_ident(cx, a->def.columns[item->columns[i]].name));
     sy_buf_append_str(&buf, ")");
-    return check_rows(cx, out, a->old, sq_finish(cx, &buf), "23503",
-                      sq_printf(cx, "insert or update on table \"%s\" violates foreign key constraint \"%s\"", a->old->name,
-                                item->name));
+    return check_rows(
+        cx, out, a->old, sq_finish(cx, &buf), "23503",
+        sq_printf(cx, "insert or update on table \"%s\" violates foreign key constraint \"%s\"",
+                  a->old->name, item->name));
 }
 
-static bool add_constraint(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+static bool add_constraint(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                           struct sq_out *out)
 {
     uint32_t indexes = a->def.indexes.count, constraints = a->def.constraints.count;
-    if (!sq_def_constraint(cx, &a->def, cmd->def->constraint, -1) || a->def.constraints.count == constraints)
+    if (!sq_def_constraint(cx, &a->def, cmd->def->constraint, -1) ||
+        a->def.constraints.count == constraints)
         return cx->err->status == SY_OK;
     const struct sy_sqconstraint *item = a->def.constraints.items[constraints];
     if (!sq_def_finish(cx, &a->def))
         return false;
     if (item->kind == 'p' && !a->old->hidden_key)
-        return sq_unsupported(cx, -1, "this table's key cannot be changed on the sqlite engine") != NULL;
+        return sq_unsupported(cx, -1, "this table's key cannot be changed on the sqlite engine") !=
+               NULL;
     for (uint32_t i = 0; item->kind == 'p' && i < item->column_count; i++)
-        if (!check_rows(cx, out, a->old, sq_printf(cx, "%s IS NULL", sq_ident(cx, a->def.columns[item->columns[i]].name)),
-                        "23502",
-                        sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values",
-                                  a->def.columns[item->columns[i]].name, a->old->name)))
+        if (!check_rows(
+                cx, out, a->old,
+                sq_printf(cx, "%s IS NULL", sq_ident(cx, a->def.columns[item->columns[i]].name)),
+                "23502",
+                sq_printf(cx, "column \"%s\" of relation \"%s\" contains null values",
+                          a->def.columns[item->columns[i]].name, a->old->name)))
             return false;
     a->redefine = a->redefine || item->kind != 'u';
     if (item->kind == 'c') {
         struct sq_expr *expr = sq_table_expr(cx, a->def.relation, item->expression, false);
         return expr != NULL &&
-               check_rows(cx, out, a->old, sq_printf(cx, "NOT %s", expr->sql), "23514",
-                          sq_printf(cx, "check constraint \"%s\" of relation \"%s\" is violated by some row", item->name,
-                                    a->old->name));
+               check_rows(
+                   cx, out, a->old, sq_printf(cx, "NOT %s", expr->sql), "23514",
+                   sq_printf(cx,
+                             "check constraint \"%s\" of relation \"%s\" is violated by some row",
+                             item->name, a->old->name));
     }
     if (item->kind == 'f')
         return foreign_check(cx, a, item, out);
     return indexes < a->def.indexes.count &&
-           sq_step(cx, out, sq_index_sql(cx, a->def.relation, a->def.indexes.items[indexes]), false);
+           sq_step(cx, out, sq_index_sql(cx, a->def.relation, a->def.indexes.items[indexes]),
+                   false);
 }
 
-static bool drop_constraint(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+static bool drop_constraint(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                            struct sq_out *out)
 {
     for (uint32_t i = 0; i < a->def.constraints.count; i++) {
         const struct sy_sqconstraint *item = a->def.constraints.items[i];
         if (strcmp(item->name, cmd->name) != 0)
             continue;
         if (item->kind == 'p' && !a->old->hidden_key)
-            return sq_unsupported(cx, -1, "dropping this primary key is not supported by the sqlite engine") != NULL;
+            return sq_unsupported(
+                       cx, -1, "dropping this primary key is not supported by the sqlite engine") !=
+                   NULL;
         a->redefine = a->redefine || item->kind == 'c' || item->kind == 'f';
         remove_at(&a->def.constraints, i);
         for (uint32_t k = 0; k < a->def.indexes.count; k++) {
@@ -375,14 +433,18 @@ static bool drop_constraint(struct sq_cx *cx, struct alter *a, const PgQuery__Al
         return true;
     }
     if (cmd->missing_ok)
-        return sq_notice(cx, "00000", sq_printf(cx, "constraint \"%s\" of relation \"%s\" does not exist, skipping",
-                                                cmd->name, a->old->name));
-    return sq_error(cx, "42704", -1, "constraint \"%s\" of relation \"%s\" does not exist", cmd->name, a->old->name);
+        return sq_notice(cx, "00000",
+                         sq_printf(cx,
+                                   "constraint \"%s\" of relation \"%s\" does not exist, skipping",
+                                   cmd->name, a->old->name));
+    return sq_error(cx, "42704", -1, "constraint \"%s\" of relation \"%s\" does not exist",
+                    cmd->name, a->old->name);
 }
 
 /* ---- ALTER TABLE ---- */
 
-static bool alter_command(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd, struct sq_out *out)
+static bool alter_command(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                          struct sq_out *out)
 {
     switch ((int)cmd->subtype) {
     case PG_QUERY__ALTER_TABLE_TYPE__AT_AddColumn:
@@ -411,7 +473,9 @@ static bool alter_command(struct sq_cx *cx, struct alter *a, const PgQuery__Alte
     case PG_QUERY__ALTER_TABLE_TYPE__AT_ClusterOn:
         return true; /* without meaning here, and without effect on any answer */
     default:
-        return sq_unsupported(cx, -1, "this form of ALTER TABLE is not supported by the sqlite engine") != NULL;
+        return sq_unsupported(cx, -1,
+                              "this form of ALTER TABLE is not supported by the sqlite engine") !=
+               NULL;
     }
 }
 
@@ -421,13 +485,17 @@ bool sq_alter_table(struct sq_cx *cx, const PgQuery__AlterTableStmt *node, struc
     out->t->tag = "ALTER TABLE";
     a.old = sq_find_relation(cx, node->relation, node->missing_ok);
     if (a.old == NULL)
-        return node->missing_ok && sq_notice(cx, "00000", sq_printf(cx, "relation \"%s\" does not exist, skipping",
-                                                                    node->relation->relname));
+        return node->missing_ok &&
+               sq_notice(cx, "00000",
+                         sq_printf(cx, "relation \"%s\" does not exist, skipping",
+                                   node->relation->relname));
     if (a.old->read_only)
-        return sq_error(cx, "42501", -1, "permission denied: \"%s\" is a system catalog", a.old->name);
+        return sq_error(cx, "42501", -1, "permission denied: \"%s\" is a system catalog",
+                        a.old->name);
     bool owner_only = true;
     for (size_t i = 0; i < node->n_cmds; i++)
-        owner_only = owner_only && node->cmds[i]->alter_table_cmd->subtype == PG_QUERY__ALTER_TABLE_TYPE__AT_ChangeOwner;
+        owner_only = owner_only && node->cmds[i]->alter_table_cmd->subtype ==
+                                       PG_QUERY__ALTER_TABLE_TYPE__AT_ChangeOwner;
     if (owner_only)
         return true;
     if (a.old->kind != 'r')
@@ -436,7 +504,8 @@ bool sq_alter_table(struct sq_cx *cx, const PgQuery__AlterTableStmt *node, struc
         return false;
     for (size_t i = 0; i < node->n_cmds; i++) {
         /* Each command sees what the one before made. */
-        if (!alter_command(cx, &a, node->cmds[i]->alter_table_cmd, out) || !sq_def_finish(cx, &a.def))
+        if (!alter_command(cx, &a, node->cmds[i]->alter_table_cmd, out) ||
+            !sq_def_finish(cx, &a.def))
             return false;
         if (a.redefine && !sq_redefine(cx, out, a.def.relation))
             return false;
@@ -452,7 +521,8 @@ bool sq_alter_table(struct sq_cx *cx, const PgQuery__AlterTableStmt *node, struc
 
 /* ---- column names inside stored texts ---- */
 
-/* Renames (or, with `to` NULL, looks for) column references in any message of the tree, by its descriptor. */
+/* Renames (or, with `to` NULL, looks for) column references in any message of the tree, by its
+ * descriptor. */
 static bool rename_in(ProtobufCMessage *message, const char *from, const char *to)
 {
     bool found = false;
@@ -514,7 +584,8 @@ static bool text_mentions(struct sq_cx *cx, const char *text, const char *column
     return found;
 }
 
-static const char *renamed_text(struct sq_cx *cx, const char *text, const char *from, const char *to)
+static const char *renamed_text(struct sq_cx *cx, const char *text, const char *from,
+                                const char *to)
 {
     if (text == NULL)
         return NULL;
@@ -549,8 +620,10 @@ static bool rename_in_def(struct sq_cx *cx, struct sq_def *def, const char *from
     return true;
 }
 
-/* Other tables' foreign keys and sequences that name what was renamed. column NULL: the table itself. */
-static bool rename_references(struct sq_cx *cx, const char *table, const char *column, const char *to, struct sq_out *out)
+/* Other tables' foreign keys and sequences that name what was renamed. column NULL: the table
+ * itself. */
+static bool rename_references(struct sq_cx *cx, const char *table, const char *column,
+                              const char *to, struct sq_out *out)
 {
     const struct sy_sqschema *schema = cx->input->schema;
     for (uint32_t i = 0; schema->at != NULL; i++) {
@@ -593,7 +666,8 @@ static bool rename_references(struct sq_cx *cx, const char *table, const char *c
             def.relation->sequence = copy;
             changed = true;
         }
-        if (changed && (!sq_def_finish(cx, &def) || !sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", other->name, def.relation)))
+        if (changed && (!sq_def_finish(cx, &def) ||
+                        !sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", other->name, def.relation)))
             return false;
     }
     return true;
@@ -601,15 +675,16 @@ static bool rename_references(struct sq_cx *cx, const char *table, const char *c
 
 /* ---- RENAME ---- */
 
-static bool rename_column(struct sq_cx *cx, const struct sy_sqrelation *old, const char *from, const char *to,
-                          struct sq_out *out)
+static bool rename_column(struct sq_cx *cx, const struct sy_sqrelation *old, const char *from,
+                          const char *to, struct sq_out *out)
 {
     struct sq_def def;
     int index = sq_column_index(old, from);
     if (index < 0)
         return sq_error(cx, "42703", -1, "column \"%s\" does not exist", from);
     if (sq_column_index(old, to) >= 0)
-        return sq_error(cx, "42701", -1, "column \"%s\" of relation \"%s\" already exists", to, old->name);
+        return sq_error(cx, "42701", -1, "column \"%s\" of relation \"%s\" already exists", to,
+                        old->name);
     if (!sq_def_init(cx, &def, old, 0))
         return false;
     def.columns[index].name = to;
@@ -617,21 +692,27 @@ static bool rename_column(struct sq_cx *cx, const struct sy_sqrelation *old, con
         return false;
     for (uint32_t i = 0; i < def.constraints.count; i++) {
         struct sy_sqconstraint *item = def.constraints.items[i];
-        for (uint32_t k = 0; item->kind == 'f' && strcmp(item->ref_table, old->name) == 0 && k < item->column_count; k++)
+        for (uint32_t k = 0;
+             item->kind == 'f' && strcmp(item->ref_table, old->name) == 0 && k < item->column_count;
+             k++)
             if (strcmp(item->ref_columns[k], from) == 0)
-                return sq_unsupported(cx, -1, "renaming a column that its own table refers to is not supported") != NULL;
+                return sq_unsupported(
+                           cx, -1,
+                           "renaming a column that its own table refers to is not supported") !=
+                       NULL;
     }
-    if (old->kind == 'r' &&
-        !sq_step(cx, out,
-                 sq_printf(cx, "ALTER TABLE %s RENAME COLUMN %s TO %s", sq_ident(cx, sq_relation_sql(old)),
-                           sq_ident(cx, from), sq_ident(cx, to)),
-                 false))
+    if (old->kind == 'r' && !sq_step(cx, out,
+                                     sq_printf(cx, "ALTER TABLE %s RENAME COLUMN %s TO %s",
+                                               sq_ident(cx, sq_relation_sql(old)),
+                                               sq_ident(cx, from), sq_ident(cx, to)),
+                                     false))
         return false;
     return sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", old->name, def.relation) &&
            rename_references(cx, old->name, from, to, out);
 }
 
-static bool rename_relation(struct sq_cx *cx, const struct sy_sqrelation *old, const char *to, struct sq_out *out)
+static bool rename_relation(struct sq_cx *cx, const struct sy_sqrelation *old, const char *to,
+                            struct sq_out *out)
 {
     struct sq_def def;
     if (sq_name_taken(cx, to))
@@ -649,7 +730,9 @@ static bool rename_relation(struct sq_cx *cx, const struct sy_sqrelation *old, c
         return false;
     if (old->kind == 'r' &&
         !sq_step(cx, out,
-                 sq_printf(cx, "ALTER TABLE %s RENAME TO %s", sq_ident(cx, sq_relation_sql(old)), sq_ident(cx, to)), false))
+                 sq_printf(cx, "ALTER TABLE %s RENAME TO %s", sq_ident(cx, sq_relation_sql(old)),
+                           sq_ident(cx, to)),
+                 false))
         return false;
     return sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", old->name, def.relation) &&
            rename_references(cx, old->name, NULL, to, out);
@@ -686,7 +769,8 @@ static bool rename_index(struct sq_cx *cx, const char *from, const char *to, boo
         text = text || item->kind == 'c' || item->kind == 'f';
     }
     if (!found)
-        return sq_error(cx, "42704", -1, "constraint \"%s\" for table \"%s\" does not exist", from, owner->name);
+        return sq_error(cx, "42704", -1, "constraint \"%s\" for table \"%s\" does not exist", from,
+                        owner->name);
     (void)constraint;
     return sq_def_finish(cx, &def) && (!text || sq_redefine(cx, out, def.relation)) &&
            sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", owner->name, def.relation);
@@ -700,20 +784,25 @@ bool sq_rename(struct sq_cx *cx, const PgQuery__RenameStmt *node, struct sq_out 
     if (to == NULL || node->relation == NULL)
         return sq_unsupported(cx, -1, "this RENAME is not supported by the sqlite engine") != NULL;
     if (node->rename_type == PG_QUERY__OBJECT_TYPE__OBJECT_INDEX) {
-        const struct sy_sqrelation *owner = schema->index_owner == NULL
-                                                ? NULL
-                                                : schema->index_owner(schema->ctx, NULL, node->relation->relname);
+        const struct sy_sqrelation *owner =
+            schema->index_owner == NULL
+                ? NULL
+                : schema->index_owner(schema->ctx, NULL, node->relation->relname);
         out->t->tag = "ALTER INDEX";
         if (owner == NULL)
-            return sq_error(cx, "42P01", -1, "relation \"%s\" does not exist", node->relation->relname);
+            return sq_error(cx, "42P01", -1, "relation \"%s\" does not exist",
+                            node->relation->relname);
         return rename_index(cx, node->relation->relname, to, false, owner, out);
     }
     const struct sy_sqrelation *old = sq_find_relation(cx, node->relation, node->missing_ok);
     if (old == NULL)
-        return node->missing_ok && sq_notice(cx, "00000", sq_printf(cx, "relation \"%s\" does not exist, skipping",
-                                                                    node->relation->relname));
+        return node->missing_ok &&
+               sq_notice(cx, "00000",
+                         sq_printf(cx, "relation \"%s\" does not exist, skipping",
+                                   node->relation->relname));
     if (old->read_only)
-        return sq_error(cx, "42501", -1, "permission denied: \"%s\" is a system catalog", old->name);
+        return sq_error(cx, "42501", -1, "permission denied: \"%s\" is a system catalog",
+                        old->name);
     switch ((int)node->rename_type) {
     case PG_QUERY__OBJECT_TYPE__OBJECT_COLUMN:
         return rename_column(cx, old, node->subname, to, out);

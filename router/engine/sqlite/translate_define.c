@@ -1,4 +1,5 @@
-/* The SQLite text of a definition: tables, indexes; and PostgreSQL text of expressions for the catalog. */
+/* The SQLite text of a definition: tables, indexes; and PostgreSQL text of expressions for the
+ * catalog. */
 #include <pg_query.h>
 #include <stdlib.h>
 
@@ -23,9 +24,10 @@ static const char *deparse_statement(struct sq_cx *cx, PgQuery__Node *node)
         return NULL;
     (void)pg_query__parse_result__pack(&tree, (uint8_t *)packed.data);
     PgQueryDeparseResult result = pg_query_deparse_protobuf(packed);
-    const char *text = result.error != NULL ? sq_unsupported(cx, -1, "this expression cannot be stored: %s",
-                                                             result.error->message)
-                                            : (const void *)sy_arena_strdup(cx->arena, result.query);
+    const char *text =
+        result.error != NULL
+            ? sq_unsupported(cx, -1, "this expression cannot be stored: %s", result.error->message)
+            : (const void *)sy_arena_strdup(cx->arena, result.query);
     pg_query_free_deparse_result(result);
     return text;
 }
@@ -56,7 +58,8 @@ const char *sq_deparse(struct sq_cx *cx, sq_node *node)
 
 /* ---- expressions over one table ---- */
 
-struct sq_expr *sq_table_expr(struct sq_cx *cx, const struct sy_sqrelation *relation, const char *text, bool immutable)
+struct sq_expr *sq_table_expr(struct sq_cx *cx, const struct sy_sqrelation *relation,
+                              const char *text, bool immutable)
 {
     struct sq_level *level = cx->level;
     cx->level = NULL;
@@ -72,8 +75,8 @@ struct sq_expr *sq_table_expr(struct sq_cx *cx, const struct sy_sqrelation *rela
 
 /* ---- CREATE TABLE ---- */
 
-static bool append_column(struct sq_cx *cx, struct sy_buf *buf, const struct sy_sqrelation *relation,
-                          const struct sy_sqcolumn *column)
+static bool append_column(struct sq_cx *cx, struct sy_buf *buf,
+                          const struct sy_sqrelation *relation, const struct sy_sqcolumn *column)
 {
     const struct sy_type_info *type = sy_type_find(column->type);
     if (type == NULL || type->column_type == NULL)
@@ -86,18 +89,21 @@ static bool append_column(struct sq_cx *cx, struct sy_buf *buf, const struct sy_
         sy_buf_printf(buf, " COLLATE %s", type->collation);
     if (column->generated == 0)
         return true;
-    struct sq_expr *expr = sq_coerce_assign(cx, sq_table_expr(cx, relation, column->default_sql, true), column);
+    struct sq_expr *expr =
+        sq_coerce_assign(cx, sq_table_expr(cx, relation, column->default_sql, true), column);
     if (expr == NULL)
         return false;
     sy_buf_printf(buf, " GENERATED ALWAYS AS (%s) STORED", expr->sql);
     return true;
 }
 
-static void append_columns(struct sq_cx *cx, struct sy_buf *buf, const struct sy_sqrelation *relation,
+static void append_columns(struct sq_cx *cx, struct sy_buf *buf,
+                           const struct sy_sqrelation *relation,
                            const struct sy_sqconstraint *constraint)
 {
     for (uint32_t i = 0; i < constraint->column_count; i++)
-        sy_buf_printf(buf, "%s%s", i == 0 ? "(" : ", ", sq_ident(cx, relation->columns[constraint->columns[i]].name));
+        sy_buf_printf(buf, "%s%s", i == 0 ? "(" : ", ",
+                      sq_ident(cx, relation->columns[constraint->columns[i]].name));
     sy_buf_append_str(buf, ")");
 }
 
@@ -117,7 +123,8 @@ static const char *action(char code)
     }
 }
 
-static bool append_constraint(struct sq_cx *cx, struct sy_buf *buf, const struct sy_sqrelation *relation,
+static bool append_constraint(struct sq_cx *cx, struct sy_buf *buf,
+                              const struct sy_sqrelation *relation,
                               const struct sy_sqconstraint *constraint)
 {
     bool primary = constraint->kind == 'p' && !relation->hidden_key;
@@ -130,7 +137,8 @@ static bool append_constraint(struct sq_cx *cx, struct sy_buf *buf, const struct
         return true;
     }
     if (constraint->kind == 'c') {
-        struct sq_expr *expr = sq_coerce_bool(cx, sq_table_expr(cx, relation, constraint->expression, false), "CHECK");
+        struct sq_expr *expr =
+            sq_coerce_bool(cx, sq_table_expr(cx, relation, constraint->expression, false), "CHECK");
         if (expr == NULL)
             return false;
         sy_buf_printf(buf, "CHECK (%s)", expr->sql);
@@ -141,12 +149,16 @@ static bool append_constraint(struct sq_cx *cx, struct sy_buf *buf, const struct
     sy_buf_printf(buf, " REFERENCES %s (", sq_ident(cx, constraint->ref_table));
     for (uint32_t i = 0; i < constraint->column_count; i++)
         sy_buf_printf(buf, "%s%s", i == 0 ? "" : ", ", sq_ident(cx, constraint->ref_columns[i]));
-    sy_buf_printf(buf, ") ON UPDATE %s ON DELETE %s%s", action(constraint->on_update), action(constraint->on_delete),
-                  constraint->deferred ? " DEFERRABLE INITIALLY DEFERRED" : constraint->deferrable ? " DEFERRABLE" : "");
+    sy_buf_printf(buf, ") ON UPDATE %s ON DELETE %s%s", action(constraint->on_update),
+                  action(constraint->on_delete),
+                  constraint->deferred     ? " DEFERRABLE INITIALLY DEFERRED"
+                  : constraint->deferrable ? " DEFERRABLE"
+                                           : "");
     return true;
 }
 
-const char *sq_table_sql(struct sq_cx *cx, const struct sy_sqrelation *relation, const char *sqlite_name)
+const char *sq_table_sql(struct sq_cx *cx, const struct sy_sqrelation *relation,
+                         const char *sqlite_name)
 {
     struct sy_buf buf = {0};
     bool ok = true;
@@ -166,12 +178,13 @@ const char *sq_table_sql(struct sq_cx *cx, const struct sy_sqrelation *relation,
 
 /* ---- CREATE INDEX ---- */
 
-const char *sq_index_sql(struct sq_cx *cx, const struct sy_sqrelation *relation, const struct sy_sqindex *index)
+const char *sq_index_sql(struct sq_cx *cx, const struct sy_sqrelation *relation,
+                         const struct sy_sqindex *index)
 {
     struct sy_buf buf = {0};
     bool ok = true;
-    sy_buf_printf(&buf, "CREATE %sINDEX %s ON %s (", index->unique ? "UNIQUE " : "", sq_ident(cx, index->name),
-                  sq_ident(cx, sq_relation_sql(relation)));
+    sy_buf_printf(&buf, "CREATE %sINDEX %s ON %s (", index->unique ? "UNIQUE " : "",
+                  sq_ident(cx, index->name), sq_ident(cx, sq_relation_sql(relation)));
     for (uint32_t i = 0; i < index->key_count && ok; i++) {
         const char *sql = NULL;
         if (index->key_columns[i] >= 0) {
@@ -182,11 +195,13 @@ const char *sq_index_sql(struct sq_cx *cx, const struct sy_sqrelation *relation,
         }
         ok = sql != NULL;
         if (ok)
-            sy_buf_printf(&buf, "%s%s%s", i == 0 ? "" : ", ", sql, (index->key_options[i] & 1) != 0 ? " DESC" : "");
+            sy_buf_printf(&buf, "%s%s%s", i == 0 ? "" : ", ", sql,
+                          (index->key_options[i] & 1) != 0 ? " DESC" : "");
     }
     sy_buf_append_str(&buf, ")");
     if (ok && index->predicate != NULL) {
-        struct sq_expr *expr = sq_coerce_bool(cx, sq_table_expr(cx, relation, index->predicate, true), "WHERE");
+        struct sq_expr *expr =
+            sq_coerce_bool(cx, sq_table_expr(cx, relation, index->predicate, true), "WHERE");
         ok = expr != NULL;
         if (ok)
             sy_buf_printf(&buf, " WHERE %s", expr->sql);
@@ -214,13 +229,15 @@ bool sq_redefine(struct sq_cx *cx, struct sq_out *out, const struct sy_sqrelatio
     if (text == NULL)
         return false;
     out->t->rebuilds_table = true;
-    /* Source: sqlite.org/lang_altertable.html, changes that do not affect what is on disk. The table that comes and
-     * goes moves the schema cookie, so that other connections read the schema again. */
+    /* Source: sqlite.org/lang_altertable.html, changes that do not affect what is on disk. The
+     * table that comes and goes moves the schema cookie, so that other connections read the schema
+     * again. */
     return sq_step(cx, out, "PRAGMA writable_schema=ON", false) &&
            sq_step(cx, out,
                    sq_printf(cx, "UPDATE sqlite_schema SET sql=%s WHERE type='table' AND name=%s",
                              sq_string(cx, text, strlen(text)), sq_string(cx, name, strlen(name))),
                    false) &&
            sq_step(cx, out, "PRAGMA writable_schema=RESET", false) &&
-           sq_step(cx, out, "CREATE TABLE sy_cookie(x)", false) && sq_step(cx, out, "DROP TABLE sy_cookie", false);
+           sq_step(cx, out, "CREATE TABLE sy_cookie(x)", false) &&
+           sq_step(cx, out, "DROP TABLE sy_cookie", false);
 }

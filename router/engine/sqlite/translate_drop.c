@@ -37,18 +37,21 @@ static bool view_reads(struct sq_cx *cx, const struct sy_sqrelation *view, const
     return false;
 }
 
-static bool refuse(struct sq_cx *cx, const struct sy_sqrelation *target, const char *kind, const char *dependent)
+static bool refuse(struct sq_cx *cx, const struct sy_sqrelation *target, const char *kind,
+                   const char *dependent)
 {
     const char *what = target->kind == 'v' ? "view" : target->kind == 'S' ? "sequence" : "table";
-    (void)sq_error(cx, "2BP01", -1, "cannot drop %s %s because other objects depend on it", what, target->name);
+    (void)sq_error(cx, "2BP01", -1, "cannot drop %s %s because other objects depend on it", what,
+                   target->name);
     sy_err_detail(cx->err, "%s %s depends on %s %s", kind, dependent, what, target->name);
     sy_err_hint(cx->err, "Use DROP ... CASCADE to drop the dependent objects too.");
     return false;
 }
 
 /* A foreign key of another table goes with the table that it refers to. */
-static bool drop_references(struct sq_cx *cx, const struct drop *d, const struct sy_sqrelation *target,
-                            const struct sy_sqrelation *other, struct sq_out *out)
+static bool drop_references(struct sq_cx *cx, const struct drop *d,
+                            const struct sy_sqrelation *target, const struct sy_sqrelation *other,
+                            struct sq_out *out)
 {
     struct sq_def def;
     bool changed = false;
@@ -59,21 +62,26 @@ static bool drop_references(struct sq_cx *cx, const struct drop *d, const struct
         if (item->kind != 'f' || strcmp(item->ref_table, target->name) != 0)
             continue;
         if (!d->cascade)
-            return refuse(cx, target, "constraint", sq_printf(cx, "%s on table %s", item->name, other->name));
+            return refuse(cx, target, "constraint",
+                          sq_printf(cx, "%s on table %s", item->name, other->name));
         for (uint32_t k = i; k < def.constraints.count; k++)
             def.constraints.items[k - 1] = def.constraints.items[k];
         def.constraints.count--;
         changed = true;
-        if (!sq_notice(cx, "00000", sq_printf(cx, "drop cascades to constraint %s on table %s", item->name, other->name)))
+        if (!sq_notice(cx, "00000",
+                       sq_printf(cx, "drop cascades to constraint %s on table %s", item->name,
+                                 other->name)))
             return false;
     }
     return !changed || (sq_def_finish(cx, &def) && sq_redefine(cx, out, def.relation) &&
                         sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", other->name, def.relation));
 }
 
-static bool drop_relation(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target, struct sq_out *out);
+static bool drop_relation(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target,
+                          struct sq_out *out);
 
-static bool drop_dependents(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target, struct sq_out *out)
+static bool drop_dependents(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target,
+                            struct sq_out *out)
 {
     const struct sy_sqschema *schema = cx->input->schema;
     for (uint32_t i = 0; schema->at != NULL; i++) {
@@ -82,11 +90,13 @@ static bool drop_dependents(struct sq_cx *cx, struct drop *d, const struct sy_sq
             break;
         if (goes(d, other->name))
             continue;
-        bool owned = other->kind == 'S' && other->sequence != NULL && other->sequence->owner_table != NULL &&
+        bool owned = other->kind == 'S' && other->sequence != NULL &&
+                     other->sequence->owner_table != NULL &&
                      strcmp(other->sequence->owner_table, target->name) == 0;
         if (owned && !sq_ddl(cx, out, SY_SQDDL_DROP, "public", other->name, NULL))
             return false;
-        if (other->kind == 'r' && target->kind == 'r' && !drop_references(cx, d, target, other, out))
+        if (other->kind == 'r' && target->kind == 'r' &&
+            !drop_references(cx, d, target, other, out))
             return false;
         if (other->kind == 'v' && target->kind != 'S' && view_reads(cx, other, target->name)) {
             if (!d->cascade)
@@ -100,7 +110,8 @@ static bool drop_dependents(struct sq_cx *cx, struct drop *d, const struct sy_sq
 }
 
 /* Columns whose default draws from the sequence. */
-static bool sequence_users(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target, struct sq_out *out)
+static bool sequence_users(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target,
+                           struct sq_out *out)
 {
     const struct sy_sqschema *schema = cx->input->schema;
     const char *needle = sq_printf(cx, "%s", target->name);
@@ -124,26 +135,31 @@ static bool sequence_users(struct sq_cx *cx, struct drop *d, const struct sy_sqr
             def.columns[c].default_sql = NULL;
             changed = true;
         }
-        if (changed && (!sq_def_finish(cx, &def) || !sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", other->name, def.relation)))
+        if (changed && (!sq_def_finish(cx, &def) ||
+                        !sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", other->name, def.relation)))
             return false;
     }
     return true;
 }
 
-static bool drop_relation(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target, struct sq_out *out)
+static bool drop_relation(struct sq_cx *cx, struct drop *d, const struct sy_sqrelation *target,
+                          struct sq_out *out)
 {
-    if (!goes(d, target->name) && !sq_list_add(cx, &d->names, sy_arena_strdup(cx->arena, target->name)))
+    if (!goes(d, target->name) &&
+        !sq_list_add(cx, &d->names, sy_arena_strdup(cx->arena, target->name)))
         return false;
-    if (!drop_dependents(cx, d, target, out) || (target->kind == 'S' && !sequence_users(cx, d, target, out)))
+    if (!drop_dependents(cx, d, target, out) ||
+        (target->kind == 'S' && !sequence_users(cx, d, target, out)))
         return false;
     if (target->kind == 'r' &&
-        !sq_step(cx, out, sq_printf(cx, "DROP TABLE %s", sq_ident(cx, sq_relation_sql(target))), false))
+        !sq_step(cx, out, sq_printf(cx, "DROP TABLE %s", sq_ident(cx, sq_relation_sql(target))),
+                 false))
         return false;
     return sq_ddl(cx, out, SY_SQDDL_DROP, "public", sy_arena_strdup(cx->arena, target->name), NULL);
 }
 
-static bool drop_index(struct sq_cx *cx, const struct drop *d, const char *schema_name, const char *name,
-                       struct sq_out *out)
+static bool drop_index(struct sq_cx *cx, const struct drop *d, const char *schema_name,
+                       const char *name, struct sq_out *out)
 {
     const struct sy_sqschema *schema = cx->input->schema;
     const struct sy_sqrelation *owner =
@@ -160,16 +176,19 @@ static bool drop_index(struct sq_cx *cx, const struct drop *d, const char *schem
         if (strcmp(item->name, name) != 0)
             continue;
         if (item->constraint) {
-            (void)sq_error(cx, "2BP01", -1, "cannot drop index %s because constraint %s on table %s requires it", name,
-                           name, owner->name);
-            sy_err_hint(cx->err, "You can drop constraint %s on table %s instead.", name, owner->name);
+            (void)sq_error(cx, "2BP01", -1,
+                           "cannot drop index %s because constraint %s on table %s requires it",
+                           name, name, owner->name);
+            sy_err_hint(cx->err, "You can drop constraint %s on table %s instead.", name,
+                        owner->name);
             return false;
         }
         for (uint32_t k = i + 1; k < def.indexes.count; k++)
             def.indexes.items[k - 1] = def.indexes.items[k];
         def.indexes.count--;
     }
-    return sq_def_finish(cx, &def) && sq_step(cx, out, sq_printf(cx, "DROP INDEX %s", sq_ident(cx, name)), false) &&
+    return sq_def_finish(cx, &def) &&
+           sq_step(cx, out, sq_printf(cx, "DROP INDEX %s", sq_ident(cx, name)), false) &&
            sq_ddl(cx, out, SY_SQDDL_REPLACE, "public", owner->name, def.relation);
 }
 
@@ -187,7 +206,8 @@ static bool drop_one(struct sq_cx *cx, struct drop *d, const sq_node *object, st
     while (k < 4 && kinds[k].type != (int)d->node->remove_type)
         k++;
     if (k == 4 || object->node_case != NODE(LIST))
-        return sq_unsupported(cx, -1, "this kind of DROP is not supported by the sqlite engine") != NULL;
+        return sq_unsupported(cx, -1, "this kind of DROP is not supported by the sqlite engine") !=
+               NULL;
     out->t->tag = kinds[k].tag;
     const PgQuery__List *list = object->list;
     const char *name = sq_str(list->items[list->n_items - 1]);
@@ -197,7 +217,8 @@ static bool drop_one(struct sq_cx *cx, struct drop *d, const sq_node *object, st
     const struct sy_sqschema *schema = cx->input->schema;
     const struct sy_sqrelation *target = schema->relation(schema->ctx, space, name);
     if (target == NULL && d->node->missing_ok)
-        return sq_notice(cx, "00000", sq_printf(cx, "%s \"%s\" does not exist, skipping", kinds[k].what, name));
+        return sq_notice(cx, "00000",
+                         sq_printf(cx, "%s \"%s\" does not exist, skipping", kinds[k].what, name));
     if (target == NULL)
         return sq_error(cx, "42P01", -1, "%s \"%s\" does not exist", kinds[k].what, name);
     if (target->read_only)
@@ -205,18 +226,22 @@ static bool drop_one(struct sq_cx *cx, struct drop *d, const sq_node *object, st
     if (target->kind != kinds[k].kind)
         return sq_error(cx, "42809", -1, "\"%s\" is not a %s", name, kinds[k].what);
     if (target->kind == 'S' && target->sequence != NULL && target->sequence->identity)
-        return sq_error(cx, "2BP01", -1, "cannot drop sequence %s because column %s of table %s requires it", name,
+        return sq_error(cx, "2BP01", -1,
+                        "cannot drop sequence %s because column %s of table %s requires it", name,
                         target->sequence->owner_column, target->sequence->owner_table);
     return drop_relation(cx, d, target, out);
 }
 
 bool sq_drop(struct sq_cx *cx, const PgQuery__DropStmt *node, struct sq_out *out)
 {
-    struct drop d = {.node = node, .cascade = node->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE};
+    struct drop d = {.node = node,
+                     .cascade = node->behavior == PG_QUERY__DROP_BEHAVIOR__DROP_CASCADE};
     for (size_t i = 0; i < node->n_objects; i++) {
         const sq_node *object = node->objects[i];
         if (object->node_case == NODE(LIST) && object->list->n_items > 0 &&
-            !sq_list_add(cx, &d.names, sy_arena_strdup(cx->arena, sq_str(object->list->items[object->list->n_items - 1]))))
+            !sq_list_add(
+                cx, &d.names,
+                sy_arena_strdup(cx->arena, sq_str(object->list->items[object->list->n_items - 1]))))
             return false;
     }
     for (size_t i = 0; i < node->n_objects; i++)

@@ -1,4 +1,5 @@
-/* Expressions: constants, operators, boolean logic, CASE and friends. Calls are in translate_func.c. */
+/* Expressions: constants, operators, boolean logic, CASE and friends. Calls are in
+ * translate_func.c. */
 #include <stdlib.h>
 
 #include "router/engine/sqlite/translate_internal.h"
@@ -24,9 +25,11 @@ static struct sq_expr *number(struct sq_cx *cx, const char *text, int32_t locati
     if (integer && strcmp(text, "9223372036854775807") == 0)
         fits = true;
     if (fits && value >= INT32_MIN && value <= INT32_MAX)
-        return constant(cx, SY_T_INT4, location, sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
+        return constant(cx, SY_T_INT4, location,
+                        sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
     if (fits)
-        return constant(cx, SY_T_INT8, location, sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
+        return constant(cx, SY_T_INT8, location,
+                        sq_printf(cx, value < 0 ? "(%lld)" : "%lld", value));
     if (strcmp(text, "-9223372036854775808") == 0)
         return constant(cx, SY_T_INT8, location, "(-9223372036854775807-1)");
     return sq_literal_typed(cx, text, SY_T_NUMERIC, -1, location, false);
@@ -42,7 +45,8 @@ static struct sq_expr *expr_const(struct sq_cx *cx, const PgQuery__AConst *node)
     }
     if (node->val_case == PG_QUERY__A__CONST__VAL_IVAL) {
         int32_t value = node->ival->ival;
-        return constant(cx, SY_T_INT4, node->location, sq_printf(cx, value < 0 ? "(%d)" : "%d", value));
+        return constant(cx, SY_T_INT4, node->location,
+                        sq_printf(cx, value < 0 ? "(%d)" : "%d", value));
     }
     if (node->val_case == PG_QUERY__A__CONST__VAL_FVAL)
         return number(cx, node->fval->fval, node->location);
@@ -50,7 +54,8 @@ static struct sq_expr *expr_const(struct sq_cx *cx, const PgQuery__AConst *node)
         return constant(cx, SY_T_BOOL, node->location, node->boolval->boolval ? "1" : "0");
     if (node->val_case == PG_QUERY__A__CONST__VAL_SVAL) {
         const char *text = node->sval->sval;
-        struct sq_expr *expr = sq_new(cx, SY_T_UNKNOWN, node->location, sq_string(cx, text, strlen(text)));
+        struct sq_expr *expr =
+            sq_new(cx, SY_T_UNKNOWN, node->location, sq_string(cx, text, strlen(text)));
         if (expr != NULL) {
             expr->kind = SQ_LITERAL;
             expr->literal = sy_arena_strdup(cx->arena, text);
@@ -64,7 +69,8 @@ static struct sq_expr *expr_const(struct sq_cx *cx, const PgQuery__AConst *node)
 static struct sq_expr *expr_param(struct sq_cx *cx, const PgQuery__ParamRef *node)
 {
     if (node->number < 1 || node->number > 65535)
-        return sq_error_null(cx, "42P02", node->location, "there is no parameter $%d", node->number);
+        return sq_error_null(cx, "42P02", node->location, "there is no parameter $%d",
+                             node->number);
     uint32_t number = (uint32_t)node->number;
     if (number > cx->param_capacity) {
         uint32_t capacity = number + 16;
@@ -79,7 +85,8 @@ static struct sq_expr *expr_param(struct sq_cx *cx, const PgQuery__ParamRef *nod
     if (number > cx->param_count)
         cx->param_count = number;
     uint32_t type = cx->param_types[number - 1];
-    struct sq_expr *expr = sq_new(cx, type == 0 ? SY_T_UNKNOWN : type, node->location, sq_printf(cx, "?%u", number));
+    struct sq_expr *expr =
+        sq_new(cx, type == 0 ? SY_T_UNKNOWN : type, node->location, sq_printf(cx, "?%u", number));
     if (expr != NULL) {
         expr->kind = SQ_PARAM;
         expr->param = node->number;
@@ -116,14 +123,15 @@ static struct sq_expr *expr_cast(struct sq_cx *cx, const PgQuery__TypeCast *node
 
 /* ---- operators ---- */
 
-struct sq_expr *sq_compare(struct sq_cx *cx, const char *op, struct sq_expr *left, struct sq_expr *right,
-                           int32_t location)
+struct sq_expr *sq_compare(struct sq_cx *cx, const char *op, struct sq_expr *left,
+                           struct sq_expr *right, int32_t location)
 {
     if (left == NULL || right == NULL)
         return NULL;
     const struct sy_type_info *a = sy_type_find(left->type), *b = sy_type_find(right->type);
-    bool comparable = a != NULL && b != NULL && (a->category == b->category || a->oid == SY_T_UNKNOWN ||
-                                                 b->oid == SY_T_UNKNOWN);
+    bool comparable =
+        a != NULL && b != NULL &&
+        (a->category == b->category || a->oid == SY_T_UNKNOWN || b->oid == SY_T_UNKNOWN);
     if (!comparable || left->type == SY_T_JSON || right->type == SY_T_JSON)
         return sq_operator_call(cx, "=", left, right, location);
     struct sq_expr *both[2] = {left, right};
@@ -134,7 +142,8 @@ struct sq_expr *sq_compare(struct sq_cx *cx, const char *op, struct sq_expr *lef
     struct sq_expr *r = sq_coerce(cx, right, type, -1, 'i', location);
     if (l == NULL || r == NULL)
         return NULL;
-    return sq_new(cx, SY_T_BOOL, location, sq_printf(cx, "(%s %s %s)", sq_collated(cx, l), op, r->sql));
+    return sq_new(cx, SY_T_BOOL, location,
+                  sq_printf(cx, "(%s %s %s)", sq_collated(cx, l), op, r->sql));
 }
 
 static struct sq_expr *row_compare(struct sq_cx *cx, const char *name, const PgQuery__RowExpr *left,
@@ -172,10 +181,11 @@ static bool is_comparison(const char *name)
 }
 
 /* A pattern without wildcards at its start bounds an index: x >= 'abc' AND x < 'abd'. */
-static struct sq_expr *like_with_bounds(struct sq_cx *cx, struct sq_expr *call, const struct sq_expr *left,
-                                        const struct sq_expr *right)
+static struct sq_expr *like_with_bounds(struct sq_cx *cx, struct sq_expr *call,
+                                        const struct sq_expr *left, const struct sq_expr *right)
 {
-    if (call == NULL || left->kind != SQ_COLUMN || right->literal == NULL || left->type == SY_T_BPCHAR)
+    if (call == NULL || left->kind != SQ_COLUMN || right->literal == NULL ||
+        left->type == SY_T_BPCHAR)
         return call;
     size_t bytes = strcspn(right->literal, "%_\\");
     if (bytes == 0 || (unsigned char)right->literal[bytes - 1] >= 0x7e)
@@ -186,7 +196,8 @@ static struct sq_expr *like_with_bounds(struct sq_cx *cx, struct sq_expr *call, 
     const char *low = sq_string(cx, right->literal, bytes);
     upper[bytes - 1] = (char)(upper[bytes - 1] + 1);
     const char *high = sq_string(cx, upper, bytes);
-    call->sql = sq_printf(cx, "(%s >= %s AND %s < %s AND %s)", left->sql, low, left->sql, high, call->sql);
+    call->sql =
+        sq_printf(cx, "(%s >= %s AND %s < %s AND %s)", left->sql, low, left->sql, high, call->sql);
     return call->sql == NULL ? NULL : call;
 }
 
@@ -205,7 +216,8 @@ static struct sq_expr *expr_op(struct sq_cx *cx, const PgQuery__AExpr *node)
             return NULL;
     }
     struct sq_expr *right = sq_expr(cx, node->rexpr);
-    struct sq_expr *out = right == NULL ? NULL : sq_operator_call(cx, name, left, right, node->location);
+    struct sq_expr *out =
+        right == NULL ? NULL : sq_operator_call(cx, name, left, right, node->location);
     if (left != NULL && right != NULL && strcmp(name, "~~") == 0)
         out = like_with_bounds(cx, out, left, right);
     return out;
@@ -220,7 +232,8 @@ static struct sq_expr *expr_nullif(struct sq_cx *cx, const PgQuery__AExpr *node)
         return NULL;
     struct sq_expr *both[2] = {left, right};
     const struct sy_type_info *a = sy_type_find(left->type), *b = sy_type_find(right->type);
-    bool keeps = a != NULL && b != NULL && a->storage == b->storage && a->storage != SY_SQ_TEXT; /* an operator across types */
+    bool keeps = a != NULL && b != NULL && a->storage == b->storage &&
+                 a->storage != SY_SQ_TEXT; /* an operator across types */
     uint32_t type = keeps ? left->type : sq_common_type(cx, both, 2, "NULLIF");
     left = type == 0 ? NULL : sq_coerce(cx, left, type, -1, 'i', node->location);
     if (left == NULL)
@@ -240,27 +253,30 @@ static struct sq_expr *expr_between(struct sq_cx *cx, const PgQuery__AExpr *node
     struct sq_expr *value = sq_expr(cx, node->lexpr);
     struct sq_expr *low = value == NULL ? NULL : sq_expr(cx, node->rexpr->list->items[0]);
     struct sq_expr *high = low == NULL ? NULL : sq_expr(cx, node->rexpr->list->items[1]);
-    struct sq_expr *a = high == NULL ? NULL : sq_operator_call(cx, ">=", value, low, node->location);
+    struct sq_expr *a =
+        high == NULL ? NULL : sq_operator_call(cx, ">=", value, low, node->location);
     struct sq_expr *b = a == NULL ? NULL : sq_operator_call(cx, "<=", value, high, node->location);
     if (b == NULL)
         return NULL;
     const char *sql = sq_printf(cx, "%s AND %s", a->sql, b->sql);
     if (symmetric) {
         struct sq_expr *c = sq_operator_call(cx, ">=", value, high, node->location);
-        struct sq_expr *d = c == NULL ? NULL : sq_operator_call(cx, "<=", value, low, node->location);
+        struct sq_expr *d =
+            c == NULL ? NULL : sq_operator_call(cx, "<=", value, low, node->location);
         if (d == NULL)
             return NULL;
         sql = sq_printf(cx, "(%s) OR (%s AND %s)", sql, c->sql, d->sql);
     }
-    return sq_new(cx, SY_T_BOOL, node->location, sq_printf(cx, negative ? "(NOT (%s))" : "(%s)", sql));
+    return sq_new(cx, SY_T_BOOL, node->location,
+                  sq_printf(cx, negative ? "(NOT (%s))" : "(%s)", sql));
 }
 
 static struct sq_expr *expr_distinct(struct sq_cx *cx, const PgQuery__AExpr *node, bool negative)
 {
     struct sq_expr *left = sq_expr(cx, node->lexpr);
     struct sq_expr *right = left == NULL ? NULL : sq_expr(cx, node->rexpr);
-    struct sq_expr *out =
-        sq_compare(cx, negative ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM", left, right, node->location);
+    struct sq_expr *out = sq_compare(cx, negative ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
+                                     left, right, node->location);
     return out;
 }
 
@@ -297,7 +313,8 @@ static struct sq_expr *expr_a(struct sq_cx *cx, const PgQuery__AExpr *node)
 /* ---- boolean logic ---- */
 
 /* A balanced tree, so that long chains stay below SQLite's depth limit. */
-static const char *join_balanced(struct sq_cx *cx, const char **parts, size_t count, const char *word)
+static const char *join_balanced(struct sq_cx *cx, const char **parts, size_t count,
+                                 const char *word)
 {
     if (count == 1)
         return parts[0];
@@ -322,7 +339,10 @@ static struct sq_expr *expr_bool(struct sq_cx *cx, const PgQuery__BoolExpr *node
         return NULL;
     bool not_null = true;
     for (size_t i = 0; i < node->n_args; i++) {
-        struct sq_expr *arg = sq_expr_bool(cx, node->args[i], is_not ? "NOT" : is_and ? "AND" : "OR");
+        struct sq_expr *arg = sq_expr_bool(cx, node->args[i],
+                                           is_not   ? "NOT"
+                                           : is_and ? "AND"
+                                                    : "OR");
         if (arg == NULL)
             return NULL;
         parts[i] = arg->sql;
@@ -388,8 +408,8 @@ static struct sq_expr *expr_case(struct sq_cx *cx, const PgQuery__CaseExpr *node
     return ok ? sq_new(cx, type, node->location, sql) : NULL;
 }
 
-static struct sq_expr *expr_variadic(struct sq_cx *cx, sq_node *const *args, size_t n_args, const char *what,
-                                     const char *function, int32_t location)
+static struct sq_expr *expr_variadic(struct sq_cx *cx, sq_node *const *args, size_t n_args,
+                                     const char *what, const char *function, int32_t location)
 {
     uint32_t count = (uint32_t)n_args;
     struct sq_expr **values = sq_alloc(cx, count * sizeof(struct sq_expr *));
@@ -443,8 +463,8 @@ static struct sq_expr *expr_null_test(struct sq_cx *cx, const PgQuery__NullTest 
         arg = sq_settle(cx, arg);
     if (arg == NULL)
         return NULL;
-    struct sq_expr *out =
-        sq_new(cx, SY_T_BOOL, node->location, sq_printf(cx, "(%s IS %sNULL)", arg->sql, is_null ? "" : "NOT "));
+    struct sq_expr *out = sq_new(cx, SY_T_BOOL, node->location,
+                                 sq_printf(cx, "(%s IS %sNULL)", arg->sql, is_null ? "" : "NOT "));
     if (out != NULL)
         out->not_null = true;
     return out;
@@ -452,14 +472,15 @@ static struct sq_expr *expr_null_test(struct sq_cx *cx, const PgQuery__NullTest 
 
 static struct sq_expr *expr_boolean_test(struct sq_cx *cx, const PgQuery__BooleanTest *node)
 {
-    static const char *const tests[] = {NULL, "IS TRUE", "IS NOT TRUE", "IS FALSE", "IS NOT FALSE", "IS NULL",
-                                        "IS NOT NULL"};
+    static const char *const tests[] = {NULL,           "IS TRUE", "IS NOT TRUE", "IS FALSE",
+                                        "IS NOT FALSE", "IS NULL", "IS NOT NULL"};
     unsigned int which = (unsigned int)node->booltesttype;
     if (which == 0 || which >= sizeof(tests) / sizeof(tests[0]))
         return sq_unsupported(cx, node->location, "this test is not supported");
     struct sq_expr *arg = sq_expr_bool(cx, node->arg, which >= 5 ? "IS UNKNOWN" : tests[which]);
-    struct sq_expr *out =
-        arg == NULL ? NULL : sq_new(cx, SY_T_BOOL, node->location, sq_printf(cx, "(%s %s)", arg->sql, tests[which]));
+    struct sq_expr *out = arg == NULL ? NULL
+                                      : sq_new(cx, SY_T_BOOL, node->location,
+                                               sq_printf(cx, "(%s %s)", arg->sql, tests[which]));
     if (out != NULL)
         out->not_null = true;
     return out;
@@ -478,22 +499,27 @@ static struct sq_expr *expr_collate(struct sq_cx *cx, const PgQuery__CollateClau
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
         if (strcmp(known[i], name) == 0)
             return arg;
-    return sq_unsupported(cx, node->location, "collation \"%s\" is not supported: the sqlite engine compares in C",
+    return sq_unsupported(cx, node->location,
+                          "collation \"%s\" is not supported: the sqlite engine compares in C",
                           name);
 }
 
-static struct sq_expr *record_field(struct sq_cx *cx, struct sq_expr *record, const char *name, int32_t location)
+static struct sq_expr *record_field(struct sq_cx *cx, struct sq_expr *record, const char *name,
+                                    int32_t location)
 {
     for (uint32_t i = 0; i < record->field_count; i++)
         if (strcmp(record->fields[i].name, name) == 0)
             return record->fields[i].expr;
-    return sq_error_null(cx, "42703", location, "column \"%s\" not found in data type record", name);
+    return sq_error_null(cx, "42703", location, "column \"%s\" not found in data type record",
+                         name);
 }
 
-static struct sq_expr *expr_subscript(struct sq_cx *cx, struct sq_expr *base, const PgQuery__AIndices *indices)
+static struct sq_expr *expr_subscript(struct sq_cx *cx, struct sq_expr *base,
+                                      const PgQuery__AIndices *indices)
 {
     if (indices->is_slice || indices->uidx == NULL)
-        return sq_unsupported(cx, base->location, "array slices are not supported by the sqlite engine");
+        return sq_unsupported(cx, base->location,
+                              "array slices are not supported by the sqlite engine");
     struct sq_expr *index = sq_expr(cx, indices->uidx);
     if (index == NULL)
         return NULL;
@@ -513,8 +539,8 @@ static struct sq_expr *expr_subscript(struct sq_cx *cx, struct sq_expr *base, co
     bool zero_based = base->type == SY_T_INT2VECTOR || base->type == SY_T_OIDVECTOR;
     return index == NULL ? NULL
                          : sq_new(cx, info->element, base->location,
-                                  sq_printf(cx, "sy_array_get(%s, %u, %s, %d)", base->sql, info->element, index->sql,
-                                            zero_based ? 0 : 1));
+                                  sq_printf(cx, "sy_array_get(%s, %u, %s, %d)", base->sql,
+                                            info->element, index->sql, zero_based ? 0 : 1));
 }
 
 static struct sq_expr *expr_indirection(struct sq_cx *cx, const PgQuery__AIndirection *node)
@@ -527,7 +553,8 @@ static struct sq_expr *expr_indirection(struct sq_cx *cx, const PgQuery__AIndire
         else if (sq_str(step) != NULL && base->kind == SQ_RECORD)
             base = record_field(cx, base, sq_str(step), base->location);
         else
-            return sq_unsupported(cx, base->location, "this field selection is not supported by the sqlite engine");
+            return sq_unsupported(cx, base->location,
+                                  "this field selection is not supported by the sqlite engine");
     }
     return base;
 }
@@ -538,8 +565,8 @@ static struct sq_expr *dispatch_more(struct sq_cx *cx, const sq_node *node)
 {
     switch ((int)node->node_case) {
     case NODE(COALESCE_EXPR):
-        return expr_variadic(cx, node->coalesce_expr->args, node->coalesce_expr->n_args, "COALESCE", "coalesce",
-                             node->coalesce_expr->location);
+        return expr_variadic(cx, node->coalesce_expr->args, node->coalesce_expr->n_args, "COALESCE",
+                             "coalesce", node->coalesce_expr->location);
     case NODE(MIN_MAX_EXPR): {
         bool greatest = node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST;
         return expr_variadic(cx, node->min_max_expr->args, node->min_max_expr->n_args,
@@ -561,11 +588,14 @@ static struct sq_expr *dispatch_more(struct sq_cx *cx, const sq_node *node)
     case NODE(A_INDIRECTION):
         return expr_indirection(cx, node->a_indirection);
     case NODE(SET_TO_DEFAULT):
-        return sq_error_null(cx, "42601", node->set_to_default->location, "DEFAULT is not allowed in this context");
+        return sq_error_null(cx, "42601", node->set_to_default->location,
+                             "DEFAULT is not allowed in this context");
     case NODE(GROUPING_FUNC):
-        return sq_unsupported(cx, node->grouping_func->location, "GROUPING is not supported by the sqlite engine");
+        return sq_unsupported(cx, node->grouping_func->location,
+                              "GROUPING is not supported by the sqlite engine");
     default:
-        return sq_unsupported(cx, -1, "this kind of expression is not supported by the sqlite engine");
+        return sq_unsupported(cx, -1,
+                              "this kind of expression is not supported by the sqlite engine");
     }
 }
 

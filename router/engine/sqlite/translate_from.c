@@ -5,12 +5,14 @@
 
 static const char *from_node(struct sq_cx *cx, const sq_node *node);
 
-bool sq_alias_columns(struct sq_cx *cx, const PgQuery__Alias *alias, struct sq_field *columns, uint32_t count)
+bool sq_alias_columns(struct sq_cx *cx, const PgQuery__Alias *alias, struct sq_field *columns,
+                      uint32_t count)
 {
     if (alias == NULL)
         return true;
     if (alias->n_colnames > count)
-        return sq_error(cx, "42P10", -1, "table \"%s\" has %u columns available but %zu columns specified",
+        return sq_error(cx, "42P10", -1,
+                        "table \"%s\" has %u columns available but %zu columns specified",
                         alias->aliasname, count, alias->n_colnames);
     for (size_t i = 0; i < alias->n_colnames; i++)
         if (sq_str(alias->colnames[i]) != NULL)
@@ -26,20 +28,25 @@ static bool check_duplicate(struct sq_cx *cx, const char *name, int32_t location
         if (item->name == NULL || !item->rel_visible)
             continue;
         if (strcmp(item->name, name) == 0)
-            return sq_error(cx, "42712", location, "table name \"%s\" specified more than once", name);
+            return sq_error(cx, "42712", location, "table name \"%s\" specified more than once",
+                            name);
         if (strcasecmp(item->name, name) == 0)
-            return sq_unsupported(cx, location, "aliases \"%s\" and \"%s\" differ in case only", name, item->name) !=
-                   NULL;
+            return sq_unsupported(cx, location, "aliases \"%s\" and \"%s\" differ in case only",
+                                  name, item->name) != NULL;
     }
     return true;
 }
 
-static struct sq_nsitem *add_item(struct sq_cx *cx, const char *name, struct sq_field *columns, uint32_t count)
+static struct sq_nsitem *add_item(struct sq_cx *cx, const char *name, struct sq_field *columns,
+                                  uint32_t count)
 {
     struct sq_nsitem *item = sq_alloc(cx, sizeof(*item));
     if (item == NULL)
         return NULL;
-    *item = (struct sq_nsitem){.name = name, .rel_visible = name != NULL, .cols_visible = true, .columns = columns,
+    *item = (struct sq_nsitem){.name = name,
+                               .rel_visible = name != NULL,
+                               .cols_visible = true,
+                               .columns = columns,
                                .column_count = count};
     return sq_list_add(cx, &cx->level->items, item) ? item : NULL;
 }
@@ -60,7 +67,8 @@ bool sq_unique_names(struct sq_cx *cx, struct sq_query *query)
     return true;
 }
 
-/* Columns as seen from outside: "alias"."name". Record columns bring their fields along as hidden outputs. */
+/* Columns as seen from outside: "alias"."name". Record columns bring their fields along as hidden
+ * outputs. */
 static struct sq_field *outer_columns(struct sq_cx *cx, struct sq_query *query, const char *alias)
 {
     struct sq_field *columns = sq_alloc(cx, query->column_count * sizeof(*columns));
@@ -74,7 +82,8 @@ static struct sq_field *outer_columns(struct sq_cx *cx, struct sq_query *query, 
     for (uint32_t i = 0; i < query->column_count; i++) {
         const struct sq_expr *inner = query->columns[i].expr;
         const char *name = sq_ident(cx, query->columns[i].name);
-        struct sq_expr *expr = name == NULL ? NULL : sq_new(cx, inner->type, -1, sq_printf(cx, "%s.%s", quoted, name));
+        struct sq_expr *expr =
+            name == NULL ? NULL : sq_new(cx, inner->type, -1, sq_printf(cx, "%s.%s", quoted, name));
         if (expr == NULL)
             return NULL;
         expr->kind = SQ_COLUMN;
@@ -87,9 +96,10 @@ static struct sq_field *outer_columns(struct sq_cx *cx, struct sq_query *query, 
     return columns;
 }
 
-/* Adds the fields of record column `i` as outputs "<name>.<field>" and makes the outer column a record of them. */
-static bool export_record(struct sq_cx *cx, struct sq_query *query, uint32_t i, struct sq_field *outer,
-                          const char *alias)
+/* Adds the fields of record column `i` as outputs "<name>.<field>" and makes the outer column a
+ * record of them. */
+static bool export_record(struct sq_cx *cx, struct sq_query *query, uint32_t i,
+                          struct sq_field *outer, const char *alias)
 {
     struct sq_expr *record = query->columns[i].expr;
     uint32_t count = query->column_count, extra = record->field_count;
@@ -101,7 +111,8 @@ static bool export_record(struct sq_cx *cx, struct sq_query *query, uint32_t i, 
     for (uint32_t f = 0; f < extra; f++) {
         const char *name = sq_printf(cx, "%s.%s", query->columns[i].name, record->fields[f].name);
         columns[count + f] = (struct sq_field){name, record->fields[f].expr};
-        const char *sql = name == NULL ? NULL : sq_printf(cx, "%s.%s", sq_ident(cx, alias), sq_ident(cx, name));
+        const char *sql =
+            name == NULL ? NULL : sq_printf(cx, "%s.%s", sq_ident(cx, alias), sq_ident(cx, name));
         struct sq_expr *expr = sq_new(cx, record->fields[f].expr->type, -1, sql);
         if (expr == NULL)
             return false;
@@ -131,12 +142,14 @@ static const char *from_query(struct sq_cx *cx, struct sq_query *query, const ch
                 return NULL;
         outer = outer_columns(cx, query, alias);
         for (uint32_t i = 0; outer != NULL && i < visible; i++)
-            if (query->columns[i].expr->kind == SQ_RECORD && !export_record(cx, query, i, outer, alias))
+            if (query->columns[i].expr->kind == SQ_RECORD &&
+                !export_record(cx, query, i, outer, alias))
                 return NULL;
     } else if (sq_query_settle(cx, query)) {
         outer = outer_columns(cx, query, alias);
     }
-    if (outer == NULL || !sq_alias_columns(cx, renames, outer, visible) || add_item(cx, alias, outer, visible) == NULL)
+    if (outer == NULL || !sq_alias_columns(cx, renames, outer, visible) ||
+        add_item(cx, alias, outer, visible) == NULL)
         return NULL;
     const char *text = sq_query_text(cx, query);
     return text == NULL ? NULL : sq_printf(cx, "(%s) AS %s", text, sq_ident(cx, alias));
@@ -156,14 +169,17 @@ static const char *from_subselect(struct sq_cx *cx, const PgQuery__RangeSubselec
     struct sq_query *query = sq_select(cx, node->subquery->select_stmt);
     level->hidden = hidden;
     return query == NULL ? NULL
-                         : from_query(cx, query, sy_arena_strdup(cx->arena, node->alias->aliasname), node->alias);
+                         : from_query(cx, query, sy_arena_strdup(cx->arena, node->alias->aliasname),
+                                      node->alias);
 }
 
 static const char *from_view(struct sq_cx *cx, const struct sy_sqrelation *view, const char *alias,
                              const PgQuery__Alias *renames)
 {
     if (cx->view_depth > 50)
-        return sq_error_null(cx, "42P17", -1, "infinite recursion detected in rules for relation \"%s\"", view->name);
+        return sq_error_null(cx, "42P17", -1,
+                             "infinite recursion detected in rules for relation \"%s\"",
+                             view->name);
     cx->view_depth++;
     struct sq_level *level = cx->level;
     cx->level = NULL;
@@ -201,7 +217,8 @@ struct sq_cte *sq_find_cte(struct sq_cx *cx, const char *name)
     return NULL;
 }
 
-static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *alias, const PgQuery__Alias *renames)
+static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *alias,
+                            const PgQuery__Alias *renames)
 {
     struct sq_field *columns = sq_alloc(cx, cte->column_count * sizeof(*columns));
     const char *quoted = sq_ident(cx, alias);
@@ -224,8 +241,8 @@ static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *al
 }
 
 /* A sequence read as a table: one row, whose values the runtime knows. */
-static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *relation, const char *alias,
-                                 const PgQuery__Alias *renames)
+static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *relation,
+                                 const char *alias, const PgQuery__Alias *renames)
 {
     static const struct {
         const char *name;
@@ -235,7 +252,8 @@ static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *r
     struct sq_field *columns = sq_alloc(cx, COUNT * sizeof(*columns));
     const char *quoted = sq_ident(cx, alias);
     for (uint32_t i = 0; columns != NULL && quoted != NULL && i < COUNT; i++) {
-        struct sq_expr *expr = sq_new(cx, shape[i].type, -1, sq_printf(cx, "%s.\"%s\"", quoted, shape[i].name));
+        struct sq_expr *expr =
+            sq_new(cx, shape[i].type, -1, sq_printf(cx, "%s.\"%s\"", quoted, shape[i].name));
         if (expr == NULL)
             return NULL;
         expr->kind = SQ_COLUMN;
@@ -248,14 +266,16 @@ static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *r
         add_item(cx, alias, columns, COUNT) == NULL)
         return NULL;
     return sq_printf(cx,
-                     "(SELECT sy_sequence_value(%u) AS last_value, 0 AS log_cnt, sy_sequence_called(%u) AS is_called) "
+                     "(SELECT sy_sequence_value(%u) AS last_value, 0 AS log_cnt, "
+                     "sy_sequence_called(%u) AS is_called) "
                      "AS %s",
                      relation->oid, relation->oid, quoted);
 }
 
 static const char *from_range(struct sq_cx *cx, const PgQuery__RangeVar *range)
 {
-    const char *alias = sy_arena_strdup(cx->arena, range->alias != NULL ? range->alias->aliasname : range->relname);
+    const char *alias =
+        sy_arena_strdup(cx->arena, range->alias != NULL ? range->alias->aliasname : range->relname);
     if (alias == NULL || !check_duplicate(cx, alias, range->location))
         return NULL;
     struct sq_cte *cte = range->schemaname[0] == '\0' ? sq_find_cte(cx, range->relname) : NULL;
@@ -278,9 +298,9 @@ static const char *from_range(struct sq_cx *cx, const PgQuery__RangeVar *range)
 
 struct set_function {
     const char *key;
-    const char *names[2];      /* columns of SQLite's virtual table; NULL names[1]: one column */
-    const char *shown[2];      /* names in PostgreSQL */
-    uint32_t types[2];         /* 0: the function's result type */
+    const char *names[2]; /* columns of SQLite's virtual table; NULL names[1]: one column */
+    const char *shown[2]; /* names in PostgreSQL */
+    uint32_t types[2];    /* 0: the function's result type */
 };
 
 static const struct set_function multi_column[] = {
@@ -291,8 +311,9 @@ static const struct set_function multi_column[] = {
     {"_pg_expandarray", {"value", "ordinality"}, {"x", "n"}, {SY_T_INT2, SY_T_INT4}},
 };
 
-static bool function_columns(struct sq_cx *cx, const char *key, const char *name, uint32_t type, const char *alias,
-                             bool ordinality, struct sq_field **ret_columns, uint32_t *ret_count)
+static bool function_columns(struct sq_cx *cx, const char *key, const char *name, uint32_t type,
+                             const char *alias, bool ordinality, struct sq_field **ret_columns,
+                             uint32_t *ret_count)
 {
     bool own = strncmp(key, "json", 4) == 0 && strstr(key, "_array_elements") != NULL;
     struct set_function one = {key, {"value", NULL}, {own ? "value" : name, NULL}, {type, 0}};
@@ -308,7 +329,8 @@ static bool function_columns(struct sq_cx *cx, const char *key, const char *name
         bool ordinal = ordinality && i + 1 == count;
         columns[i].name = ordinal ? "ordinality" : shape->shown[i];
         columns[i].expr = sq_new(cx, ordinal ? SY_T_INT8 : shape->types[i], -1,
-                                 sq_printf(cx, "%s.\"%s\"", sq_ident(cx, alias), ordinal ? "ordinality" : shape->names[i]));
+                                 sq_printf(cx, "%s.\"%s\"", sq_ident(cx, alias),
+                                           ordinal ? "ordinality" : shape->names[i]));
         if (columns[i].expr == NULL)
             return false;
         columns[i].expr->kind = SQ_COLUMN;
@@ -323,12 +345,13 @@ static const char *expand_array(struct sq_cx *cx, const PgQuery__FuncCall *call,
     struct sq_expr *arg = call->n_args == 1 ? sq_expr(cx, call->args[0]) : NULL;
     const struct sy_type_info *info = arg == NULL ? NULL : sy_type_find(arg->type);
     if (info == NULL || info->element == 0)
-        return sq_error_null(cx, "42883", call->location, "function _pg_expandarray needs an array");
+        return sq_error_null(cx, "42883", call->location,
+                             "function _pg_expandarray needs an array");
     return sq_printf(cx, "sy_unnest(%s, %u) AS %s", arg->sql, info->element, sq_ident(cx, alias));
 }
 
-const char *sq_from_function(struct sq_cx *cx, const PgQuery__FuncCall *call, const char *alias, bool ordinality,
-                             struct sq_field **ret_columns, uint32_t *ret_count)
+const char *sq_from_function(struct sq_cx *cx, const PgQuery__FuncCall *call, const char *alias,
+                             bool ordinality, struct sq_field **ret_columns, uint32_t *ret_count)
 {
     struct sq_expr *args[SQ_ARGS_MAX];
     uint32_t count = (uint32_t)call->n_args, result = 0;
@@ -342,27 +365,32 @@ const char *sq_from_function(struct sq_cx *cx, const PgQuery__FuncCall *call, co
     for (uint32_t i = 0; i < count; i++)
         if ((args[i] = sq_expr(cx, call->args[i])) == NULL)
             return NULL;
-    const struct sq_proc *proc = sq_resolve_proc(cx, name, args, &count, call->location, &result, false);
+    const struct sq_proc *proc =
+        sq_resolve_proc(cx, name, args, &count, call->location, &result, false);
     if (proc == NULL)
         return NULL;
     const char *template_ = sq_template_find(proc->key);
     if (template_ == NULL)
-        return sq_unsupported(cx, call->location, "function %s is not supported by the sqlite engine", name);
+        return sq_unsupported(cx, call->location,
+                              "function %s is not supported by the sqlite engine", name);
     if (proc->kind != 'f')
-        return sq_error_null(cx, "42803", call->location, "aggregate functions are not allowed in functions in FROM");
+        return sq_error_null(cx, "42803", call->location,
+                             "aggregate functions are not allowed in functions in FROM");
     const char *sql = sq_expand(cx, template_, args, count, result);
-    if (sql == NULL || !function_columns(cx, proc->key, sy_arena_strdup(cx->arena, name), result, alias, ordinality,
-                                         ret_columns, ret_count))
+    if (sql == NULL || !function_columns(cx, proc->key, sy_arena_strdup(cx->arena, name), result,
+                                         alias, ordinality, ret_columns, ret_count))
         return NULL;
-    return sq_printf(cx, proc->returns_set ? "%s AS %s" : "(SELECT %s AS value, 1 AS ordinality) AS %s", sql,
-                     sq_ident(cx, alias));
+    return sq_printf(cx,
+                     proc->returns_set ? "%s AS %s" : "(SELECT %s AS value, 1 AS ordinality) AS %s",
+                     sql, sq_ident(cx, alias));
 }
 
 static const char *from_sqlvalue(struct sq_cx *cx, const sq_node *node, const char *alias,
                                  struct sq_field **ret_columns, uint32_t *ret_count)
 {
     struct sq_expr *value = sq_settle(cx, sq_expr(cx, node));
-    if (value == NULL || !function_columns(cx, "", alias, value->type, alias, false, ret_columns, ret_count))
+    if (value == NULL ||
+        !function_columns(cx, "", alias, value->type, alias, false, ret_columns, ret_count))
         return NULL;
     return sq_printf(cx, "(SELECT %s AS value) AS %s", value->sql, sq_ident(cx, alias));
 }
@@ -375,21 +403,28 @@ static bool names_its_output(const char *name)
 
 static const char *from_function(struct sq_cx *cx, const PgQuery__RangeFunction *node)
 {
-    if (node->n_functions != 1 || node->n_coldeflist > 0 || node->functions[0]->node_case != NODE(LIST))
-        return sq_unsupported(cx, -1, "this function in FROM is not supported by the sqlite engine");
+    if (node->n_functions != 1 || node->n_coldeflist > 0 ||
+        node->functions[0]->node_case != NODE(LIST))
+        return sq_unsupported(cx, -1,
+                              "this function in FROM is not supported by the sqlite engine");
     const sq_node *inner = node->functions[0]->list->items[0];
     const PgQuery__FuncCall *call = inner->node_case == NODE(FUNC_CALL) ? inner->func_call : NULL;
-    const char *name = call == NULL ? sq_default_name(inner) : sq_str(call->funcname[call->n_funcname - 1]);
-    const char *alias = sy_arena_strdup(cx->arena, node->alias != NULL ? node->alias->aliasname : name);
-    if (node->functions[0]->list->n_items > 1 && node->functions[0]->list->items[1]->node_case == NODE(LIST) &&
+    const char *name =
+        call == NULL ? sq_default_name(inner) : sq_str(call->funcname[call->n_funcname - 1]);
+    const char *alias =
+        sy_arena_strdup(cx->arena, node->alias != NULL ? node->alias->aliasname : name);
+    if (node->functions[0]->list->n_items > 1 &&
+        node->functions[0]->list->items[1]->node_case == NODE(LIST) &&
         node->functions[0]->list->items[1]->list->n_items > 0)
-        return sq_unsupported(cx, -1, "a column definition list is not supported by the sqlite engine");
+        return sq_unsupported(cx, -1,
+                              "a column definition list is not supported by the sqlite engine");
     if (alias == NULL || !check_duplicate(cx, alias, -1))
         return NULL;
     struct sq_field *columns = NULL;
     uint32_t count = 0;
-    const char *text = call == NULL ? from_sqlvalue(cx, inner, alias, &columns, &count)
-                                    : sq_from_function(cx, call, alias, node->ordinality, &columns, &count);
+    const char *text = call == NULL
+                           ? from_sqlvalue(cx, inner, alias, &columns, &count)
+                           : sq_from_function(cx, call, alias, node->ordinality, &columns, &count);
     if (text == NULL)
         return NULL;
     if (node->alias != NULL && count - (node->ordinality ? 1 : 0) == 1 && !names_its_output(name))
@@ -414,7 +449,8 @@ static void set_nullable(struct sq_cx *cx, uint32_t from, uint32_t to)
     }
 }
 
-static struct sq_field *visible_columns(struct sq_cx *cx, uint32_t from, uint32_t to, uint32_t *ret_count)
+static struct sq_field *visible_columns(struct sq_cx *cx, uint32_t from, uint32_t to,
+                                        uint32_t *ret_count)
 {
     uint32_t total = 0;
     for (uint32_t i = from; i < to; i++) {
@@ -441,21 +477,23 @@ struct join {
     uint32_t name_count;
 };
 
-static struct sq_field *unique_column(struct sq_cx *cx, struct sq_field *columns, uint32_t count, const char *name,
-                                      const char *side)
+static struct sq_field *unique_column(struct sq_cx *cx, struct sq_field *columns, uint32_t count,
+                                      const char *name, const char *side)
 {
     struct sq_field *found = NULL;
     for (uint32_t i = 0; i < count; i++) {
         if (strcmp(columns[i].name, name) != 0)
             continue;
         if (found != NULL)
-            return sq_error_null(cx, "42702", -1, "common column name \"%s\" appears more than once in %s table", name,
-                                 side);
+            return sq_error_null(cx, "42702", -1,
+                                 "common column name \"%s\" appears more than once in %s table",
+                                 name, side);
         found = &columns[i];
     }
     if (found == NULL)
-        return sq_error_null(cx, "42703", -1, "column \"%s\" specified in USING clause does not exist in %s table", name,
-                             side);
+        return sq_error_null(cx, "42703", -1,
+                             "column \"%s\" specified in USING clause does not exist in %s table",
+                             name, side);
     return found;
 }
 
@@ -482,8 +520,11 @@ static const char *join_using(struct sq_cx *cx, struct join *join, struct sq_fie
     struct sy_buf buf = {0};
     bool ok = true;
     for (uint32_t i = 0; i < join->name_count && ok; i++) {
-        struct sq_field *l = unique_column(cx, join->left, join->left_count, join->names[i], "left");
-        struct sq_field *r = l == NULL ? NULL : unique_column(cx, join->right, join->right_count, join->names[i], "right");
+        struct sq_field *l =
+            unique_column(cx, join->left, join->left_count, join->names[i], "left");
+        struct sq_field *r =
+            l == NULL ? NULL
+                      : unique_column(cx, join->right, join->right_count, join->names[i], "right");
         struct sq_expr *test = r == NULL ? NULL : sq_operator_call(cx, "=", l->expr, r->expr, -1);
         ok = test != NULL;
         if (!ok)
@@ -496,7 +537,8 @@ static const char *join_using(struct sq_cx *cx, struct join *join, struct sq_fie
         merged[i].name = l->name;
         merged[i].expr = join->node->jointype == PG_QUERY__JOIN_TYPE__JOIN_RIGHT ? b : a;
         if (b != NULL && join->node->jointype == PG_QUERY__JOIN_TYPE__JOIN_FULL)
-            merged[i].expr = sq_new(cx, type, -1, sq_printf(cx, "coalesce(%s, %s)", a->sql, b->sql));
+            merged[i].expr =
+                sq_new(cx, type, -1, sq_printf(cx, "coalesce(%s, %s)", a->sql, b->sql));
         ok = merged[i].expr != NULL;
     }
     const char *text = sq_finish(cx, &buf);
@@ -525,7 +567,8 @@ static const char *join_condition(struct sq_cx *cx, struct join *join, uint32_t 
         used = join->name_count;
     }
     for (uint32_t i = 0; on != NULL && i < total; i++) {
-        struct sq_field *field = i < join->left_count ? &join->left[i] : &join->right[i - join->left_count];
+        struct sq_field *field =
+            i < join->left_count ? &join->left[i] : &join->right[i - join->left_count];
         if (!is_merged(join, field->name))
             columns[used++] = *field;
     }
@@ -613,7 +656,8 @@ const char *sq_from(struct sq_cx *cx, sq_node *const *from, size_t count)
         ok = text != NULL;
         bool wrap = i > 0 && from[i]->node_case == NODE(JOIN_EXPR);
         if (ok)
-            sy_buf_printf(&buf, "%s%s%s%s", i == 0 ? "" : ", ", wrap ? "(" : "", text, wrap ? ")" : "");
+            sy_buf_printf(&buf, "%s%s%s%s", i == 0 ? "" : ", ", wrap ? "(" : "", text,
+                          wrap ? ")" : "");
     }
     const char *text = sq_finish(cx, &buf);
     return ok ? text : NULL;

@@ -1,6 +1,6 @@
 /* Function calls: plain, aggregate, window; and the keyword functions (CURRENT_TIMESTAMP ...). */
-#include <stdio.h>
 #include "router/engine/sqlite/translate_internal.h"
+#include <stdio.h>
 
 #define NODE(name) PG_QUERY__NODE__NODE_##name
 
@@ -15,13 +15,16 @@ static const struct sq_proc *find_by_name(const char *name)
 /* "sum:23", else "sum". */
 static const char *aggregate_template(struct sq_cx *cx, const struct sq_proc *proc)
 {
-    const char *key = sq_printf(cx, "%s:%u", proc->key, proc->nargs == 0 ? 0U : (unsigned int)proc->args[0]);
+    const char *key =
+        sq_printf(cx, "%s:%u", proc->key, proc->nargs == 0 ? 0U : (unsigned int)proc->args[0]);
     const char *text = key == NULL ? NULL : sq_template_find(key);
     return text != NULL ? text : sq_template_find(proc->key);
 }
 
-/* One letter per sort key (see functions_aggregate.c) and the keys' texts, for aggregates that collect. */
-static const char *aggregate_order(struct sq_cx *cx, const PgQuery__FuncCall *node, struct sq_expr **args, uint32_t count)
+/* One letter per sort key (see functions_aggregate.c) and the keys' texts, for aggregates that
+ * collect. */
+static const char *aggregate_order(struct sq_cx *cx, const PgQuery__FuncCall *node,
+                                   struct sq_expr **args, uint32_t count)
 {
     struct sy_buf spec = {0}, keys = {0};
     bool ok = true;
@@ -55,23 +58,27 @@ static const char *with_order(struct sq_cx *cx, const char *template_, const cha
     return sq_printf(cx, "%.*s%s%s", (int)(at - template_), template_, order, at + 4);
 }
 
-static const char *call_text(struct sq_cx *cx, const struct sq_proc *proc, const PgQuery__FuncCall *node,
-                             struct sq_expr **args, uint32_t count, uint32_t result)
+static const char *call_text(struct sq_cx *cx, const struct sq_proc *proc,
+                             const PgQuery__FuncCall *node, struct sq_expr **args, uint32_t count,
+                             uint32_t result)
 {
     if (proc->kind != 'a') {
         const char *template_ = sq_template_find(proc->key);
-        return template_ == NULL ? sq_unsupported(cx, node->location,
-                                                  "function %s is not supported by the sqlite engine", proc->name)
-                                 : sq_expand(cx, template_, args, count, result);
+        return template_ == NULL
+                   ? sq_unsupported(cx, node->location,
+                                    "function %s is not supported by the sqlite engine", proc->name)
+                   : sq_expand(cx, template_, args, count, result);
     }
     if (node->agg_star)
         return "count(*)";
     const char *template_ = aggregate_template(cx, proc);
     if (template_ == NULL)
-        return sq_unsupported(cx, node->location, "aggregate %s is not supported by the sqlite engine", proc->name);
+        return sq_unsupported(cx, node->location,
+                              "aggregate %s is not supported by the sqlite engine", proc->name);
     if (strstr(template_, "$O, ") != NULL) {
         if (node->over != NULL)
-            return sq_unsupported(cx, node->location, "%s as a window function is not supported", proc->name);
+            return sq_unsupported(cx, node->location, "%s as a window function is not supported",
+                                  proc->name);
         const char *order = aggregate_order(cx, node, args, count);
         template_ = order == NULL ? NULL : with_order(cx, template_, order);
         return template_ == NULL ? NULL : sq_expand(cx, template_, args, count, result);
@@ -87,13 +94,20 @@ static bool check_place(struct sq_cx *cx, const struct sq_proc *proc, const PgQu
 {
     struct sq_level *level = cx->level;
     if (proc->kind == 'w' && node->over == NULL)
-        return sq_error(cx, "42809", node->location, "window function %s requires an OVER clause", proc->name);
+        return sq_error(cx, "42809", node->location, "window function %s requires an OVER clause",
+                        proc->name);
     if (proc->kind == 'f' && node->over != NULL)
         return sq_error(cx, "42809", node->location,
-                        "OVER specified, but %s is not a window function nor an aggregate function", proc->name);
-    if (proc->kind == 'f' && (node->agg_distinct || node->n_agg_order > 0 || node->agg_filter != NULL))
-        return sq_error(cx, "42809", node->location, "%s specified, but %s is not an aggregate function",
-                        node->agg_distinct ? "DISTINCT" : node->n_agg_order > 0 ? "ORDER BY" : "FILTER", proc->name);
+                        "OVER specified, but %s is not a window function nor an aggregate function",
+                        proc->name);
+    if (proc->kind == 'f' &&
+        (node->agg_distinct || node->n_agg_order > 0 || node->agg_filter != NULL))
+        return sq_error(cx, "42809", node->location,
+                        "%s specified, but %s is not an aggregate function",
+                        node->agg_distinct      ? "DISTINCT"
+                        : node->n_agg_order > 0 ? "ORDER BY"
+                                                : "FILTER",
+                        proc->name);
     if (proc->kind == 'f' || level == NULL)
         return true;
     if (node->over != NULL) {
@@ -101,11 +115,13 @@ static bool check_place(struct sq_cx *cx, const struct sq_proc *proc, const PgQu
             return sq_error(cx, "42P20", node->location, "window functions are not allowed in %s",
                             level->clause == NULL ? "this context" : level->clause);
         if (node->agg_distinct)
-            return sq_unsupported(cx, node->location, "DISTINCT is not implemented for window functions") != NULL;
+            return sq_unsupported(cx, node->location,
+                                  "DISTINCT is not implemented for window functions") != NULL;
         return true;
     }
     if (level->clause != NULL)
-        return sq_error(cx, "42803", node->location, "aggregate functions are not allowed in %s", level->clause);
+        return sq_error(cx, "42803", node->location, "aggregate functions are not allowed in %s",
+                        level->clause);
     if (level->in_aggregate)
         return sq_error(cx, "42803", node->location, "aggregate function calls cannot be nested");
     return true;
@@ -119,18 +135,21 @@ static const char *window_text(struct sq_cx *cx, const PgQuery__WindowDef *over)
             if (strcmp(window->name, over->name) == 0)
                 return sq_window_spec(cx, window->def);
         }
-        return sq_error_null(cx, "42704", over->location, "window \"%s\" does not exist", over->name);
+        return sq_error_null(cx, "42704", over->location, "window \"%s\" does not exist",
+                             over->name);
     }
     return sq_window_spec(cx, over);
 }
 
 /* FILTER and OVER after the call. Wrapped calls (f(agg(x))) cannot carry them. */
-static const char *decorate(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *sql, const char *name)
+static const char *decorate(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *sql,
+                            const char *name)
 {
     if (node->agg_filter == NULL && node->over == NULL)
         return sql;
     if (strncmp(sql, "sy_tofloat4(", 12) == 0)
-        return sq_unsupported(cx, node->location, "FILTER and OVER on this form of %s are not supported", name);
+        return sq_unsupported(cx, node->location,
+                              "FILTER and OVER on this form of %s are not supported", name);
     if (node->agg_filter != NULL) {
         struct sq_expr *filter = sq_expr_bool(cx, node->agg_filter, "FILTER");
         sql = filter == NULL ? NULL : sq_printf(cx, "%s FILTER (WHERE %s)", sql, filter->sql);
@@ -142,17 +161,20 @@ static const char *decorate(struct sq_cx *cx, const PgQuery__FuncCall *node, con
     return sql;
 }
 
-static bool collect_args(struct sq_cx *cx, const PgQuery__FuncCall *node, struct sq_expr **args, uint32_t *ret_count)
+static bool collect_args(struct sq_cx *cx, const PgQuery__FuncCall *node, struct sq_expr **args,
+                         uint32_t *ret_count)
 {
     if (node->n_args > SQ_ARGS_MAX)
-        return sq_error(cx, "54023", node->location, "cannot pass more than 100 arguments to a function");
+        return sq_error(cx, "54023", node->location,
+                        "cannot pass more than 100 arguments to a function");
     if (node->func_variadic || node->agg_within_group)
         return sq_unsupported(cx, node->location, "%s is not supported by the sqlite engine",
                               node->func_variadic ? "VARIADIC" : "WITHIN GROUP") != NULL;
     for (uint32_t i = 0; i < node->n_args; i++) {
         const sq_node *arg = node->args[i];
         if (arg->node_case == NODE(NAMED_ARG_EXPR))
-            return sq_unsupported(cx, node->location, "named arguments are not supported by the sqlite engine") != NULL;
+            return sq_unsupported(cx, node->location,
+                                  "named arguments are not supported by the sqlite engine") != NULL;
         if ((args[i] = sq_expr(cx, arg)) == NULL)
             return false;
     }
@@ -163,7 +185,8 @@ static bool collect_args(struct sq_cx *cx, const PgQuery__FuncCall *node, struct
 /* make_interval(days => 1): positions are known. */
 static struct sq_expr *named_interval(struct sq_cx *cx, const PgQuery__FuncCall *node)
 {
-    static const char *const names[] = {"years", "months", "weeks", "days", "hours", "mins", "secs"};
+    static const char *const names[] = {"years", "months", "weeks", "days",
+                                        "hours", "mins",   "secs"};
     struct sq_expr *values[7] = {NULL};
     for (size_t i = 0; i < node->n_args; i++) {
         size_t at = i;
@@ -174,21 +197,24 @@ static struct sq_expr *named_interval(struct sq_cx *cx, const PgQuery__FuncCall 
             arg = arg->named_arg_expr->arg;
         }
         if (at >= 7)
-            return sq_error_null(cx, "42883", node->location, "function make_interval does not have such an argument");
-        values[at] = sq_coerce(cx, sq_expr(cx, arg), at == 6 ? SY_T_FLOAT8 : SY_T_INT4, -1, 'i', node->location);
+            return sq_error_null(cx, "42883", node->location,
+                                 "function make_interval does not have such an argument");
+        values[at] = sq_coerce(cx, sq_expr(cx, arg), at == 6 ? SY_T_FLOAT8 : SY_T_INT4, -1, 'i',
+                               node->location);
         if (values[at] == NULL)
             return NULL;
     }
     struct sy_buf buf = {0};
     for (size_t i = 0; i < 7; i++)
-        sy_buf_printf(&buf, "%s%s", i == 0 ? "sy_make_interval(" : ", ", values[i] == NULL ? "0" : values[i]->sql);
+        sy_buf_printf(&buf, "%s%s", i == 0 ? "sy_make_interval(" : ", ",
+                      values[i] == NULL ? "0" : values[i]->sql);
     sy_buf_append_str(&buf, ")");
     return sq_new(cx, SY_T_INTERVAL, node->location, sq_finish(cx, &buf));
 }
 
 /* A type's name used as a function on a literal: date('2020-01-01'). */
-static struct sq_expr *type_call(struct sq_cx *cx, const char *name, struct sq_expr **args, uint32_t count,
-                                 int32_t location)
+static struct sq_expr *type_call(struct sq_cx *cx, const char *name, struct sq_expr **args,
+                                 uint32_t count, int32_t location)
 {
     const struct sy_type_info *info = count == 1 ? sy_type_find_name(name) : NULL;
     if (info == NULL || info->category == 'P' || args[0]->type != SY_T_UNKNOWN)
@@ -196,8 +222,9 @@ static struct sq_expr *type_call(struct sq_cx *cx, const char *name, struct sq_e
     return sq_coerce(cx, args[0], info->oid, -1, 'e', location);
 }
 
-static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc, const PgQuery__FuncCall *node,
-                                   struct sq_expr **args, uint32_t count, uint32_t result)
+static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc,
+                                   const PgQuery__FuncCall *node, struct sq_expr **args,
+                                   uint32_t count, uint32_t result)
 {
     const char *sql = call_text(cx, proc, node, args, count, result);
     if (sql == NULL)
@@ -207,7 +234,8 @@ static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc,
         cx->writes = true;
     }
     if (cx->in_index && proc->volatility != 'i')
-        return sq_error_null(cx, "42P17", node->location, "functions in index expression must be marked IMMUTABLE");
+        return sq_error_null(cx, "42P17", node->location,
+                             "functions in index expression must be marked IMMUTABLE");
     sql = decorate(cx, node, sql, proc->name);
     struct sq_expr *out = sq_new(cx, result, node->location, sql);
     if (out != NULL && strcmp(proc->key, "pg_typeof") == 0)
@@ -218,7 +246,8 @@ static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc,
 }
 
 /* What a set-returning function of the SELECT list gives: its column, or a record of them. */
-static struct sq_expr *set_result(struct sq_cx *cx, int32_t location, struct sq_field *columns, uint32_t count)
+static struct sq_expr *set_result(struct sq_cx *cx, int32_t location, struct sq_field *columns,
+                                  uint32_t count)
 {
     if (count == 1)
         return columns[0].expr;
@@ -232,12 +261,14 @@ static struct sq_expr *set_result(struct sq_cx *cx, int32_t location, struct sq_
 }
 
 /* generate_subscripts(a, 1) beside unnest(a): the ordinality of the same scan. */
-static struct sq_expr *subscripts_of(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *first, const char *alias)
+static struct sq_expr *subscripts_of(struct sq_cx *cx, const PgQuery__FuncCall *node,
+                                     const char *first, const char *alias)
 {
     static const char prefix[] = "sy_unnest(";
     struct sq_expr *array = node->n_args == 2 ? sq_expr(cx, node->args[0]) : NULL;
     struct sq_expr *dimension = array == NULL ? NULL : sq_expr(cx, node->args[1]);
-    if (dimension == NULL || strcmp(dimension->sql, "1") != 0 || strncmp(first, prefix, sizeof(prefix) - 1) != 0)
+    if (dimension == NULL || strcmp(dimension->sql, "1") != 0 ||
+        strncmp(first, prefix, sizeof(prefix) - 1) != 0)
         return NULL;
     const char *rest = first + sizeof(prefix) - 1;
     size_t bytes = strlen(array->sql);
@@ -248,8 +279,10 @@ static struct sq_expr *subscripts_of(struct sq_cx *cx, const PgQuery__FuncCall *
                   sq_printf(cx, "(%s.\"ordinality\" - %d)", sq_ident(cx, alias), vector ? 1 : 0));
 }
 
-/* A second one is understood when it walks along the first: the same call, or the subscripts of the same array. */
-static struct sq_expr *second_set_call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
+/* A second one is understood when it walks along the first: the same call, or the subscripts of the
+ * same array. */
+static struct sq_expr *second_set_call(struct sq_cx *cx, const PgQuery__FuncCall *node,
+                                       const char *name)
 {
     const char *first = cx->level->extra_from.items[0], *as = strrchr(first, ' ');
     char alias[32];
@@ -265,21 +298,24 @@ static struct sq_expr *second_set_call(struct sq_cx *cx, const PgQuery__FuncCall
     if (text == NULL)
         return NULL;
     if (strcmp(text, first) != 0)
-        return sq_unsupported(cx, node->location, "several set-returning functions in one SELECT list are not "
-                                                  "supported by the sqlite engine");
+        return sq_unsupported(cx, node->location,
+                              "several set-returning functions in one SELECT list are not "
+                              "supported by the sqlite engine");
     return set_result(cx, node->location, columns, count);
 }
 
 static struct sq_expr *set_call(struct sq_cx *cx, const PgQuery__FuncCall *node, const char *name)
 {
     if (!cx->level->srf_allowed)
-        return sq_error_null(cx, "0A000", node->location, "set-returning functions are not allowed in this context");
+        return sq_error_null(cx, "0A000", node->location,
+                             "set-returning functions are not allowed in this context");
     if (cx->level->extra_from.count > 0)
         return second_set_call(cx, node, name);
     const char *alias = sq_printf(cx, "sy_f%u", cx->next_alias++);
     struct sq_field *columns = NULL;
     uint32_t count = 0;
-    const char *text = alias == NULL ? NULL : sq_from_function(cx, node, alias, false, &columns, &count);
+    const char *text =
+        alias == NULL ? NULL : sq_from_function(cx, node, alias, false, &columns, &count);
     if (text == NULL || !sq_list_add(cx, &cx->level->extra_from, sy_arena_strdup(cx->arena, text)))
         return NULL;
     return set_result(cx, node->location, columns, count);
@@ -301,7 +337,8 @@ static struct sq_expr *call(struct sq_cx *cx, const PgQuery__FuncCall *node, con
     }
     bool ok = collect_args(cx, node, args, &count);
     struct sq_expr *typed = NULL;
-    if (ok && count == 1 && strcmp(name, "pg_typeof") == 0 && args[0]->type == SY_T_UNKNOWN && args[0]->kind == SQ_LITERAL)
+    if (ok && count == 1 && strcmp(name, "pg_typeof") == 0 && args[0]->type == SY_T_UNKNOWN &&
+        args[0]->kind == SQ_LITERAL)
         return sq_new(cx, SY_T_REGTYPE, node->location, "705");
     if (ok && (first == NULL || !first->returns_set))
         typed = type_call(cx, name, args, count, node->location);
@@ -328,11 +365,12 @@ struct sq_expr *sq_expr_func(struct sq_cx *cx, const PgQuery__FuncCall *node)
     const char *schema = node->n_funcname > 1 ? sq_str(node->funcname[node->n_funcname - 2]) : NULL;
     if (name == NULL)
         return sq_unsupported(cx, node->location, "this function call is not supported");
-    if (schema != NULL && strcmp(schema, "information_schema") == 0 && strcmp(name, "_pg_expandarray") == 0 &&
-        cx->level != NULL)
+    if (schema != NULL && strcmp(schema, "information_schema") == 0 &&
+        strcmp(name, "_pg_expandarray") == 0 && cx->level != NULL)
         return set_call(cx, node, name);
     if (schema != NULL && strcmp(schema, "pg_catalog") != 0)
-        return sq_error_null(cx, "42883", node->location, "function %s.%s does not exist", schema, name);
+        return sq_error_null(cx, "42883", node->location, "function %s.%s does not exist", schema,
+                             name);
     if (strcmp(name, "make_interval") == 0)
         return named_interval(cx, node);
     return call(cx, node, name);
@@ -346,30 +384,41 @@ struct sq_expr *sq_expr_sqlvalue(struct sq_cx *cx, const PgQuery__SQLValueFuncti
         uint32_t type;
         const char *sql;
     } functions[] = {
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE] = {SY_T_DATE, "sy_tstz_date(sy_now())"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME] = {SY_T_TIMETZ, "sy_tstz_timetz(sy_now())"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N] = {SY_T_TIMETZ, "sy_tstz_timetz(sy_now())"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_DATE] = {SY_T_DATE,
+                                                                "sy_tstz_date(sy_now())"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME] = {SY_T_TIMETZ,
+                                                                "sy_tstz_timetz(sy_now())"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIME_N] = {SY_T_TIMETZ,
+                                                                  "sy_tstz_timetz(sy_now())"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP] = {SY_T_TIMESTAMPTZ, "sy_now()"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N] = {SY_T_TIMESTAMPTZ, "sy_now()"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME] = {SY_T_TIME, "sy_ts_time(sy_tstz_ts(sy_now()))"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N] = {SY_T_TIME, "sy_ts_time(sy_tstz_ts(sy_now()))"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP] = {SY_T_TIMESTAMP, "sy_tstz_ts(sy_now())"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N] = {SY_T_TIMESTAMP, "sy_tstz_ts(sy_now())"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_TIMESTAMP_N] = {SY_T_TIMESTAMPTZ,
+                                                                       "sy_now()"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME] = {SY_T_TIME,
+                                                             "sy_ts_time(sy_tstz_ts(sy_now()))"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIME_N] = {SY_T_TIME,
+                                                               "sy_ts_time(sy_tstz_ts(sy_now()))"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP] = {SY_T_TIMESTAMP,
+                                                                  "sy_tstz_ts(sy_now())"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_LOCALTIMESTAMP_N] = {SY_T_TIMESTAMP,
+                                                                    "sy_tstz_ts(sy_now())"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_ROLE] = {SY_T_NAME, "sy_current_user()"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_USER] = {SY_T_NAME, "sy_current_user()"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_USER] = {SY_T_NAME, "sy_current_user()"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_SESSION_USER] = {SY_T_NAME, "sy_session_user()"},
-        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG] = {SY_T_NAME, "sy_current_database()"},
+        [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_CATALOG] = {SY_T_NAME,
+                                                                   "sy_current_database()"},
         [PG_QUERY__SQLVALUE_FUNCTION_OP__SVFOP_CURRENT_SCHEMA] = {SY_T_NAME, "sy_current_schema()"},
     };
     unsigned int which = (unsigned int)node->op;
     if (which == 0 || which >= sizeof(functions) / sizeof(functions[0]))
         return sq_unsupported(cx, node->location, "this function is not supported");
     if (cx->in_index)
-        return sq_error_null(cx, "42P17", node->location, "functions in index expression must be marked IMMUTABLE");
+        return sq_error_null(cx, "42P17", node->location,
+                             "functions in index expression must be marked IMMUTABLE");
     struct sq_expr *out = sq_new(cx, functions[which].type, node->location, functions[which].sql);
     if (out == NULL)
         return NULL;
     out->not_null = true;
-    return node->typmod >= 0 ? sq_coerce(cx, out, out->type, node->typmod, 'e', node->location) : out;
+    return node->typmod >= 0 ? sq_coerce(cx, out, out->type, node->typmod, 'e', node->location)
+                             : out;
 }

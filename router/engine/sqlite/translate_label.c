@@ -26,7 +26,8 @@ static int figure_sublink(const PgQuery__SubLink *node, const char **name)
         return 2;
     }
     if (node->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK ||
-        node->subselect->node_case != NODE(SELECT_STMT) || node->subselect->select_stmt->n_target_list == 0)
+        node->subselect->node_case != NODE(SELECT_STMT) ||
+        node->subselect->select_stmt->n_target_list == 0)
         return 0;
     const PgQuery__ResTarget *target = node->subselect->select_stmt->target_list[0]->res_target;
     if (target->name != NULL && target->name[0] != '\0') {
@@ -38,10 +39,22 @@ static int figure_sublink(const PgQuery__SubLink *node, const char **name)
 
 static int figure_value_function(const PgQuery__SQLValueFunction *node, const char **name)
 {
-    static const char *const names[] = {NULL,           "current_date",      "current_time",   "current_time",
-                                        "current_timestamp", "current_timestamp", "localtime",  "localtime",
-                                        "localtimestamp", "localtimestamp",  "current_role",   "current_user",
-                                        "user",         "session_user",      "current_catalog", "current_schema"};
+    static const char *const names[] = {NULL,
+                                        "current_date",
+                                        "current_time",
+                                        "current_time",
+                                        "current_timestamp",
+                                        "current_timestamp",
+                                        "localtime",
+                                        "localtime",
+                                        "localtimestamp",
+                                        "localtimestamp",
+                                        "current_role",
+                                        "current_user",
+                                        "user",
+                                        "session_user",
+                                        "current_catalog",
+                                        "current_schema"};
     unsigned int which = (unsigned int)node->op;
     if (which == 0 || which >= sizeof(names) / sizeof(names[0]))
         return 0;
@@ -79,13 +92,15 @@ static int figure(const sq_node *node, const char **name)
     case NODE(COLUMN_REF):
         return last_string(node->column_ref->fields, node->column_ref->n_fields, name);
     case NODE(A_INDIRECTION): {
-        int strength = last_string(node->a_indirection->indirection, node->a_indirection->n_indirection, name);
+        int strength =
+            last_string(node->a_indirection->indirection, node->a_indirection->n_indirection, name);
         return strength > 0 ? strength : figure(node->a_indirection->arg, name);
     }
     case NODE(FUNC_CALL):
         return last_string(node->func_call->funcname, node->func_call->n_funcname, name);
     case NODE(A_EXPR):
-        return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? named("nullif", name) : 0;
+        return node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_NULLIF ? named("nullif", name)
+                                                                           : 0;
     case NODE(TYPE_CAST):
         return figure_cast(node->type_cast, name);
     case NODE(COLLATE_CLAUSE):
@@ -101,7 +116,9 @@ static int figure(const sq_node *node, const char **name)
     case NODE(COALESCE_EXPR):
         return named("coalesce", name);
     case NODE(MIN_MAX_EXPR):
-        return named(node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest" : "least", name);
+        return named(node->min_max_expr->op == PG_QUERY__MIN_MAX_OP__IS_GREATEST ? "greatest"
+                                                                                 : "least",
+                     name);
     case NODE(SQLVALUE_FUNCTION):
         return figure_value_function(node->sqlvalue_function, name);
     default:

@@ -23,24 +23,27 @@ const char *sq_relation_sql(const struct sy_sqrelation *relation)
     return relation->sqlite_name != NULL ? relation->sqlite_name : relation->name;
 }
 
-const struct sy_sqrelation *sq_find_relation(struct sq_cx *cx, const PgQuery__RangeVar *range, bool missing_ok)
+const struct sy_sqrelation *sq_find_relation(struct sq_cx *cx, const PgQuery__RangeVar *range,
+                                             bool missing_ok)
 {
     const struct sy_sqschema *schema = cx->input->schema;
     const char *space = range->schemaname[0] == '\0' ? NULL : range->schemaname;
     const struct sy_sqrelation *relation = schema->relation(schema->ctx, space, range->relname);
     if (relation == NULL && !missing_ok) {
         if (space != NULL)
-            (void)sq_error(cx, "42P01", range->location, "relation \"%s.%s\" does not exist", space, range->relname);
+            (void)sq_error(cx, "42P01", range->location, "relation \"%s.%s\" does not exist", space,
+                           range->relname);
         else
-            (void)sq_error(cx, "42P01", range->location, "relation \"%s\" does not exist", range->relname);
+            (void)sq_error(cx, "42P01", range->location, "relation \"%s\" does not exist",
+                           range->relname);
     }
     if (relation != NULL && !sq_note_relation(cx, relation->name))
         return NULL;
     return relation;
 }
 
-struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *relation, const char *alias,
-                                  const char *sql_name)
+struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *relation,
+                                  const char *alias, const char *sql_name)
 {
     struct sq_nsitem *item = sq_alloc(cx, sizeof(*item));
     struct sq_field *columns = sq_alloc(cx, relation->column_count * sizeof(*columns));
@@ -49,7 +52,8 @@ struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *
     for (uint32_t i = 0; i < relation->column_count; i++) {
         const struct sy_sqcolumn *column = &relation->columns[i];
         const char *name = sq_ident(cx, column->name);
-        const char *sql = name == NULL || sql_name[0] == '\0' ? name : sq_printf(cx, "%s.%s", sql_name, name);
+        const char *sql =
+            name == NULL || sql_name[0] == '\0' ? name : sq_printf(cx, "%s.%s", sql_name, name);
         struct sq_expr *expr = sq_new(cx, column->type, -1, sql);
         if (expr == NULL)
             return NULL;
@@ -60,12 +64,18 @@ struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *
         expr->attnum = column->attnum;
         columns[i] = (struct sq_field){column->name, expr};
     }
-    *item = (struct sq_nsitem){.name = alias, .rel_visible = true, .cols_visible = true, .columns = columns,
-                               .column_count = relation->column_count, .relation = relation, .sql_name = sql_name};
+    *item = (struct sq_nsitem){.name = alias,
+                               .rel_visible = true,
+                               .cols_visible = true,
+                               .columns = columns,
+                               .column_count = relation->column_count,
+                               .relation = relation,
+                               .sql_name = sql_name};
     return sq_list_add(cx, &cx->level->items, item) ? item : NULL;
 }
 
-struct sq_nsitem *sq_find_item(struct sq_cx *cx, const char *name, int32_t location, struct sq_level **ret_level)
+struct sq_nsitem *sq_find_item(struct sq_cx *cx, const char *name, int32_t location,
+                               struct sq_level **ret_level)
 {
     for (struct sq_level *level = cx->level; level != NULL; level = level->parent) {
         struct sq_nsitem *found = NULL;
@@ -76,7 +86,8 @@ struct sq_nsitem *sq_find_item(struct sq_cx *cx, const char *name, int32_t locat
             if (!item->rel_visible || item->name == NULL || strcmp(item->name, name) != 0)
                 continue;
             if (found != NULL)
-                return sq_error_null(cx, "42P09", location, "table reference \"%s\" is ambiguous", name);
+                return sq_error_null(cx, "42P09", location, "table reference \"%s\" is ambiguous",
+                                     name);
             found = item;
         }
         if (found != NULL) {
@@ -104,8 +115,9 @@ static bool note_loose(struct sq_cx *cx, struct sq_level *level, const struct sq
     return sq_list_add(cx, &level->loose, loose);
 }
 
-static struct sq_expr *use_column(struct sq_cx *cx, struct sq_level *level, const struct sq_nsitem *item,
-                                  const struct sq_field *column, int32_t location)
+static struct sq_expr *use_column(struct sq_cx *cx, struct sq_level *level,
+                                  const struct sq_nsitem *item, const struct sq_field *column,
+                                  int32_t location)
 {
     struct sq_expr *expr = sq_alloc(cx, sizeof(*expr));
     if (expr == NULL || !note_loose(cx, level, item, column, location))
@@ -115,7 +127,8 @@ static struct sq_expr *use_column(struct sq_cx *cx, struct sq_level *level, cons
     return expr;
 }
 
-static struct sq_expr *system_column(struct sq_cx *cx, const struct sq_nsitem *item, const char *name, int32_t location)
+static struct sq_expr *system_column(struct sq_cx *cx, const struct sq_nsitem *item,
+                                     const char *name, int32_t location)
 {
     if (item->relation == NULL || item->relation->kind != 'r')
         return NULL;
@@ -123,12 +136,14 @@ static struct sq_expr *system_column(struct sq_cx *cx, const struct sq_nsitem *i
         return sq_new(cx, SY_T_OID, location, sq_printf(cx, "%u", item->relation->oid));
     if (strcmp(name, "ctid") == 0 || strcmp(name, "xmin") == 0 || strcmp(name, "xmax") == 0 ||
         strcmp(name, "cmin") == 0 || strcmp(name, "cmax") == 0)
-        return sq_unsupported(cx, location, "system column \"%s\" is not supported by the sqlite engine", name);
+        return sq_unsupported(cx, location,
+                              "system column \"%s\" is not supported by the sqlite engine", name);
     return NULL;
 }
 
-static struct sq_expr *item_column(struct sq_cx *cx, struct sq_level *level, const struct sq_nsitem *item,
-                                   const char *name, int32_t location, bool *ret_ambiguous)
+static struct sq_expr *item_column(struct sq_cx *cx, struct sq_level *level,
+                                   const struct sq_nsitem *item, const char *name, int32_t location,
+                                   bool *ret_ambiguous)
 {
     const struct sq_field *found = NULL;
     for (uint32_t i = 0; i < item->column_count; i++) {
@@ -136,7 +151,8 @@ static struct sq_expr *item_column(struct sq_cx *cx, struct sq_level *level, con
             continue;
         if (found != NULL) {
             *ret_ambiguous = true;
-            return sq_error_null(cx, "42702", location, "column reference \"%s\" is ambiguous", name);
+            return sq_error_null(cx, "42702", location, "column reference \"%s\" is ambiguous",
+                                 name);
         }
         found = &item->columns[i];
     }
@@ -157,7 +173,8 @@ struct sq_expr *sq_find_column(struct sq_cx *cx, const char *name, int32_t locat
                 if (strcmp(item->columns[c].name, name) != 0)
                     continue;
                 if (column != NULL)
-                    return sq_error_null(cx, "42702", location, "column reference \"%s\" is ambiguous", name);
+                    return sq_error_null(cx, "42702", location,
+                                         "column reference \"%s\" is ambiguous", name);
                 column = &item->columns[c];
                 owner = item;
             }
@@ -170,8 +187,8 @@ struct sq_expr *sq_find_column(struct sq_cx *cx, const char *name, int32_t locat
     return sq_error_null(cx, "42703", location, "column \"%s\" does not exist", name);
 }
 
-static struct sq_expr *whole_row(struct sq_cx *cx, struct sq_level *level, const struct sq_nsitem *item,
-                                 int32_t location)
+static struct sq_expr *whole_row(struct sq_cx *cx, struct sq_level *level,
+                                 const struct sq_nsitem *item, int32_t location)
 {
     struct sq_expr *out = sq_new(cx, SY_T_RECORD, location, "NULL");
     struct sq_field *fields = sq_alloc(cx, item->column_count * sizeof(*fields));
@@ -197,16 +214,22 @@ static void *missing_from(struct sq_cx *cx, const char *table, int32_t location)
         for (uint32_t i = 0; i < level->items.count; i++) {
             const struct sq_nsitem *item = level->items.items[i];
             if (item->name != NULL && strcmp(item->name, table) == 0) {
-                (void)sq_error(cx, "42P01", location, "invalid reference to FROM-clause entry for table \"%s\"", table);
-                sy_err_hint(cx->err, "There is an entry for table \"%s\", but it cannot be referenced from this part "
-                                     "of the query.", table);
+                (void)sq_error(cx, "42P01", location,
+                               "invalid reference to FROM-clause entry for table \"%s\"", table);
+                sy_err_hint(cx->err,
+                            "There is an entry for table \"%s\", but it cannot be referenced from "
+                            "this part "
+                            "of the query.",
+                            table);
                 return NULL;
             }
         }
-    return sq_error_null(cx, "42P01", location, "missing FROM-clause entry for table \"%s\"", table);
+    return sq_error_null(cx, "42P01", location, "missing FROM-clause entry for table \"%s\"",
+                         table);
 }
 
-static struct sq_expr *qualified(struct sq_cx *cx, const char *table, const char *name, int32_t location)
+static struct sq_expr *qualified(struct sq_cx *cx, const char *table, const char *name,
+                                 int32_t location)
 {
     struct sq_level *level = NULL;
     bool ambiguous = false;
@@ -214,11 +237,13 @@ static struct sq_expr *qualified(struct sq_cx *cx, const char *table, const char
         cx->err->status = SY_OK;
     struct sq_nsitem *item = sq_find_item(cx, table, location, &level);
     if (item == NULL)
-        return cx->err != NULL && cx->err->status != SY_OK ? NULL : missing_from(cx, table, location);
+        return cx->err != NULL && cx->err->status != SY_OK ? NULL
+                                                           : missing_from(cx, table, location);
     struct sq_expr *expr = item_column(cx, level, item, name, location, &ambiguous);
     if (expr != NULL || ambiguous)
         return expr;
-    if ((expr = system_column(cx, item, name, location)) != NULL || (cx->err != NULL && cx->err->status != SY_OK))
+    if ((expr = system_column(cx, item, name, location)) != NULL ||
+        (cx->err != NULL && cx->err->status != SY_OK))
         return expr;
     return sq_error_null(cx, "42703", location, "column %s.%s does not exist", table, name);
 }
@@ -256,10 +281,12 @@ struct sq_expr *sq_expr_column(struct sq_cx *cx, const PgQuery__ColumnRef *node)
                                 : whole_row(cx, level, item, node->location);
         }
         if (parts[i] == NULL)
-            return sq_error_null(cx, "42601", node->location, "row expansion via \"*\" is not supported here");
+            return sq_error_null(cx, "42601", node->location,
+                                 "row expansion via \"*\" is not supported here");
     }
     if (cx->in_default)
-        return sq_error_null(cx, "0A000", node->location, "cannot use column reference in DEFAULT expression");
+        return sq_error_null(cx, "0A000", node->location,
+                             "cannot use column reference in DEFAULT expression");
     if (node->n_fields == 1)
         return unqualified(cx, parts[0], node->location);
     if (node->n_fields == 2) {
@@ -267,7 +294,8 @@ struct sq_expr *sq_expr_column(struct sq_cx *cx, const PgQuery__ColumnRef *node)
         struct sq_nsitem *item = sq_find_item(cx, parts[0], node->location, &level);
         if (item == NULL) { /* a field of a record column: (t.keys).x is written with parentheses */
             struct sq_expr *record = sq_find_column(cx, parts[0], node->location, true);
-            for (uint32_t i = 0; record != NULL && record->kind == SQ_RECORD && i < record->field_count; i++)
+            for (uint32_t i = 0;
+                 record != NULL && record->kind == SQ_RECORD && i < record->field_count; i++)
                 if (strcmp(record->fields[i].name, parts[1]) == 0)
                     return record->fields[i].expr;
         }

@@ -1,6 +1,7 @@
 /*
- * Which operator or function a call means, by PostgreSQL's rules (Source: manual, "Type Conversion", 10.2 and
- * 10.3): exact match, then implicit coercions, then most exact matches, preferred types, unknown literals.
+ * Which operator or function a call means, by PostgreSQL's rules (Source: manual, "Type
+ * Conversion", 10.2 and 10.3): exact match, then implicit coercions, then most exact matches,
+ * preferred types, unknown literals.
  */
 #include <stdlib.h>
 
@@ -50,7 +51,8 @@ static void keep_best(struct candidates *c, const uint32_t *scores)
     c->count = kept;
 }
 
-static void keep_most_exact(struct candidates *c, struct sq_expr **args, uint32_t count, bool or_preferred)
+static void keep_most_exact(struct candidates *c, struct sq_expr **args, uint32_t count,
+                            bool or_preferred)
 {
     uint32_t scores[CANDIDATES_MAX] = {0};
     for (uint32_t i = 0; i < c->count; i++)
@@ -159,13 +161,15 @@ static bool consistent(const struct candidate *candidate, struct sq_expr **args,
     for (uint32_t a = 0; a < count; a++) {
         uint32_t type = argument_type(candidate, a);
         const struct sy_type_info *info = sy_type_find(args[a]->type);
-        if ((type == SY_T_ANYARRAY || type == 5078) && info != NULL && args[a]->type != SY_T_UNKNOWN)
+        if ((type == SY_T_ANYARRAY || type == 5078) && info != NULL &&
+            args[a]->type != SY_T_UNKNOWN)
             element = info->element;
     }
     for (uint32_t a = 0; a < count && element != 0; a++) {
         uint32_t type = argument_type(candidate, a);
         bool is_element = type == SY_T_ANYELEMENT || type == 5077;
-        if (is_element && args[a]->type != SY_T_UNKNOWN && category(args[a]->type) != category(element))
+        if (is_element && args[a]->type != SY_T_UNKNOWN &&
+            category(args[a]->type) != category(element))
             return false;
     }
     return true;
@@ -195,7 +199,8 @@ static uint32_t implied_element(uint32_t parameter, uint32_t given)
     return info == NULL ? 0 : info->element;
 }
 
-/* text[] || text[] is not "append an element that is an array": polymorphic arguments must agree. */
+/* text[] || text[] is not "append an element that is an array": polymorphic arguments must agree.
+ */
 static void keep_consistent(struct candidates *c, struct sq_expr **args, uint32_t count)
 {
     uint32_t kept = 0;
@@ -238,20 +243,24 @@ static void *operator_error(struct sq_cx *cx, const char *name, const struct sq_
     const char *l = left == NULL ? "" : sq_type_display(cx, left->type);
     const char *r = sq_type_display(cx, right->type);
     if (ambiguous) {
-        (void)sq_error(cx, "42725", location, "operator is not unique: %s%s%s %s", l, left == NULL ? "" : " ", name,
-                       r);
-        sy_err_hint(cx->err, "Could not choose a best candidate operator. You might need to add explicit type casts.");
+        (void)sq_error(cx, "42725", location, "operator is not unique: %s%s%s %s", l,
+                       left == NULL ? "" : " ", name, r);
+        sy_err_hint(cx->err, "Could not choose a best candidate operator. You might need to add "
+                             "explicit type casts.");
     } else {
-        (void)sq_error(cx, "42883", location, "operator does not exist: %s%s%s %s", l, left == NULL ? "" : " ", name,
-                       r);
-        sy_err_hint(cx->err, "No operator matches the given name and argument types. You might need to add explicit "
-                             "type casts.");
+        (void)sq_error(cx, "42883", location, "operator does not exist: %s%s%s %s", l,
+                       left == NULL ? "" : " ", name, r);
+        sy_err_hint(
+            cx->err,
+            "No operator matches the given name and argument types. You might need to add explicit "
+            "type casts.");
     }
     return NULL;
 }
 
-static const struct sq_operator *find_operator(struct sq_cx *cx, const char *name, struct sq_expr *left,
-                                               struct sq_expr *right, int32_t location)
+static const struct sq_operator *find_operator(struct sq_cx *cx, const char *name,
+                                               struct sq_expr *left, struct sq_expr *right,
+                                               int32_t location)
 {
     struct candidates c = {.count = 0};
     struct sq_expr *args[2] = {left == NULL ? right : left, right};
@@ -263,7 +272,8 @@ static const struct sq_operator *find_operator(struct sq_cx *cx, const char *nam
                 (struct candidate){o, left == NULL ? &o->right : &o->left, count, 0};
     }
     const struct sq_operator *found = exact(&c, args, count);
-    if (found == NULL && count == 2 && (left->type == SY_T_UNKNOWN) != (right->type == SY_T_UNKNOWN)) {
+    if (found == NULL && count == 2 &&
+        (left->type == SY_T_UNKNOWN) != (right->type == SY_T_UNKNOWN)) {
         uint32_t known = left->type == SY_T_UNKNOWN ? right->type : left->type;
         struct sq_expr same = {.type = known};
         struct sq_expr *both[2] = {&same, &same};
@@ -286,7 +296,8 @@ static uint32_t concrete(uint32_t type, uint32_t element)
     return type == 5077 ? element : info->array;
 }
 
-static uint32_t operator_element(const struct sq_operator *o, const struct sq_expr *left, const struct sq_expr *right)
+static uint32_t operator_element(const struct sq_operator *o, const struct sq_expr *left,
+                                 const struct sq_expr *right)
 {
     uint32_t element = left == NULL ? 0 : implied_element(o->left, left->type);
     return element != 0 ? element : implied_element(o->right, right->type);
@@ -297,15 +308,18 @@ struct sq_expr *sq_operator_call(struct sq_cx *cx, const char *name, struct sq_e
 {
     if (right == NULL)
         return NULL;
-    const struct sq_operator *o = find_operator(cx, strcmp(name, "!=") == 0 ? "<>" : name, left, right, location);
+    const struct sq_operator *o =
+        find_operator(cx, strcmp(name, "!=") == 0 ? "<>" : name, left, right, location);
     if (o == NULL)
         return NULL;
     const char *template_ = sq_template_find(o->key);
     if (template_ == NULL)
-        return sq_unsupported(cx, location, "operator %s on type %s is not supported by the sqlite engine", name,
+        return sq_unsupported(cx, location,
+                              "operator %s on type %s is not supported by the sqlite engine", name,
                               sq_type_display(cx, o->right));
     struct sq_expr *args[2] = {NULL, NULL};
-    uint32_t count = 0, element = operator_element(o, left, right), result = concrete(o->result, element);
+    uint32_t count = 0, element = operator_element(o, left, right),
+             result = concrete(o->result, element);
     if (left != NULL) {
         args[count] = sq_coerce(cx, left, concrete(o->left, element), -1, 'i', location);
         if (args[count++] == NULL)
@@ -333,7 +347,9 @@ static void collect_procs(struct candidates *c, const char *name, uint32_t count
         } else if (p->variadic && count + 1 > p->nargs) {
             uint32_t last = p->args[p->nargs - 1];
             const struct sy_type_info *info = sy_type_find(last);
-            uint32_t rest = last == SY_T_ANY ? SY_T_ANY : info == NULL ? SY_T_ANYELEMENT : info->element;
+            uint32_t rest = last == SY_T_ANY ? SY_T_ANY
+                            : info == NULL   ? SY_T_ANYELEMENT
+                                             : info->element;
             if (last == SY_T_ANYARRAY)
                 rest = SY_T_ANYELEMENT;
             c->items[c->count++] = (struct candidate){p, p->args, p->nargs - 1U, rest};
@@ -353,23 +369,27 @@ static void *proc_error(struct sq_cx *cx, const char *name, struct sq_expr **arg
                         int32_t location, bool ambiguous)
 {
     const char *list = argument_list(cx, args, count);
-    (void)sq_error(cx, ambiguous ? "42725" : "42883", location, "function %s(%s) %s", name, list == NULL ? "" : list,
-                   ambiguous ? "is not unique" : "does not exist");
-    sy_err_hint(cx->err, ambiguous ? "Could not choose a best candidate function. You might need to add explicit type "
-                                     "casts."
-                                   : "No function matches the given name and argument types. You might need to add "
-                                     "explicit type casts.");
+    (void)sq_error(cx, ambiguous ? "42725" : "42883", location, "function %s(%s) %s", name,
+                   list == NULL ? "" : list, ambiguous ? "is not unique" : "does not exist");
+    sy_err_hint(
+        cx->err,
+        ambiguous
+            ? "Could not choose a best candidate function. You might need to add explicit type "
+              "casts."
+            : "No function matches the given name and argument types. You might need to add "
+              "explicit type casts.");
     return NULL;
 }
 
 static bool is_polymorphic(uint32_t type)
 {
-    return type == SY_T_ANYELEMENT || type == SY_T_ANYARRAY || type == 2776 || type == 5077 || type == 5078;
+    return type == SY_T_ANYELEMENT || type == SY_T_ANYARRAY || type == 2776 || type == 5077 ||
+           type == 5078;
 }
 
 /* The element type that polymorphic arguments agree on; coerces them to it. 0: error set. */
-static uint32_t polymorphic_element(struct sq_cx *cx, const struct candidate *c, struct sq_expr **args,
-                                    uint32_t count)
+static uint32_t polymorphic_element(struct sq_cx *cx, const struct candidate *c,
+                                    struct sq_expr **args, uint32_t count)
 {
     struct sq_expr *elements[SQ_ARGS_MAX];
     struct sq_expr fakes[SQ_ARGS_MAX];
@@ -386,11 +406,12 @@ static uint32_t polymorphic_element(struct sq_cx *cx, const struct candidate *c,
         elements[used] = &fakes[used];
         used++;
     }
-    return used == 0 ? SY_T_TEXT : sq_common_type(cx, elements, used, "arguments declared \"anyelement\"");
+    return used == 0 ? SY_T_TEXT
+                     : sq_common_type(cx, elements, used, "arguments declared \"anyelement\"");
 }
 
-static bool coerce_arguments(struct sq_cx *cx, const struct candidate *c, struct sq_expr **args, uint32_t count,
-                             uint32_t *ret_type)
+static bool coerce_arguments(struct sq_cx *cx, const struct candidate *c, struct sq_expr **args,
+                             uint32_t count, uint32_t *ret_type)
 {
     const struct sq_proc *proc = c->what;
     bool any = is_polymorphic(proc->result);
@@ -423,7 +444,8 @@ static bool coerce_arguments(struct sq_cx *cx, const struct candidate *c, struct
 }
 
 const struct sq_proc *sq_resolve_proc(struct sq_cx *cx, const char *name, struct sq_expr **args,
-                                      uint32_t *arg_count, int32_t location, uint32_t *ret_type, bool star)
+                                      uint32_t *arg_count, int32_t location, uint32_t *ret_type,
+                                      bool star)
 {
     struct candidates c = {.count = 0};
     uint32_t count = *arg_count;
@@ -463,7 +485,8 @@ static void append_typed(struct sq_cx *cx, struct sy_buf *buf, struct sq_expr *a
     sy_buf_printf(buf, "%u, %s", type, arg->sql);
 }
 
-static void append_all(struct sq_cx *cx, struct sy_buf *buf, struct sq_expr **args, uint32_t count, bool typed)
+static void append_all(struct sq_cx *cx, struct sy_buf *buf, struct sq_expr **args, uint32_t count,
+                       bool typed)
 {
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0)
@@ -476,11 +499,11 @@ static void append_all(struct sq_cx *cx, struct sy_buf *buf, struct sq_expr **ar
 }
 
 /*
- * $1..$9 argument; $c1 with its collation; $t1 its type; $* all arguments; $@ all with their types before them;
- * $R the result type; anything else as it stands.
+ * $1..$9 argument; $c1 with its collation; $t1 its type; $* all arguments; $@ all with their types
+ * before them; $R the result type; anything else as it stands.
  */
-const char *sq_expand(struct sq_cx *cx, const char *template_, struct sq_expr **args, uint32_t arg_count,
-                      uint32_t result_type)
+const char *sq_expand(struct sq_cx *cx, const char *template_, struct sq_expr **args,
+                      uint32_t arg_count, uint32_t result_type)
 {
     struct sy_buf buf = {0};
     for (const char *p = template_; *p != '\0'; p++) {

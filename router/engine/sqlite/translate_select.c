@@ -12,7 +12,8 @@ static bool add_star(struct sq_cx *cx, struct sq_list *fields, const char *table
     for (uint32_t i = 0; i < level->items.count; i++) {
         const struct sq_nsitem *item = level->items.items[i];
         bool wanted = table == NULL ? item->cols_visible
-                                    : item->rel_visible && item->name != NULL && strcmp(item->name, table) == 0;
+                                    : item->rel_visible && item->name != NULL &&
+                                          strcmp(item->name, table) == 0;
         for (uint32_t c = 0; wanted && c < item->column_count; c++) {
             struct sq_field *field = sq_alloc(cx, sizeof(*field));
             struct sq_loose *loose = sq_alloc(cx, sizeof(*loose));
@@ -23,7 +24,8 @@ static bool add_star(struct sq_cx *cx, struct sq_list *fields, const char *table
             bool grouped = level->in_aggregate;
             for (uint32_t g = 0; g < level->group_sql.count; g++)
                 grouped = grouped || strcmp(level->group_sql.items[g], field->expr->sql) == 0;
-            if (!sq_list_add(cx, fields, field) || (!grouped && !sq_list_add(cx, &level->loose, loose)))
+            if (!sq_list_add(cx, fields, field) ||
+                (!grouped && !sq_list_add(cx, &level->loose, loose)))
                 return false;
         }
         any = any || wanted;
@@ -48,13 +50,15 @@ static bool is_star(const sq_node *value, const char **ret_table)
 }
 
 /* (record).* */
-static bool add_record_star(struct sq_cx *cx, struct sq_list *fields, const PgQuery__AIndirection *node)
+static bool add_record_star(struct sq_cx *cx, struct sq_list *fields,
+                            const PgQuery__AIndirection *node)
 {
     struct sq_expr *record = sq_expr(cx, node->arg);
     if (record == NULL)
         return false;
     if (record->kind != SQ_RECORD)
-        return sq_error(cx, "42809", record->location, "type %s is not composite", sq_type_display(cx, record->type));
+        return sq_error(cx, "42809", record->location, "type %s is not composite",
+                        sq_type_display(cx, record->type));
     for (uint32_t i = 0; i < record->field_count; i++)
         if (!sq_list_add(cx, fields, &record->fields[i]))
             return false;
@@ -74,7 +78,8 @@ static bool add_target(struct sq_cx *cx, struct sq_list *fields, const PgQuery__
     struct sq_expr *expr = field == NULL ? NULL : sq_expr(cx, value);
     if (expr == NULL)
         return false;
-    const char *name = target->name != NULL && target->name[0] != '\0' ? target->name : sq_default_name(value);
+    const char *name =
+        target->name != NULL && target->name[0] != '\0' ? target->name : sq_default_name(value);
     *field = (struct sq_field){sy_arena_strdup(cx->arena, name), expr};
     return field->name != NULL && sq_list_add(cx, fields, field);
 }
@@ -98,7 +103,8 @@ bool sq_targets(struct sq_cx *cx, sq_node *const *list, size_t count, struct sq_
     return true;
 }
 
-const char *sq_target_text(struct sq_cx *cx, const struct sq_field *columns, uint32_t count, bool named)
+const char *sq_target_text(struct sq_cx *cx, const struct sq_field *columns, uint32_t count,
+                           bool named)
 {
     struct sy_buf buf = {0};
     for (uint32_t i = 0; i < count; i++) {
@@ -113,25 +119,32 @@ const char *sq_target_text(struct sq_cx *cx, const struct sq_field *columns, uin
 
 /* ---- ORDER BY, LIMIT ---- */
 
-const char *sq_sort_item(struct sq_cx *cx, const PgQuery__SortBy *sort, const char *sql, bool not_null)
+const char *sq_sort_item(struct sq_cx *cx, const PgQuery__SortBy *sort, const char *sql,
+                         bool not_null)
 {
     if (sort->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_USING)
-        return sq_unsupported(cx, sort->location, "ORDER BY USING is not supported by the sqlite engine");
+        return sq_unsupported(cx, sort->location,
+                              "ORDER BY USING is not supported by the sqlite engine");
     bool desc = sort->sortby_dir == PG_QUERY__SORT_BY_DIR__SORTBY_DESC;
     bool first = sort->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST ||
                  (desc && sort->sortby_nulls != PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_LAST);
     return sq_printf(cx, "%s%s%s", sql, desc ? " DESC" : "",
-                     not_null ? "" : first ? " NULLS FIRST" : " NULLS LAST");
+                     not_null ? ""
+                     : first  ? " NULLS FIRST"
+                              : " NULLS LAST");
 }
 
 /* The output column that a sort key names; -1: none, -2: error. */
-static int output_index(struct sq_cx *cx, const sq_node *node, const struct sq_field *outputs, uint32_t count)
+static int output_index(struct sq_cx *cx, const sq_node *node, const struct sq_field *outputs,
+                        uint32_t count)
 {
-    if (node->node_case == NODE(A_CONST) && node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL) {
+    if (node->node_case == NODE(A_CONST) &&
+        node->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL) {
         int32_t position = node->a_const->ival->ival;
         if (position >= 1 && (uint32_t)position <= count)
             return position - 1;
-        (void)sq_error(cx, "42P10", node->a_const->location, "ORDER BY position %d is not in select list", position);
+        (void)sq_error(cx, "42P10", node->a_const->location,
+                       "ORDER BY position %d is not in select list", position);
         return -2;
     }
     if (node->node_case == NODE(A_CONST) && !node->a_const->isnull) {
@@ -146,7 +159,8 @@ static int output_index(struct sq_cx *cx, const sq_node *node, const struct sq_f
         if (strcmp(outputs[i].name, name) != 0)
             continue;
         if (found >= 0 && strcmp(outputs[found].expr->sql, outputs[i].expr->sql) != 0) {
-            (void)sq_error(cx, "42702", node->column_ref->location, "ORDER BY \"%s\" is ambiguous", name);
+            (void)sq_error(cx, "42702", node->column_ref->location, "ORDER BY \"%s\" is ambiguous",
+                           name);
             return -2;
         }
         found = found < 0 ? (int)i : found;
@@ -162,15 +176,17 @@ static bool check_sortable(struct sq_cx *cx, const struct sq_expr *expr, bool or
                     ordering ? "ordering" : "equality");
 }
 
-const char *sq_order_by(struct sq_cx *cx, sq_node *const *sort, size_t count, const struct sq_field *outputs,
-                        uint32_t output_count, bool ordinals)
+const char *sq_order_by(struct sq_cx *cx, sq_node *const *sort, size_t count,
+                        const struct sq_field *outputs, uint32_t output_count, bool ordinals)
 {
     struct sy_buf buf = {0};
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
         const PgQuery__SortBy *item = sort[i]->sort_by;
         int index = output_index(cx, item->node, outputs, output_count);
-        struct sq_expr *expr = index >= 0 ? outputs[index].expr : index == -1 ? sq_expr(cx, item->node) : NULL;
+        struct sq_expr *expr = index >= 0    ? outputs[index].expr
+                               : index == -1 ? sq_expr(cx, item->node)
+                                             : NULL;
         expr = expr != NULL && index == -1 ? sq_settle(cx, expr) : expr;
         ok = expr != NULL && check_sortable(cx, expr, true);
         for (uint32_t o = 0; ok && index < 0 && o < output_count; o++)
@@ -179,7 +195,9 @@ const char *sq_order_by(struct sq_cx *cx, sq_node *const *sort, size_t count, co
         if (ok && index < 0 && ordinals)
             ok = sq_error(cx, "42P10", item->location,
                           "for SELECT DISTINCT, ORDER BY expressions must appear in select list");
-        const char *sql = !ok ? NULL : index >= 0 ? sq_printf(cx, "%d", index + 1) : sq_collated(cx, expr);
+        const char *sql = !ok          ? NULL
+                          : index >= 0 ? sq_printf(cx, "%d", index + 1)
+                                       : sq_collated(cx, expr);
         const char *text = sql == NULL ? NULL : sq_sort_item(cx, item, sql, expr->not_null);
         ok = text != NULL;
         if (ok)
@@ -199,7 +217,8 @@ static const char *limit_value(struct sq_cx *cx, const sq_node *node, const char
     if (value == NULL)
         return NULL;
     if (!sq_can_coerce(value->type, SY_T_INT8, 'a') || value->type == SY_T_BOOL)
-        return sq_error_null(cx, "42804", value->location, "argument of %s must be type bigint, not type %s", what,
+        return sq_error_null(cx, "42804", value->location,
+                             "argument of %s must be type bigint, not type %s", what,
                              sq_type_display(cx, value->type));
     value = sq_coerce(cx, value, SY_T_INT8, -1, 'a', value->location);
     if (value == NULL)
@@ -211,9 +230,11 @@ static const char *limit_value(struct sq_cx *cx, const sq_node *node, const char
 const char *sq_limit(struct sq_cx *cx, const PgQuery__SelectStmt *select)
 {
     if (select->limit_option == PG_QUERY__LIMIT_OPTION__LIMIT_OPTION_WITH_TIES)
-        return sq_unsupported(cx, -1, "FETCH FIRST ... WITH TIES is not supported by the sqlite engine");
+        return sq_unsupported(cx, -1,
+                              "FETCH FIRST ... WITH TIES is not supported by the sqlite engine");
     const sq_node *count = select->limit_count;
-    bool has_count = count != NULL && !(count->node_case == NODE(A_CONST) && count->a_const->isnull);
+    bool has_count =
+        count != NULL && !(count->node_case == NODE(A_CONST) && count->a_const->isnull);
     if (!has_count && select->limit_offset == NULL)
         return "";
     const char *limit = has_count ? limit_value(cx, count, "LIMIT", false) : "-1";
@@ -235,19 +256,22 @@ static const sq_node *target_node(const PgQuery__SelectStmt *select, size_t inde
 }
 
 /* What a GROUP BY item stands for: a position, an input column, an output name, or itself. */
-static const sq_node *group_node(struct sq_cx *cx, const PgQuery__SelectStmt *select, const sq_node *item)
+static const sq_node *group_node(struct sq_cx *cx, const PgQuery__SelectStmt *select,
+                                 const sq_node *item)
 {
-    if (item->node_case == NODE(A_CONST) && item->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL) {
+    if (item->node_case == NODE(A_CONST) &&
+        item->a_const->val_case == PG_QUERY__A__CONST__VAL_IVAL) {
         int32_t position = item->a_const->ival->ival;
         const sq_node *node = position < 1 ? NULL : target_node(select, (size_t)position - 1);
         if (node == NULL)
-            return sq_error_null(cx, "42P10", item->a_const->location, "GROUP BY position %d is not in select list",
-                                 position);
+            return sq_error_null(cx, "42P10", item->a_const->location,
+                                 "GROUP BY position %d is not in select list", position);
         return node;
     }
     if (item->node_case == NODE(GROUPING_SET))
-        return sq_unsupported(cx, item->grouping_set->location,
-                              "grouping sets, ROLLUP and CUBE are not supported by the sqlite engine");
+        return sq_unsupported(
+            cx, item->grouping_set->location,
+            "grouping sets, ROLLUP and CUBE are not supported by the sqlite engine");
     if (item->node_case != NODE(COLUMN_REF) || item->column_ref->n_fields != 1)
         return item;
     const char *name = sq_str(item->column_ref->fields[0]);
@@ -275,7 +299,8 @@ static const char *group_by(struct sq_cx *cx, const PgQuery__SelectStmt *select)
         const sq_node *node = group_node(cx, select, select->group_clause[i]);
         struct sq_expr *raw = node == NULL ? NULL : sq_expr(cx, node);
         struct sq_expr *expr = raw == NULL ? NULL : sq_settle(cx, raw);
-        ok = expr != NULL && check_sortable(cx, expr, false) && sq_list_add(cx, &texts, sy_arena_strdup(cx->arena, raw->sql));
+        ok = expr != NULL && check_sortable(cx, expr, false) &&
+             sq_list_add(cx, &texts, sy_arena_strdup(cx->arena, raw->sql));
         if (ok)
             sy_buf_printf(&buf, i == 0 ? " GROUP BY " : ", ");
         if (ok && expr->kind == SQ_CONSTANT)
@@ -291,14 +316,15 @@ static const char *group_by(struct sq_cx *cx, const PgQuery__SelectStmt *select)
 
 /* ---- DISTINCT ON: the first row of each group by a window ---- */
 
-static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, struct sq_query *query, const char *tail,
-                        const char *limit)
+static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, struct sq_query *query,
+                        const char *tail, const char *limit)
 {
     struct sy_buf on = {0}, order = {0}, extra = {0}, outer = {0};
     struct sq_list keys = {0};
     bool ok = true;
     for (size_t i = 0; i < select->n_distinct_clause && ok; i++) {
-        int index = output_index(cx, select->distinct_clause[i], query->columns, query->column_count);
+        int index =
+            output_index(cx, select->distinct_clause[i], query->columns, query->column_count);
         struct sq_expr *key = index >= 0    ? query->columns[index].expr
                               : index == -1 ? sq_settle(cx, sq_expr(cx, select->distinct_clause[i]))
                                             : NULL;
@@ -309,8 +335,9 @@ static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, str
     for (size_t i = 0; i < select->n_sort_clause && ok; i++) {
         const PgQuery__SortBy *sort = select->sort_clause[i]->sort_by;
         int index = output_index(cx, sort->node, query->columns, query->column_count);
-        struct sq_expr *key = index >= 0 ? query->columns[index].expr : index == -1 ? sq_settle(cx, sq_expr(cx, sort->node))
-                                                                                     : NULL;
+        struct sq_expr *key = index >= 0    ? query->columns[index].expr
+                              : index == -1 ? sq_settle(cx, sq_expr(cx, sort->node))
+                                            : NULL;
         bool among = key == NULL || i >= keys.count;
         for (uint32_t k = 0; !among && k < keys.count; k++)
             among = strcmp(keys.items[k], key->sql) == 0;
@@ -328,7 +355,8 @@ static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, str
             sy_buf_printf(&outer, "%s%s", i == 0 ? " ORDER BY " : ", ", above);
         }
     }
-    const char *a = sq_finish(cx, &on), *b = sq_finish(cx, &order), *c = sq_finish(cx, &extra), *d = sq_finish(cx, &outer);
+    const char *a = sq_finish(cx, &on), *b = sq_finish(cx, &order), *c = sq_finish(cx, &extra),
+               *d = sq_finish(cx, &outer);
     if (!ok || a == NULL || b == NULL || c == NULL || d == NULL)
         return false;
     query->distinct_on = true;
@@ -379,7 +407,8 @@ static const char *source(struct sq_cx *cx, const PgQuery__SelectStmt *select)
             return NULL;
     }
     cx->level->loose.count = 0;
-    return sq_printf(cx, "%s\001%s%s", from, where == NULL ? "" : " WHERE ", where == NULL ? "" : where->sql);
+    return sq_printf(cx, "%s\001%s%s", from, where == NULL ? "" : " WHERE ",
+                     where == NULL ? "" : where->sql);
 }
 
 /* Puts the set-returning functions of the SELECT list between FROM and WHERE (split at \001). */
@@ -396,7 +425,8 @@ static const char *join_source(struct sq_cx *cx, const char *text)
 
 static bool is_distinct_all(const PgQuery__SelectStmt *select)
 {
-    return select->n_distinct_clause == 1 && select->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET;
+    return select->n_distinct_clause == 1 &&
+           select->distinct_clause[0]->node_case == PG_QUERY__NODE__NODE__NOT_SET;
 }
 
 static bool check_distinct(struct sq_cx *cx, struct sq_query *query)
@@ -407,7 +437,8 @@ static bool check_distinct(struct sq_cx *cx, struct sq_query *query)
     return true;
 }
 
-static struct sq_query *plain(struct sq_cx *cx, const PgQuery__SelectStmt *select, struct sq_query *query)
+static struct sq_query *plain(struct sq_cx *cx, const PgQuery__SelectStmt *select,
+                              struct sq_query *query)
 {
     struct sq_level *level = cx->level;
     const char *from = source(cx, select);
@@ -416,8 +447,8 @@ static struct sq_query *plain(struct sq_cx *cx, const PgQuery__SelectStmt *selec
     const char *group = group_by(cx, select);
     level->loose.count = 0;
     level->srf_allowed = true;
-    if (group == NULL || !sq_targets(cx, select->target_list, select->n_target_list, &query->columns,
-                                     &query->column_count))
+    if (group == NULL || !sq_targets(cx, select->target_list, select->n_target_list,
+                                     &query->columns, &query->column_count))
         return NULL;
     level->srf_allowed = false;
     const char *have = having(cx, select);
@@ -425,16 +456,20 @@ static struct sq_query *plain(struct sq_cx *cx, const PgQuery__SelectStmt *selec
     bool on = select->n_distinct_clause > 0 && !distinct;
     const char *order = "";
     if (have != NULL && !on)
-        order = sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns, query->column_count, distinct);
+        order = sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns,
+                            query->column_count, distinct);
     const char *limit = have == NULL || order == NULL ? NULL : sq_limit(cx, select);
     if (limit == NULL || (distinct && !check_distinct(cx, query)))
         return NULL;
-    bool grouped = select->n_group_clause > 0 || level->has_aggregate || select->having_clause != NULL;
+    bool grouped =
+        select->n_group_clause > 0 || level->has_aggregate || select->having_clause != NULL;
     if (grouped && level->extra_from.count > 0)
-        return sq_unsupported(cx, -1, "set-returning functions with grouping are not supported by the sqlite engine");
+        return sq_unsupported(
+            cx, -1, "set-returning functions with grouping are not supported by the sqlite engine");
     const char *joined = join_source(cx, from);
     const char *tail = joined == NULL ? NULL : sq_printf(cx, "%s%s%s", joined, group, have);
-    if (tail == NULL || (on && !distinct_on(cx, select, query, tail, limit)) || (grouped && !sq_group_check(cx)))
+    if (tail == NULL || (on && !distinct_on(cx, select, query, tail, limit)) ||
+        (grouped && !sq_group_check(cx)))
         return NULL;
     if (!on) {
         query->head = distinct ? "SELECT DISTINCT " : "SELECT ";
@@ -452,7 +487,8 @@ struct sq_query *sq_select(struct sq_cx *cx, const PgQuery__SelectStmt *select)
     if (!sq_enter(cx))
         return NULL;
     if (select->into_clause != NULL)
-        return sq_unsupported(cx, -1, "SELECT INTO is not supported by the sqlite engine: use CREATE TABLE AS");
+        return sq_unsupported(
+            cx, -1, "SELECT INTO is not supported by the sqlite engine: use CREATE TABLE AS");
     struct sq_query *query = sq_alloc(cx, sizeof(*query));
     if (query == NULL || sq_push_level(cx) == NULL)
         return NULL;
@@ -495,7 +531,8 @@ static const char *values_text(struct sq_cx *cx, const struct sq_query *query)
     bool renamed = query->order[0] != '\0';
     for (uint32_t c = 0; c < width; c++) {
         const char *plain_name = sq_printf(cx, "column%u", c + 1);
-        renamed = renamed || plain_name == NULL || strcmp(plain_name, query->columns[c].name) != 0 ||
+        renamed = renamed || plain_name == NULL ||
+                  strcmp(plain_name, query->columns[c].name) != 0 ||
                   sy_type_find(query->columns[c].expr->type)->collation != NULL;
     }
     if (renamed) {
@@ -518,12 +555,13 @@ static const char *values_text(struct sq_cx *cx, const struct sq_query *query)
     return sq_finish(cx, &buf);
 }
 
-/* A member of a set operation: anything with an ORDER BY, LIMIT or WITH of its own becomes a subquery. */
+/* A member of a set operation: anything with an ORDER BY, LIMIT or WITH of its own becomes a
+ * subquery. */
 static const char *member_text(struct sq_cx *cx, struct sq_query *query, bool left)
 {
     const char *text = sq_query_text(cx, query);
-    bool wrap = query->has_limit_or_order || query->with[0] != '\0' || (query->is_setop && (!left || query->all_rewritten)) ||
-                query->rows != NULL;
+    bool wrap = query->has_limit_or_order || query->with[0] != '\0' ||
+                (query->is_setop && (!left || query->all_rewritten)) || query->rows != NULL;
     return text == NULL || !wrap ? text : sq_printf(cx, "SELECT * FROM (%s)", text);
 }
 
@@ -553,11 +591,14 @@ static const char *setop_text(struct sq_cx *cx, struct sq_query *query)
     for (uint32_t i = 0; i < query->column_count; i++)
         sy_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", sq_ident(cx, query->columns[i].name));
     const char *n = sq_finish(cx, &names);
-    return n == NULL ? NULL
-                     : sq_printf(cx,
-                                 "SELECT %s FROM (SELECT %s, row_number() OVER (PARTITION BY %s) AS \"sy_rn\" FROM (%s) "
-                                 "%s SELECT %s, row_number() OVER (PARTITION BY %s) AS \"sy_rn\" FROM (%s))%s",
-                                 n, n, n, left, query->op, n, n, right, query->order);
+    return n == NULL
+               ? NULL
+               : sq_printf(
+                     cx,
+                     "SELECT %s FROM (SELECT %s, row_number() OVER (PARTITION BY %s) AS \"sy_rn\" "
+                     "FROM (%s) "
+                     "%s SELECT %s, row_number() OVER (PARTITION BY %s) AS \"sy_rn\" FROM (%s))%s",
+                     n, n, n, left, query->op, n, n, right, query->order);
 }
 
 const char *sq_query_text(struct sq_cx *cx, struct sq_query *query)
@@ -576,8 +617,8 @@ const char *sq_query_text(struct sq_cx *cx, struct sq_query *query)
         const char *list = sq_finish(cx, &names);
         const char *targets = sq_target_text(cx, query->columns, query->column_count, true);
         if (list != NULL && targets != NULL)
-            body = sq_printf(cx, "SELECT %s FROM (SELECT %s%s%s) WHERE \"sy_rn\" = 1%s", list, targets, query->head,
-                             query->tail, query->order);
+            body = sq_printf(cx, "SELECT %s FROM (SELECT %s%s%s) WHERE \"sy_rn\" = 1%s", list,
+                             targets, query->head, query->tail, query->order);
     } else {
         const char *targets = sq_target_text(cx, query->columns, query->column_count, true);
         body = targets == NULL ? NULL : sq_printf(cx, "%s%s%s", query->head, targets, query->tail);

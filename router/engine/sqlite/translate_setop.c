@@ -10,7 +10,8 @@ static bool coerce_column(struct sq_cx *cx, struct sq_query *query, uint32_t col
 {
     struct sq_field *field = &query->columns[column];
     if (query->is_setop) {
-        if (!coerce_column(cx, query->left, column, type) || !coerce_column(cx, query->right, column, type))
+        if (!coerce_column(cx, query->left, column, type) ||
+            !coerce_column(cx, query->right, column, type))
             return false;
     } else if (query->rows != NULL) {
         for (uint32_t r = 0; r < query->row_count; r++) {
@@ -46,7 +47,9 @@ static bool merge_columns(struct sq_cx *cx, struct sq_query *query, const char *
         uint32_t type = sq_common_type(cx, both, 2, what);
         if (type == 0)
             return false;
-        int32_t typmod = both[0]->type == both[1]->type && both[0]->typmod == both[1]->typmod ? both[0]->typmod : -1;
+        int32_t typmod = both[0]->type == both[1]->type && both[0]->typmod == both[1]->typmod
+                             ? both[0]->typmod
+                             : -1;
         if (!coerce_column(cx, query->left, i, type) || !coerce_column(cx, query->right, i, type))
             return false;
         query->columns[i].name = query->left->columns[i].name;
@@ -62,32 +65,38 @@ static bool check_equality(struct sq_cx *cx, const struct sq_query *query)
 {
     for (uint32_t i = 0; i < query->column_count; i++)
         if (query->columns[i].expr->type == SY_T_JSON)
-            return sq_error(cx, "42883", -1, "could not identify an equality operator for type json");
+            return sq_error(cx, "42883", -1,
+                            "could not identify an equality operator for type json");
     return true;
 }
 
 /* ORDER BY of a set operation: output columns only. */
-static const char *setop_order(struct sq_cx *cx, const PgQuery__SelectStmt *select, const struct sq_query *query)
+static const char *setop_order(struct sq_cx *cx, const PgQuery__SelectStmt *select,
+                               const struct sq_query *query)
 {
     for (size_t i = 0; i < select->n_sort_clause; i++) {
         const sq_node *node = select->sort_clause[i]->sort_by->node;
-        bool plain = node->node_case == NODE(A_CONST) || (node->node_case == NODE(COLUMN_REF) &&
-                                                          node->column_ref->n_fields == 1);
+        bool plain = node->node_case == NODE(A_CONST) ||
+                     (node->node_case == NODE(COLUMN_REF) && node->column_ref->n_fields == 1);
         bool found = node->node_case == NODE(A_CONST);
         for (uint32_t c = 0; plain && !found && c < query->column_count; c++)
             found = strcmp(query->columns[c].name, sq_str(node->column_ref->fields[0])) == 0;
         if (plain && !found)
-            return sq_error_null(cx, "42703", node->column_ref->location, "column \"%s\" does not exist",
+            return sq_error_null(cx, "42703", node->column_ref->location,
+                                 "column \"%s\" does not exist",
                                  sq_str(node->column_ref->fields[0]));
         if (!plain) {
             (void)sq_error(cx, "0A000", select->sort_clause[i]->sort_by->location,
                            "invalid UNION/INTERSECT/EXCEPT ORDER BY clause");
-            sy_err_detail(cx->err, "Only result column names can be used, not expressions or functions.");
-            sy_err_hint(cx->err, "Add the expression/function to every SELECT, or move the UNION into a FROM clause.");
+            sy_err_detail(cx->err,
+                          "Only result column names can be used, not expressions or functions.");
+            sy_err_hint(cx->err, "Add the expression/function to every SELECT, or move the UNION "
+                                 "into a FROM clause.");
             return NULL;
         }
     }
-    return sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns, query->column_count, false);
+    return sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns,
+                       query->column_count, false);
 }
 
 struct sq_query *sq_setop(struct sq_cx *cx, const PgQuery__SelectStmt *select)
@@ -103,7 +112,8 @@ struct sq_query *sq_setop(struct sq_cx *cx, const PgQuery__SelectStmt *select)
     if (query->right == NULL)
         return NULL;
     if (query->left->column_count != query->right->column_count)
-        return sq_error_null(cx, "42601", -1, "each %s query must have the same number of columns", words[which]);
+        return sq_error_null(cx, "42601", -1, "each %s query must have the same number of columns",
+                             words[which]);
     if (!merge_columns(cx, query, words[which]))
         return NULL;
     query->all_rewritten = select->all && which != 2;
@@ -124,7 +134,8 @@ struct sq_query *sq_setop(struct sq_cx *cx, const PgQuery__SelectStmt *select)
 struct sq_query *sq_values(struct sq_cx *cx, const PgQuery__SelectStmt *select)
 {
     struct sq_query *query = sq_alloc(cx, sizeof(*query));
-    uint32_t rows = (uint32_t)select->n_values_lists, width = (uint32_t)select->values_lists[0]->list->n_items;
+    uint32_t rows = (uint32_t)select->n_values_lists,
+             width = (uint32_t)select->values_lists[0]->list->n_items;
     if (query == NULL)
         return NULL;
     query->row_count = rows;
@@ -147,11 +158,13 @@ struct sq_query *sq_values(struct sq_cx *cx, const PgQuery__SelectStmt *select)
             cells[r] = query->rows[r * width + c];
         uint32_t type = sq_common_type(cx, cells, rows, "VALUES");
         query->columns[c].name = sq_printf(cx, "column%u", c + 1);
-        query->columns[c].expr = type == 0 ? NULL : sq_new(cx, type, -1, sq_printf(cx, "%u", c + 1));
+        query->columns[c].expr =
+            type == 0 ? NULL : sq_new(cx, type, -1, sq_printf(cx, "%u", c + 1));
         if (query->columns[c].expr == NULL || !coerce_column(cx, query, c, type))
             return NULL;
     }
-    const char *order = sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns, width, false);
+    const char *order =
+        sq_order_by(cx, select->sort_clause, select->n_sort_clause, query->columns, width, false);
     const char *limit = order == NULL ? NULL : sq_limit(cx, select);
     if (limit == NULL)
         return NULL;
@@ -167,15 +180,17 @@ static bool cte_columns(struct sq_cx *cx, struct sq_cte *cte, const PgQuery__Com
                         struct sq_query *query)
 {
     if (node->n_aliascolnames > query->column_count)
-        return sq_error(cx, "42P10", node->location, "WITH query \"%s\" has %u columns available but %zu columns specified",
+        return sq_error(cx, "42P10", node->location,
+                        "WITH query \"%s\" has %u columns available but %zu columns specified",
                         node->ctename, query->column_count, node->n_aliascolnames);
     cte->column_count = query->column_count;
     cte->columns = sq_alloc(cx, query->column_count * sizeof(*cte->columns));
     if (cte->columns == NULL)
         return false;
     for (uint32_t i = 0; i < query->column_count; i++)
-        cte->columns[i].name = i < node->n_aliascolnames ? sy_arena_strdup(cx->arena, sq_str(node->aliascolnames[i]))
-                                                         : query->columns[i].name;
+        cte->columns[i].name = i < node->n_aliascolnames
+                                   ? sy_arena_strdup(cx->arena, sq_str(node->aliascolnames[i]))
+                                   : query->columns[i].name;
     if (!sq_unique_names(cx, query))
         return false;
     for (uint32_t i = 0; i < query->column_count; i++) {
@@ -192,23 +207,26 @@ static bool cte_columns(struct sq_cx *cx, struct sq_cte *cte, const PgQuery__Com
     return true;
 }
 
-static const char *cte_text(struct sq_cx *cx, const struct sq_cte *cte, const PgQuery__CommonTableExpr *node,
-                            const char *body)
+static const char *cte_text(struct sq_cx *cx, const struct sq_cte *cte,
+                            const PgQuery__CommonTableExpr *node, const char *body)
 {
     struct sy_buf buf = {0};
     sy_buf_printf(&buf, "%s(", sq_ident(cx, cte->name));
     for (uint32_t i = 0; i < cte->column_count; i++)
         sy_buf_printf(&buf, "%s%s", i == 0 ? "" : ", ", cte->columns[i].expr->sql);
     sy_buf_printf(&buf, ") AS %s(%s)",
-                  node->ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways  ? "MATERIALIZED "
-                  : node->ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeNever ? "NOT MATERIALIZED "
-                                                                                           : "",
+                  node->ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeAlways
+                      ? "MATERIALIZED "
+                  : node->ctematerialized == PG_QUERY__CTEMATERIALIZE__CTEMaterializeNever
+                      ? "NOT MATERIALIZED "
+                      : "",
                   body);
     return sq_finish(cx, &buf);
 }
 
 /* The recursive term sees the columns of the first one. */
-static const char *recursive_cte(struct sq_cx *cx, struct sq_cte *cte, const PgQuery__CommonTableExpr *node,
+static const char *recursive_cte(struct sq_cx *cx, struct sq_cte *cte,
+                                 const PgQuery__CommonTableExpr *node,
                                  const PgQuery__SelectStmt *select)
 {
     struct sq_query *first = sq_select(cx, select->larg);
@@ -219,7 +237,8 @@ static const char *recursive_cte(struct sq_cx *cx, struct sq_cte *cte, const PgQ
     if (next == NULL)
         return NULL;
     if (next->column_count != first->column_count)
-        return sq_error_null(cx, "42601", -1, "each UNION query must have the same number of columns");
+        return sq_error_null(cx, "42601", -1,
+                             "each UNION query must have the same number of columns");
     for (uint32_t i = 0; i < first->column_count; i++) {
         struct sq_expr *both[2] = {first->columns[i].expr, next->columns[i].expr};
         uint32_t type = sq_common_type(cx, both, 2, "UNION");
@@ -227,37 +246,44 @@ static const char *recursive_cte(struct sq_cx *cx, struct sq_cte *cte, const PgQ
             return NULL;
         if (type != both[0]->type)
             return sq_error_null(cx, "42804", both[0]->location,
-                                 "recursive query \"%s\" column %u has type %s in non-recursive term but type %s overall",
-                                 cte->name, i + 1, sq_type_display(cx, both[0]->type), sq_type_display(cx, type));
+                                 "recursive query \"%s\" column %u has type %s in non-recursive "
+                                 "term but type %s overall",
+                                 cte->name, i + 1, sq_type_display(cx, both[0]->type),
+                                 sq_type_display(cx, type));
         if (!coerce_column(cx, next, i, type))
             return NULL;
     }
     if (select->n_sort_clause > 0 || select->limit_count != NULL || select->limit_offset != NULL)
-        return sq_unsupported(cx, node->location, "ORDER BY or LIMIT in a recursive query is not supported");
+        return sq_unsupported(cx, node->location,
+                              "ORDER BY or LIMIT in a recursive query is not supported");
     const char *a = sq_query_text(cx, first), *b = a == NULL ? NULL : sq_query_text(cx, next);
     if (b == NULL)
         return NULL;
     bool wrap_a = first->is_setop || first->has_limit_or_order || first->rows != NULL;
     return cte_text(cx, cte, node,
-                    sq_printf(cx, "%s%s%s %s %s", wrap_a ? "SELECT * FROM (" : "", a, wrap_a ? ")" : "",
-                              select->all ? "UNION ALL" : "UNION", b));
+                    sq_printf(cx, "%s%s%s %s %s", wrap_a ? "SELECT * FROM (" : "", a,
+                              wrap_a ? ")" : "", select->all ? "UNION ALL" : "UNION", b));
 }
 
 static const char *one_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *node, bool recursive)
 {
     if (node->ctequery->node_case != NODE(SELECT_STMT))
-        return sq_unsupported(cx, node->location, "data-modifying statements in WITH are not supported by the sqlite engine");
+        return sq_unsupported(
+            cx, node->location,
+            "data-modifying statements in WITH are not supported by the sqlite engine");
     if (node->search_clause != NULL || node->cycle_clause != NULL)
-        return sq_unsupported(cx, node->location, "SEARCH and CYCLE are not supported by the sqlite engine");
+        return sq_unsupported(cx, node->location,
+                              "SEARCH and CYCLE are not supported by the sqlite engine");
     const PgQuery__SelectStmt *select = node->ctequery->select_stmt;
     struct sq_cte *cte = sq_alloc(cx, sizeof(*cte));
     if (cte == NULL || (cte->name = sy_arena_strdup(cx->arena, node->ctename)) == NULL)
         return NULL;
     for (uint32_t i = 0; i < cx->level->ctes.count; i++)
         if (strcmp(((struct sq_cte *)cx->level->ctes.items[i])->name, cte->name) == 0)
-            return sq_error_null(cx, "42712", node->location, "WITH query name \"%s\" specified more than once",
-                                 cte->name);
-    if (recursive && select->op == PG_QUERY__SET_OPERATION__SETOP_UNION && select->with_clause == NULL)
+            return sq_error_null(cx, "42712", node->location,
+                                 "WITH query name \"%s\" specified more than once", cte->name);
+    if (recursive && select->op == PG_QUERY__SET_OPERATION__SETOP_UNION &&
+        select->with_clause == NULL)
         return recursive_cte(cx, cte, node, select);
     struct sq_query *query = sq_select(cx, select);
     if (query == NULL || !sq_query_settle(cx, query) || !cte_columns(cx, cte, node, query) ||
@@ -275,7 +301,11 @@ const char *sq_with(struct sq_cx *cx, const PgQuery__WithClause *with)
         const char *text = one_cte(cx, with->ctes[i]->common_table_expr, with->recursive);
         ok = text != NULL;
         if (ok)
-            sy_buf_printf(&buf, "%s%s", i > 0 ? ", " : with->recursive ? "WITH RECURSIVE " : "WITH ", text);
+            sy_buf_printf(&buf, "%s%s",
+                          i > 0             ? ", "
+                          : with->recursive ? "WITH RECURSIVE "
+                                            : "WITH ",
+                          text);
     }
     sy_buf_append_str(&buf, " ");
     const char *text = sq_finish(cx, &buf);
@@ -340,8 +370,10 @@ bool sq_group_check(struct sq_cx *cx)
         if (owner != NULL && depends_on_key(cx, owner))
             continue;
         const char *shown = loose->sql[0] == '"' ? without_quotes(cx, loose->sql) : loose->column;
-        return sq_error(cx, "42803", loose->location,
-                        "column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function", shown);
+        return sq_error(
+            cx, "42803", loose->location,
+            "column \"%s\" must appear in the GROUP BY clause or be used in an aggregate function",
+            shown);
     }
     return true;
 }

@@ -37,7 +37,8 @@ struct sq_expr *sq_record_settle(struct sq_cx *cx, struct sq_expr *expr)
     return sq_new(cx, SY_T_RECORD, expr->location, sq_finish(cx, &buf));
 }
 
-struct sq_expr *sq_expr_array(struct sq_cx *cx, const PgQuery__AArrayExpr *node, uint32_t element_type)
+struct sq_expr *sq_expr_array(struct sq_cx *cx, const PgQuery__AArrayExpr *node,
+                              uint32_t element_type)
 {
     uint32_t count = (uint32_t)node->n_elements;
     struct sq_expr **elements = sq_alloc(cx, count * sizeof(struct sq_expr *));
@@ -45,13 +46,15 @@ struct sq_expr *sq_expr_array(struct sq_cx *cx, const PgQuery__AArrayExpr *node,
         return NULL;
     for (uint32_t i = 0; i < count; i++) {
         if (node->elements[i]->node_case == NODE(A_ARRAY_EXPR))
-            return sq_unsupported(cx, node->location, "multidimensional arrays are not supported by the sqlite engine");
+            return sq_unsupported(cx, node->location,
+                                  "multidimensional arrays are not supported by the sqlite engine");
         if ((elements[i] = sq_expr(cx, node->elements[i])) == NULL)
             return NULL;
     }
     if (count == 0 && element_type == 0) {
         (void)sq_error(cx, "42P18", node->location, "cannot determine type of empty array");
-        sy_err_hint(cx->err, "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
+        sy_err_hint(cx->err,
+                    "Explicitly cast to the desired type, for example ARRAY[]::integer[].");
         return NULL;
     }
     char context = element_type == 0 ? 'i' : 'e';
@@ -60,7 +63,8 @@ struct sq_expr *sq_expr_array(struct sq_cx *cx, const PgQuery__AArrayExpr *node,
     if (type == 0)
         return NULL;
     if (info == NULL || info->array == 0)
-        return sq_error_null(cx, "42704", node->location, "could not find array type for data type %s",
+        return sq_error_null(cx, "42704", node->location,
+                             "could not find array type for data type %s",
                              sq_type_display(cx, type));
     struct sy_buf buf = {0};
     sy_buf_printf(&buf, "sy_array(%u", type);
@@ -109,7 +113,8 @@ static struct sq_expr *in_rows(struct sq_cx *cx, const PgQuery__AExpr *node, boo
     const char *any = sq_finish(cx, &buf);
     if (!ok || any == NULL)
         return NULL;
-    return sq_new(cx, SY_T_BOOL, node->location, sq_printf(cx, negative ? "(NOT (%s))" : "(%s)", any));
+    return sq_new(cx, SY_T_BOOL, node->location,
+                  sq_printf(cx, negative ? "(NOT (%s))" : "(%s)", any));
 }
 
 struct sq_expr *sq_expr_in(struct sq_cx *cx, const PgQuery__AExpr *node)
@@ -130,11 +135,13 @@ struct sq_expr *sq_expr_in(struct sq_cx *cx, const PgQuery__AExpr *node)
     for (uint32_t i = 1; i < count; i++) {
         if ((values[i] = sq_expr(cx, list->items[i - 1])) == NULL)
             return NULL;
-        const struct sy_type_info *a = sy_type_find(values[0]->type), *b = sy_type_find(values[i]->type);
-        same = same && a != NULL && b != NULL && (a->category == b->category || b->oid == SY_T_UNKNOWN ||
-                                                  a->oid == SY_T_UNKNOWN);
+        const struct sy_type_info *a = sy_type_find(values[0]->type),
+                                  *b = sy_type_find(values[i]->type);
+        same = same && a != NULL && b != NULL &&
+               (a->category == b->category || b->oid == SY_T_UNKNOWN || a->oid == SY_T_UNKNOWN);
         if (!same)
-            return sq_operator_call(cx, negative ? "<>" : "=", values[0], values[i], node->location);
+            return sq_operator_call(cx, negative ? "<>" : "=", values[0], values[i],
+                                    node->location);
     }
     if (values[0]->type == SY_T_JSON)
         return sq_operator_call(cx, "=", values[0], values[1], node->location);
@@ -159,12 +166,15 @@ struct sq_expr *sq_expr_in(struct sq_cx *cx, const PgQuery__AExpr *node)
 /* ---- subqueries ---- */
 
 /* x op ANY/ALL (set): three-valued, as PostgreSQL. `set` yields column "sy_v". */
-static struct sq_expr *quantified(struct sq_cx *cx, const char *test, const char *from, bool all, int32_t location)
+static struct sq_expr *quantified(struct sq_cx *cx, const char *test, const char *from, bool all,
+                                  int32_t location)
 {
-    const char *sql = sq_printf(
-        cx, "(SELECT CASE WHEN %s(\"sy_c\") = %d THEN %d WHEN count(*) > count(\"sy_c\") THEN NULL ELSE %d END FROM "
-            "(SELECT %s AS \"sy_c\" FROM %s))",
-        all ? "min" : "max", all ? 0 : 1, all ? 0 : 1, all ? 1 : 0, test, from);
+    const char *sql =
+        sq_printf(cx,
+                  "(SELECT CASE WHEN %s(\"sy_c\") = %d THEN %d WHEN count(*) > count(\"sy_c\") "
+                  "THEN NULL ELSE %d END FROM "
+                  "(SELECT %s AS \"sy_c\" FROM %s))",
+                  all ? "min" : "max", all ? 0 : 1, all ? 0 : 1, all ? 1 : 0, test, from);
     return sq_new(cx, SY_T_BOOL, location, sql);
 }
 
@@ -176,7 +186,8 @@ struct sq_expr *sq_expr_any_array(struct sq_cx *cx, const PgQuery__AExpr *node, 
     if (array == NULL)
         return NULL;
     if (array->type == SY_T_UNKNOWN) {
-        const struct sy_type_info *info = sy_type_find(left->type == SY_T_UNKNOWN ? SY_T_TEXT : left->type);
+        const struct sy_type_info *info =
+            sy_type_find(left->type == SY_T_UNKNOWN ? SY_T_TEXT : left->type);
         uint32_t type = info == NULL || info->array == 0 ? SY_T_TEXT_ARRAY : info->array;
         if ((array = sq_coerce(cx, array, type, -1, 'i', node->location)) == NULL)
             return NULL;
@@ -185,44 +196,55 @@ struct sq_expr *sq_expr_any_array(struct sq_cx *cx, const PgQuery__AExpr *node, 
     if (array->type == SY_T_ANYARRAY)
         info = sy_type_find(SY_T_TEXT_ARRAY);
     if (info == NULL || info->element == 0)
-        return sq_error_null(cx, "42809", node->location, "op ANY/ALL (array) requires array on right side");
+        return sq_error_null(cx, "42809", node->location,
+                             "op ANY/ALL (array) requires array on right side");
     const char *alias = sq_printf(cx, "sy_u%u", cx->next_alias++);
-    struct sq_expr *element =
-        alias == NULL ? NULL : sq_new(cx, info->element, node->location, sq_printf(cx, "\"%s\".value", alias));
-    struct sq_expr *test = element == NULL ? NULL : sq_operator_call(cx, name, left, element, node->location);
+    struct sq_expr *element = alias == NULL ? NULL
+                                            : sq_new(cx, info->element, node->location,
+                                                     sq_printf(cx, "\"%s\".value", alias));
+    struct sq_expr *test =
+        element == NULL ? NULL : sq_operator_call(cx, name, left, element, node->location);
     if (test == NULL)
         return NULL;
-    const char *from = sq_printf(cx, "sy_unnest(%s, %u) AS \"%s\"", array->sql, info->element, alias);
-    bool plain = sy_type_find(left->type) != NULL && sy_type_find(left->type)->storage == sy_type_find(info->element)->storage &&
-                 sy_type_find(left->type)->collation == NULL && sy_type_find(info->element)->collation == NULL;
+    const char *from =
+        sq_printf(cx, "sy_unnest(%s, %u) AS \"%s\"", array->sql, info->element, alias);
+    bool plain = sy_type_find(left->type) != NULL &&
+                 sy_type_find(left->type)->storage == sy_type_find(info->element)->storage &&
+                 sy_type_find(left->type)->collation == NULL &&
+                 sy_type_find(info->element)->collation == NULL;
     const struct sy_type_info *li = sy_type_find(left->type);
-    bool equal = plain && li->category == sy_type_find(info->element)->category && li->storage != SY_SQ_REAL &&
-                 (li->category != 'D' || left->type == info->element);
+    bool equal = plain && li->category == sy_type_find(info->element)->category &&
+                 li->storage != SY_SQ_REAL && (li->category != 'D' || left->type == info->element);
     if (equal && strcmp(name, "=") == 0 && !all)
         return sq_new(cx, SY_T_BOOL, node->location,
-                      sq_printf(cx, "(CASE WHEN %s IS NOT NULL THEN %s IN (SELECT value FROM %s) END)", array->sql,
-                                left->sql, from));
+                      sq_printf(cx,
+                                "(CASE WHEN %s IS NOT NULL THEN %s IN (SELECT value FROM %s) END)",
+                                array->sql, left->sql, from));
     struct sq_expr *out = quantified(cx, test->sql, from, all, node->location);
     if (out != NULL)
         out->sql = sq_printf(cx, "(CASE WHEN %s IS NOT NULL THEN %s END)", array->sql, out->sql);
     return out;
 }
 
-/* Coerces the targets of `query` to what the left side of IN needs; the left side's texts come back. */
-static const char *match_columns(struct sq_cx *cx, struct sq_expr **left, struct sq_query *query, uint32_t count,
-                                 int32_t location)
+/* Coerces the targets of `query` to what the left side of IN needs; the left side's texts come
+ * back. */
+static const char *match_columns(struct sq_cx *cx, struct sq_expr **left, struct sq_query *query,
+                                 uint32_t count, int32_t location)
 {
     struct sy_buf buf = {0};
     bool ok = true;
     for (uint32_t i = 0; i < count && ok; i++) {
         struct sq_expr *both[2] = {left[i], query->columns[i].expr};
-        const struct sy_type_info *a = sy_type_find(both[0]->type), *b = sy_type_find(both[1]->type);
-        bool comparable = a != NULL && b != NULL &&
-                          (a->category == b->category || a->oid == SY_T_UNKNOWN || b->oid == SY_T_UNKNOWN);
+        const struct sy_type_info *a = sy_type_find(both[0]->type),
+                                  *b = sy_type_find(both[1]->type);
+        bool comparable =
+            a != NULL && b != NULL &&
+            (a->category == b->category || a->oid == SY_T_UNKNOWN || b->oid == SY_T_UNKNOWN);
         if (!comparable) {
             ok = sq_operator_call(cx, "=", both[0], both[1], location) != NULL;
             if (ok)
-                ok = sq_unsupported(cx, location, "this IN is not supported by the sqlite engine") != NULL;
+                ok = sq_unsupported(cx, location,
+                                    "this IN is not supported by the sqlite engine") != NULL;
             continue;
         }
         uint32_t type = sq_common_type(cx, both, 2, "IN");
@@ -230,8 +252,10 @@ static const char *match_columns(struct sq_cx *cx, struct sq_expr **left, struct
         struct sq_expr *r = l == NULL ? NULL : sq_coerce(cx, both[1], type, -1, 'i', location);
         ok = r != NULL;
         /* A relabelling (regclass as oid) leaves the text as it is. */
-        if (ok && r != query->columns[i].expr && query->is_setop && strcmp(r->sql, query->columns[i].expr->sql) != 0)
-            ok = sq_unsupported(cx, location, "IN over a set operation of another type is not supported") != NULL;
+        if (ok && r != query->columns[i].expr && query->is_setop &&
+            strcmp(r->sql, query->columns[i].expr->sql) != 0)
+            ok = sq_unsupported(cx, location,
+                                "IN over a set operation of another type is not supported") != NULL;
         if (ok) {
             query->columns[i].expr = r;
             sy_buf_printf(&buf, "%s%s", i == 0 ? "" : ", ", sq_collated(cx, l));
@@ -241,7 +265,8 @@ static const char *match_columns(struct sq_cx *cx, struct sq_expr **left, struct
     return ok ? text : NULL;
 }
 
-static struct sq_expr *sublink_in(struct sq_cx *cx, const PgQuery__SubLink *node, struct sq_query *query)
+static struct sq_expr *sublink_in(struct sq_cx *cx, const PgQuery__SubLink *node,
+                                  struct sq_query *query)
 {
     bool row = node->testexpr->node_case == NODE(ROW_EXPR);
     uint32_t count = row ? (uint32_t)node->testexpr->row_expr->n_args : 1;
@@ -264,10 +289,12 @@ static struct sq_expr *sublink_in(struct sq_cx *cx, const PgQuery__SubLink *node
                   sq_printf(cx, count == 1 ? "(%s IN (%s))" : "((%s) IN (%s))", text, inner));
 }
 
-static struct sq_expr *sublink_quantified(struct sq_cx *cx, const PgQuery__SubLink *node, struct sq_query *query)
+static struct sq_expr *sublink_quantified(struct sq_cx *cx, const PgQuery__SubLink *node,
+                                          struct sq_query *query)
 {
     bool all = node->sub_link_type == PG_QUERY__SUB_LINK_TYPE__ALL_SUBLINK;
-    const char *name = node->n_oper_name == 0 ? "=" : sq_str(node->oper_name[node->n_oper_name - 1]);
+    const char *name =
+        node->n_oper_name == 0 ? "=" : sq_str(node->oper_name[node->n_oper_name - 1]);
     if (!all && (node->n_oper_name == 0 || strcmp(name, "=") == 0))
         return sublink_in(cx, node, query);
     if (query->column_count != 1)
@@ -276,16 +303,20 @@ static struct sq_expr *sublink_quantified(struct sq_cx *cx, const PgQuery__SubLi
     const char *alias = sq_printf(cx, "sy_u%u", cx->next_alias++);
     if (left == NULL || alias == NULL || !sq_query_settle(cx, query))
         return NULL;
-    struct sq_expr *column = sq_new(cx, query->columns[0].expr->type, node->location,
-                                    sq_printf(cx, "\"%s\".%s", alias, sq_ident(cx, query->columns[0].name)));
-    struct sq_expr *test = column == NULL ? NULL : sq_operator_call(cx, name, left, column, node->location);
+    struct sq_expr *column =
+        sq_new(cx, query->columns[0].expr->type, node->location,
+               sq_printf(cx, "\"%s\".%s", alias, sq_ident(cx, query->columns[0].name)));
+    struct sq_expr *test =
+        column == NULL ? NULL : sq_operator_call(cx, name, left, column, node->location);
     const char *inner = test == NULL ? NULL : sq_query_text(cx, query);
     if (inner == NULL)
         return NULL;
-    return quantified(cx, test->sql, sq_printf(cx, "(%s) AS \"%s\"", inner, alias), all, node->location);
+    return quantified(cx, test->sql, sq_printf(cx, "(%s) AS \"%s\"", inner, alias), all,
+                      node->location);
 }
 
-static struct sq_expr *sublink_scalar(struct sq_cx *cx, const PgQuery__SubLink *node, struct sq_query *query)
+static struct sq_expr *sublink_scalar(struct sq_cx *cx, const PgQuery__SubLink *node,
+                                      struct sq_query *query)
 {
     if (query->column_count != 1)
         return sq_error_null(cx, "42601", node->location, "subquery must return only one column");
@@ -304,7 +335,8 @@ static struct sq_expr *sublink_scalar(struct sq_cx *cx, const PgQuery__SubLink *
     return out;
 }
 
-static struct sq_expr *sublink_array(struct sq_cx *cx, const PgQuery__SubLink *node, struct sq_query *query)
+static struct sq_expr *sublink_array(struct sq_cx *cx, const PgQuery__SubLink *node,
+                                     struct sq_query *query)
 {
     if (query->column_count != 1)
         return sq_error_null(cx, "42601", node->location, "subquery must return only one column");
@@ -315,7 +347,8 @@ static struct sq_expr *sublink_array(struct sq_cx *cx, const PgQuery__SubLink *n
     if (inner == NULL)
         return NULL;
     if (info == NULL || info->array == 0)
-        return sq_unsupported(cx, node->location, "an array of this type is not supported by the sqlite engine");
+        return sq_unsupported(cx, node->location,
+                              "an array of this type is not supported by the sqlite engine");
     return sq_new(cx, info->array, node->location,
                   sq_printf(cx, "(SELECT coalesce(sy_array_agg('', %s, %u), '{}') FROM (%s))",
                             sq_ident(cx, query->columns[0].name), info->oid, inner));
@@ -331,8 +364,9 @@ struct sq_expr *sq_expr_sublink(struct sq_cx *cx, const PgQuery__SubLink *node)
     switch ((int)node->sub_link_type) {
     case PG_QUERY__SUB_LINK_TYPE__EXISTS_SUBLINK: {
         const char *inner = sq_query_settle(cx, query) ? sq_query_text(cx, query) : NULL;
-        struct sq_expr *out =
-            inner == NULL ? NULL : sq_new(cx, SY_T_BOOL, node->location, sq_printf(cx, "(EXISTS (%s))", inner));
+        struct sq_expr *out = inner == NULL ? NULL
+                                            : sq_new(cx, SY_T_BOOL, node->location,
+                                                     sq_printf(cx, "(EXISTS (%s))", inner));
         if (out != NULL)
             out->not_null = true;
         return out;
@@ -345,6 +379,7 @@ struct sq_expr *sq_expr_sublink(struct sq_cx *cx, const PgQuery__SubLink *node)
     case PG_QUERY__SUB_LINK_TYPE__ARRAY_SUBLINK:
         return sublink_array(cx, node, query);
     default:
-        return sq_unsupported(cx, node->location, "this kind of subquery is not supported by the sqlite engine");
+        return sq_unsupported(cx, node->location,
+                              "this kind of subquery is not supported by the sqlite engine");
     }
 }

@@ -106,7 +106,8 @@ static bool ddl_statement(struct sq_cx *cx, const sq_node *node, struct sq_out *
     case NODE(COMMENT_STMT):
         return sq_comment(cx, node->comment_stmt, out);
     case NODE(CREATE_SCHEMA_STMT):
-        if (node->create_schema_stmt->if_not_exists && strcmp(node->create_schema_stmt->schemaname, "public") == 0) {
+        if (node->create_schema_stmt->if_not_exists &&
+            strcmp(node->create_schema_stmt->schemaname, "public") == 0) {
             out->t->tag = "CREATE SCHEMA";
             return sq_notice(cx, "42P06", "schema \"public\" already exists, skipping");
         }
@@ -117,7 +118,8 @@ static bool ddl_statement(struct sq_cx *cx, const sq_node *node, struct sq_out *
         out->t->tag = "ALTER TABLE";
         return true;
     default:
-        return sq_unsupported(cx, -1, "this statement is not supported by the sqlite engine") != NULL;
+        return sq_unsupported(cx, -1, "this statement is not supported by the sqlite engine") !=
+               NULL;
     }
 }
 
@@ -149,15 +151,18 @@ static bool statement(struct sq_cx *cx, const sq_node *node, struct sq_out *out)
     }
 }
 
-/* EXPLAIN ANALYZE would have to run the statement under SQLite's own instrumentation, which it lacks. */
+/* EXPLAIN ANALYZE would have to run the statement under SQLite's own instrumentation, which it
+ * lacks. */
 static bool explain(struct sq_cx *cx, const PgQuery__ExplainStmt *node, struct sq_out *out)
 {
     for (size_t i = 0; i < node->n_options; i++)
         if (strcmp(node->options[i]->def_elem->defname, "analyze") == 0)
-            return sq_unsupported(cx, -1, "EXPLAIN ANALYZE is not supported by the sqlite engine") != NULL;
+            return sq_unsupported(cx, -1,
+                                  "EXPLAIN ANALYZE is not supported by the sqlite engine") != NULL;
     bool writes = cx->writes;
     if (!statement(cx, node->query, out) || out->steps.count == 0)
-        return out->steps.count > 0 || sq_unsupported(cx, -1, "EXPLAIN of this statement is not supported") != NULL;
+        return out->steps.count > 0 ||
+               sq_unsupported(cx, -1, "EXPLAIN of this statement is not supported") != NULL;
     struct sy_sqstep *step = out->steps.items[out->steps.count - 1];
     step->sql = sq_printf(cx, "EXPLAIN QUERY PLAN %s", step->sql);
     step->main = true;
@@ -179,21 +184,22 @@ static bool fill_parameters(struct sq_cx *cx, struct sy_sqtranslation *t)
 {
     for (uint32_t i = 0; i < cx->param_count; i++)
         if (cx->param_types[i] == 0 || cx->param_types[i] == SY_T_UNKNOWN)
-            return sq_error(cx, "42P18", -1, "could not determine data type of parameter $%u", i + 1);
+            return sq_error(cx, "42P18", -1, "could not determine data type of parameter $%u",
+                            i + 1);
     t->parameter_types = cx->param_types;
     t->parameter_count = cx->param_count;
     return true;
 }
 
-#define FILL(field, count_field, list, type)                                                                          \
-    do {                                                                                                              \
-        type *items_ = sq_alloc(cx, (list).count * sizeof(type));                                                    \
-        if (items_ == NULL)                                                                                           \
-            return false;                                                                                             \
-        for (uint32_t i_ = 0; i_ < (list).count; i_++)                                                                \
-            items_[i_] = *(const type *)(list).items[i_];                                                             \
-        t->field = items_;                                                                                            \
-        t->count_field = (list).count;                                                                                \
+#define FILL(field, count_field, list, type)                                                       \
+    do {                                                                                           \
+        type *items_ = sq_alloc(cx, (list).count * sizeof(type));                                  \
+        if (items_ == NULL)                                                                        \
+            return false;                                                                          \
+        for (uint32_t i_ = 0; i_ < (list).count; i_++)                                             \
+            items_[i_] = *(const type *)(list).items[i_];                                          \
+        t->field = items_;                                                                         \
+        t->count_field = (list).count;                                                             \
     } while (false)
 
 static const char *const *names_of(struct sq_cx *cx, const struct sq_list *list)
@@ -237,19 +243,23 @@ enum sy_status sy_sqtranslate(const struct sy_sqinput *input, struct sy_arena *a
         uint32_t type = input->parameter_types[i];
         cx.param_types[i] = type == SY_T_UNKNOWN ? 0 : type;
         if (type != 0 && sy_type_find(type) == NULL) {
-            (void)sq_unsupported(&cx, -1, "parameter $%u has type %u, which the sqlite engine does not have", i + 1, type);
+            (void)sq_unsupported(&cx, -1,
+                                 "parameter $%u has type %u, which the sqlite engine does not have",
+                                 i + 1, type);
             return cx.err->status;
         }
     }
     if (!statement(&cx, input->node, &out) || !finish(&cx, &out))
-        return cx.err->status != SY_OK ? cx.err->status : sy_err_set(cx.err, SY_E_INTERNAL, "translation failed");
+        return cx.err->status != SY_OK ? cx.err->status
+                                       : sy_err_set(cx.err, SY_E_INTERNAL, "translation failed");
     cx.err->status = SY_OK;
     *ret_translation = out.t;
     return SY_OK;
 }
 
 enum sy_status sy_sqtranslate_text(const struct sy_sqinput *input, struct sy_arena *arena,
-                                   const struct sy_sqtranslation **ret_translation, struct sy_err *err)
+                                   const struct sy_sqtranslation **ret_translation,
+                                   struct sy_err *err)
 {
     struct sy_err local;
     struct sq_cx cx = {.input = input, .arena = arena, .err = err == NULL ? &local : err};
@@ -262,7 +272,8 @@ enum sy_status sy_sqtranslate_text(const struct sy_sqinput *input, struct sy_are
         return cx.err->status;
     enum sy_status status = SY_OK;
     if (tree->n_stmts != 1) {
-        status = sy_err_set(cx.err, SY_E_SYNTAX, "cannot insert multiple commands into a prepared statement");
+        status = sy_err_set(cx.err, SY_E_SYNTAX,
+                            "cannot insert multiple commands into a prepared statement");
     } else {
         struct sy_sqinput one = *input;
         one.node = tree->stmts[0]->stmt;
@@ -272,9 +283,11 @@ enum sy_status sy_sqtranslate_text(const struct sy_sqinput *input, struct sy_are
     return status;
 }
 
-enum sy_status sy_sqtranslate_copy_insert(const struct sy_sqinput *input, const struct sy_sqrelation *relation,
-                                          const uint16_t *columns, uint32_t column_count, struct sy_arena *arena,
-                                          const char **ret_sql, struct sy_err *err)
+enum sy_status sy_sqtranslate_copy_insert(const struct sy_sqinput *input,
+                                          const struct sy_sqrelation *relation,
+                                          const uint16_t *columns, uint32_t column_count,
+                                          struct sy_arena *arena, const char **ret_sql,
+                                          struct sy_err *err)
 {
     struct sy_err local;
     struct sq_cx cx = {.input = input, .arena = arena, .err = err == NULL ? &local : err};
@@ -294,7 +307,8 @@ enum sy_status sy_sqtranslate_copy_insert(const struct sy_sqinput *input, const 
         const char *sql = value == NULL ? NULL : sq_stored(&cx, relation, column, value);
         ok = sql != NULL;
         if (ok) {
-            sy_buf_printf(&names, "%s%s", names.bytes == 0 ? "" : ", ", sq_ident(&cx, column->name));
+            sy_buf_printf(&names, "%s%s", names.bytes == 0 ? "" : ", ",
+                          sq_ident(&cx, column->name));
             sy_buf_printf(&values, "%s%s", values.bytes == 0 ? "" : ", ", sql);
         }
     }
@@ -304,7 +318,8 @@ enum sy_status sy_sqtranslate_copy_insert(const struct sy_sqinput *input, const 
                           : sq_printf(&cx, "INSERT INTO %s (%s) VALUES (%s)",
                                       sq_ident(&cx, sq_relation_sql(relation)), n, v);
     if (sql == NULL)
-        return cx.err->status != SY_OK ? cx.err->status : sy_err_set(cx.err, SY_E_NO_MEMORY, "out of memory");
+        return cx.err->status != SY_OK ? cx.err->status
+                                       : sy_err_set(cx.err, SY_E_NO_MEMORY, "out of memory");
     *ret_sql = sql;
     return SY_OK;
 }

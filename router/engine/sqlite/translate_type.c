@@ -1,4 +1,5 @@
-/* Types: names to OIDs, coercions as PostgreSQL chooses them, constants converted at translation. */
+/* Types: names to OIDs, coercions as PostgreSQL chooses them, constants converted at translation.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -6,11 +7,17 @@
 
 /* Types of PostgreSQL that this engine does not have: refused rather than "does not exist". */
 static const char *const foreign_types[] = {
-    "money", "bit", "varbit", "inet", "cidr", "macaddr", "macaddr8", "xml", "point", "line", "lseg", "box",
-    "path", "polygon", "circle", "tsvector", "tsquery", "int4range", "int8range", "numrange", "tsrange",
-    "tstzrange", "daterange", "int4multirange", "int8multirange", "nummultirange", "tsmultirange",
-    "tstzmultirange", "datemultirange", "pg_lsn", "jsonpath", "txid_snapshot", "pg_snapshot", "xid8", "tid",
-    "cid", "hstore", "citext", "refcursor", "gtsvector", "regdictionary"};
+    "money",          "bit",           "varbit",       "inet",
+    "cidr",           "macaddr",       "macaddr8",     "xml",
+    "point",          "line",          "lseg",         "box",
+    "path",           "polygon",       "circle",       "tsvector",
+    "tsquery",        "int4range",     "int8range",    "numrange",
+    "tsrange",        "tstzrange",     "daterange",    "int4multirange",
+    "int8multirange", "nummultirange", "tsmultirange", "tstzmultirange",
+    "datemultirange", "pg_lsn",        "jsonpath",     "txid_snapshot",
+    "pg_snapshot",    "xid8",          "tid",          "cid",
+    "hstore",         "citext",        "refcursor",    "gtsvector",
+    "regdictionary"};
 
 struct sq_expr *sq_new(struct sq_cx *cx, uint32_t type, int32_t location, const char *sql)
 {
@@ -39,7 +46,8 @@ bool sq_is_string(uint32_t type)
 
 /* ---- names ---- */
 
-static bool typmod_values(struct sq_cx *cx, const PgQuery__TypeName *name, int32_t values[2], size_t *ret_count)
+static bool typmod_values(struct sq_cx *cx, const PgQuery__TypeName *name, int32_t values[2],
+                          size_t *ret_count)
 {
     if (name->n_typmods > 2)
         return sq_error(cx, "42601", name->location, "invalid type modifier");
@@ -47,7 +55,8 @@ static bool typmod_values(struct sq_cx *cx, const PgQuery__TypeName *name, int32
         const sq_node *node = name->typmods[i];
         if (node->node_case != PG_QUERY__NODE__NODE_A_CONST ||
             (node->a_const->val_case != PG_QUERY__A__CONST__VAL_IVAL))
-            return sq_error(cx, "42601", name->location, "type modifiers must be simple constants or identifiers");
+            return sq_error(cx, "42601", name->location,
+                            "type modifiers must be simple constants or identifiers");
         values[i] = node->a_const->ival->ival;
     }
     *ret_count = name->n_typmods;
@@ -59,14 +68,17 @@ static bool numeric_typmod(struct sq_cx *cx, const int32_t *values, size_t count
 {
     int32_t precision = values[0], scale = count > 1 ? values[1] : 0;
     if (precision < 1 || precision > 1000)
-        return sq_error(cx, "22023", location, "NUMERIC precision %d must be between 1 and 1000", precision);
+        return sq_error(cx, "22023", location, "NUMERIC precision %d must be between 1 and 1000",
+                        precision);
     if (scale < -1000 || scale > 1000)
-        return sq_error(cx, "22023", location, "NUMERIC scale %d must be between -1000 and 1000", scale);
+        return sq_error(cx, "22023", location, "NUMERIC scale %d must be between -1000 and 1000",
+                        scale);
     *ret_typmod = ((precision << 16) | (scale & 0x7ff)) + 4;
     return true;
 }
 
-static bool resolve_typmod(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t type, int32_t *ret_typmod)
+static bool resolve_typmod(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t type,
+                           int32_t *ret_typmod)
 {
     int32_t values[2] = {0, 0};
     size_t count = 0;
@@ -82,7 +94,8 @@ static bool resolve_typmod(struct sq_cx *cx, const PgQuery__TypeName *name, uint
             return sq_error(cx, "22023", name->location, "length for type %s must be at least 1",
                             type == SY_T_VARCHAR ? "varchar" : "char");
         if (values[0] > 10485760)
-            return sq_error(cx, "22023", name->location, "length for type %s cannot exceed 10485760",
+            return sq_error(cx, "22023", name->location,
+                            "length for type %s cannot exceed 10485760",
                             type == SY_T_VARCHAR ? "varchar" : "char");
         *ret_typmod = values[0] + 4;
         return true;
@@ -107,7 +120,8 @@ static bool resolve_typmod(struct sq_cx *cx, const PgQuery__TypeName *name, uint
     }
 }
 
-bool sq_type_name(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t *ret_type, int32_t *ret_typmod)
+bool sq_type_name(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t *ret_type,
+                  int32_t *ret_typmod)
 {
     const char *base = name->n_names == 0 ? NULL : sq_str(name->names[name->n_names - 1]);
     const char *schema = name->n_names > 1 ? sq_str(name->names[name->n_names - 2]) : NULL;
@@ -118,8 +132,9 @@ bool sq_type_name(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t *ret
     if (info == NULL || (info->category == 'P' && info->oid != SY_T_RECORD)) {
         for (size_t i = 0; i < sizeof(foreign_types) / sizeof(foreign_types[0]); i++)
             if (strcmp(foreign_types[i], base) == 0)
-                return sq_unsupported(cx, name->location, "type %s is not supported by the sqlite engine", base) !=
-                       NULL;
+                return sq_unsupported(cx, name->location,
+                                      "type %s is not supported by the sqlite engine",
+                                      base) != NULL;
         return sq_error(cx, "42704", name->location, "type \"%s\" does not exist", base);
     }
     if (!resolve_typmod(cx, name, info->oid, ret_typmod))
@@ -157,7 +172,8 @@ const char *sq_literal_sql(struct sq_cx *cx, const struct sy_sqvalue *value)
     }
     case SY_SQ_TEXT:
         if (memchr(value->bytes.data, '\0', value->bytes.bytes) != NULL)
-            return sq_error_null(cx, "22021", -1, "invalid byte sequence for encoding \"UTF8\": 0x00");
+            return sq_error_null(cx, "22021", -1,
+                                 "invalid byte sequence for encoding \"UTF8\": 0x00");
         return sq_string(cx, value->bytes.data, value->bytes.bytes);
     case SY_SQ_BLOB: {
         struct sy_buf buf = {0};
@@ -177,8 +193,8 @@ struct sq_expr *sq_literal_typed(struct sq_cx *cx, const char *text, uint32_t ty
     struct sy_sqvalue value = {0};
     struct sy_err *err = cx->err;
     (void)explicit_cast;
-    enum sy_status status = sy_type_decode(type, typmod, 0, sy_slice_of(text), cx->input->settings, cx->arena,
-                                           &value, err);
+    enum sy_status status = sy_type_decode(type, typmod, 0, sy_slice_of(text), cx->input->settings,
+                                           cx->arena, &value, err);
     if (status != SY_OK) {
         if (err != NULL && err->position == 0 && cx->view_depth == 0 && location >= 0) {
             int position = 1;
@@ -214,7 +230,8 @@ static const struct sq_cast *find_cast(uint32_t from, uint32_t to)
 
 static bool polymorphic(uint32_t type)
 {
-    return type == SY_T_ANY || type == SY_T_ANYELEMENT || type == 5077 || type == 2776 || type == 5079;
+    return type == SY_T_ANY || type == SY_T_ANYELEMENT || type == 5077 || type == 2776 ||
+           type == 5079;
 }
 
 bool sq_can_coerce(uint32_t from, uint32_t to, char context)
@@ -233,20 +250,22 @@ bool sq_can_coerce(uint32_t from, uint32_t to, char context)
         return cast->context == 'i' || (cast->context == 'a' && context != 'i') || context == 'e';
     /* Vectors become arrays, arrays do not become vectors. */
     bool vector = to == SY_T_INT2VECTOR || to == SY_T_OIDVECTOR;
-    if (source->element != 0 && target->element != 0 && source->category == 'A' && target->category == 'A' && !vector)
+    if (source->element != 0 && target->element != 0 && source->category == 'A' &&
+        target->category == 'A' && !vector)
         return sq_can_coerce(source->element, target->element, context);
     if (context != 'i' && target->category == 'S')
         return source->category != 'P' || from == SY_T_RECORD;
     return context == 'e' && source->category == 'S' && target->category != 'P';
 }
 
-static struct sq_expr *apply_typmod(struct sq_cx *cx, struct sq_expr *expr, int32_t typmod, bool explicit_cast)
+static struct sq_expr *apply_typmod(struct sq_cx *cx, struct sq_expr *expr, int32_t typmod,
+                                    bool explicit_cast)
 {
     if (expr == NULL || typmod < 0 || expr->typmod == typmod)
         return expr;
     struct sq_expr *out = sq_new(cx, expr->type, expr->location,
-                                 sq_printf(cx, "sy_typmod(%s, %u, %d, %d)", expr->sql, expr->type, typmod,
-                                           explicit_cast ? 1 : 0));
+                                 sq_printf(cx, "sy_typmod(%s, %u, %d, %d)", expr->sql, expr->type,
+                                           typmod, explicit_cast ? 1 : 0));
     if (out != NULL) {
         out->typmod = typmod;
         out->not_null = expr->not_null;
@@ -254,8 +273,8 @@ static struct sq_expr *apply_typmod(struct sq_cx *cx, struct sq_expr *expr, int3
     return out;
 }
 
-static struct sq_expr *coerce_unknown(struct sq_cx *cx, struct sq_expr *expr, uint32_t type, int32_t typmod,
-                                      bool explicit_cast)
+static struct sq_expr *coerce_unknown(struct sq_cx *cx, struct sq_expr *expr, uint32_t type,
+                                      int32_t typmod, bool explicit_cast)
 {
     struct sq_expr *out = NULL;
     if (expr->kind == SQ_PARAM) {
@@ -273,7 +292,8 @@ static struct sq_expr *coerce_unknown(struct sq_cx *cx, struct sq_expr *expr, ui
     } else if (expr->kind == SQ_LITERAL) {
         bool in_input = type == SY_T_INTERVAL || !explicit_cast;
         int32_t location = expr->location;
-        out = sq_literal_typed(cx, expr->literal, type, in_input && type == SY_T_INTERVAL ? typmod : -1, location,
+        out = sq_literal_typed(cx, expr->literal, type,
+                               in_input && type == SY_T_INTERVAL ? typmod : -1, location,
                                explicit_cast);
     } else {
         out = sq_new(cx, type, expr->location,
@@ -285,10 +305,12 @@ static struct sq_expr *coerce_unknown(struct sq_cx *cx, struct sq_expr *expr, ui
 /* Integer constants change type without a call. */
 static const char *fold_constant(struct sq_cx *cx, const struct sq_expr *expr, uint32_t type)
 {
-    if (expr->kind != SQ_CONSTANT || (expr->type != SY_T_INT4 && expr->type != SY_T_INT8) || expr->sql[0] == 'N')
+    if (expr->kind != SQ_CONSTANT || (expr->type != SY_T_INT4 && expr->type != SY_T_INT8) ||
+        expr->sql[0] == 'N')
         return NULL;
-    const char *digits = expr->sql[0] == '(' ? sq_printf(cx, "%.*s", (int)strlen(expr->sql) - 2, expr->sql + 1)
-                                             : expr->sql;
+    const char *digits = expr->sql[0] == '('
+                             ? sq_printf(cx, "%.*s", (int)strlen(expr->sql) - 2, expr->sql + 1)
+                             : expr->sql;
     if (digits == NULL || strchr(digits + 1, '-') != NULL)
         return NULL;
     if (type == SY_T_NUMERIC)
@@ -311,7 +333,8 @@ static struct sq_expr *coerce_call(struct sq_cx *cx, struct sq_expr *expr, uint3
         const char *template_ = sq_template_find(cast->key);
         struct sq_expr *args[1] = {expr};
         if (template_ == NULL)
-            return sq_unsupported(cx, expr->location, "the cast from %s to %s is not supported by the sqlite engine",
+            return sq_unsupported(cx, expr->location,
+                                  "the cast from %s to %s is not supported by the sqlite engine",
                                   sq_type_display(cx, expr->type), sq_type_display(cx, type));
         sql = sq_expand(cx, template_, args, 1, type);
     }
@@ -325,14 +348,15 @@ static struct sq_expr *coerce_call(struct sq_cx *cx, struct sq_expr *expr, uint3
     return out;
 }
 
-struct sq_expr *sq_coerce(struct sq_cx *cx, struct sq_expr *expr, uint32_t type, int32_t typmod, char context,
-                          int32_t location)
+struct sq_expr *sq_coerce(struct sq_cx *cx, struct sq_expr *expr, uint32_t type, int32_t typmod,
+                          char context, int32_t location)
 {
     if (expr == NULL)
         return NULL;
     if (polymorphic(type) || type == SY_T_ANYARRAY || type == 5078) {
         if (expr->type == SY_T_UNKNOWN)
-            return type == SY_T_ANYARRAY ? coerce_unknown(cx, expr, SY_T_TEXT_ARRAY, -1, false) : sq_settle(cx, expr);
+            return type == SY_T_ANYARRAY ? coerce_unknown(cx, expr, SY_T_TEXT_ARRAY, -1, false)
+                                         : sq_settle(cx, expr);
         return expr;
     }
     if (expr->type == SY_T_UNKNOWN)
@@ -344,19 +368,20 @@ struct sq_expr *sq_coerce(struct sq_cx *cx, struct sq_expr *expr, uint32_t type,
     if (expr->type == type)
         return apply_typmod(cx, expr, typmod, context == 'e');
     if (!sq_can_coerce(expr->type, type, context))
-        return sq_error_null(cx, "42846", location, "cannot cast type %s to %s", sq_type_display(cx, expr->type),
-                             sq_type_display(cx, type));
+        return sq_error_null(cx, "42846", location, "cannot cast type %s to %s",
+                             sq_type_display(cx, expr->type), sq_type_display(cx, type));
     return apply_typmod(cx, coerce_call(cx, expr, type), typmod, context == 'e');
 }
 
-struct sq_expr *sq_coerce_assign(struct sq_cx *cx, struct sq_expr *expr, const struct sy_sqcolumn *column)
+struct sq_expr *sq_coerce_assign(struct sq_cx *cx, struct sq_expr *expr,
+                                 const struct sy_sqcolumn *column)
 {
     if (expr == NULL)
         return NULL;
     if (!sq_can_coerce(expr->type, column->type, 'a')) {
-        void *none = sq_error_null(cx, "42804", expr->location,
-                                   "column \"%s\" is of type %s but expression is of type %s", column->name,
-                                   sq_type_display(cx, column->type), sq_type_display(cx, expr->type));
+        void *none = sq_error_null(
+            cx, "42804", expr->location, "column \"%s\" is of type %s but expression is of type %s",
+            column->name, sq_type_display(cx, column->type), sq_type_display(cx, expr->type));
         sy_err_hint(cx->err, "You will need to rewrite or cast the expression.");
         return none;
     }
@@ -381,8 +406,8 @@ uint32_t sq_common_type(struct sq_cx *cx, struct sq_expr **exprs, uint32_t count
         if (type == SY_T_UNKNOWN)
             type = next;
         else if (a == NULL || b == NULL || a->category != b->category) {
-            (void)sq_error(cx, "42804", exprs[i]->location, "%s types %s and %s cannot be matched", what,
-                           sq_type_display(cx, type), sq_type_display(cx, next));
+            (void)sq_error(cx, "42804", exprs[i]->location, "%s types %s and %s cannot be matched",
+                           what, sq_type_display(cx, type), sq_type_display(cx, next));
             return 0;
         } else if (prefer(next, type))
             type = next;
@@ -391,8 +416,8 @@ uint32_t sq_common_type(struct sq_cx *cx, struct sq_expr **exprs, uint32_t count
         type = SY_T_TEXT;
     for (uint32_t i = 0; i < count; i++)
         if (!sq_can_coerce(exprs[i]->type, type, 'i')) {
-            (void)sq_error(cx, "42846", exprs[i]->location, "%s could not convert type %s to %s", what,
-                           sq_type_display(cx, exprs[i]->type), sq_type_display(cx, type));
+            (void)sq_error(cx, "42846", exprs[i]->location, "%s could not convert type %s to %s",
+                           what, sq_type_display(cx, exprs[i]->type), sq_type_display(cx, type));
             return 0;
         }
     return type;
@@ -403,7 +428,8 @@ struct sq_expr *sq_coerce_bool(struct sq_cx *cx, struct sq_expr *expr, const cha
     if (expr == NULL)
         return NULL;
     if (expr->type != SY_T_BOOL && expr->type != SY_T_UNKNOWN)
-        return sq_error_null(cx, "42804", expr->location, "argument of %s must be type boolean, not type %s", what,
+        return sq_error_null(cx, "42804", expr->location,
+                             "argument of %s must be type boolean, not type %s", what,
                              sq_type_display(cx, expr->type));
     return sq_coerce(cx, expr, SY_T_BOOL, -1, 'i', expr->location);
 }

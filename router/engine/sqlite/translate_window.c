@@ -46,7 +46,8 @@ static bool append_order(struct sq_cx *cx, struct sy_buf *buf, const PgQuery__Wi
     for (size_t i = 0; i < def->n_order_clause; i++) {
         const PgQuery__SortBy *sort = def->order_clause[i]->sort_by;
         struct sq_expr *expr = sq_settle(cx, sq_expr(cx, sort->node));
-        const char *item = expr == NULL ? NULL : sq_sort_item(cx, sort, sq_collated(cx, expr), expr->not_null);
+        const char *item =
+            expr == NULL ? NULL : sq_sort_item(cx, sort, sq_collated(cx, expr), expr->not_null);
         if (item == NULL)
             return false;
         sy_buf_printf(buf, "%s%s", i == 0 ? " ORDER BY " : ", ", item);
@@ -64,15 +65,19 @@ static const char *bound(struct sq_cx *cx, const PgQuery__WindowDef *def, bool s
         return "UNBOUNDED FOLLOWING";
     if ((options & (start ? FRAME_START_CURRENT_ROW : FRAME_END_CURRENT_ROW)) != 0)
         return "CURRENT ROW";
-    bool preceding = (options & (start ? FRAME_START_OFFSET_PRECEDING : FRAME_END_OFFSET_PRECEDING)) != 0;
+    bool preceding =
+        (options & (start ? FRAME_START_OFFSET_PRECEDING : FRAME_END_OFFSET_PRECEDING)) != 0;
     struct sq_expr *value = offset == NULL ? NULL : sq_expr(cx, offset);
     if (value == NULL)
         return NULL;
     if ((options & FRAME_RANGE) != 0 && value->type != SY_T_INT4 && value->type != SY_T_INT8)
-        return sq_unsupported(cx, def->location, "RANGE with an offset that is not an integer is not supported by the "
-                                                 "sqlite engine");
+        return sq_unsupported(cx, def->location,
+                              "RANGE with an offset that is not an integer is not supported by the "
+                              "sqlite engine");
     value = sq_coerce(cx, value, SY_T_INT8, -1, 'i', def->location);
-    return value == NULL ? NULL : sq_printf(cx, "%s %s", value->sql, preceding ? "PRECEDING" : "FOLLOWING");
+    return value == NULL
+               ? NULL
+               : sq_printf(cx, "%s %s", value->sql, preceding ? "PRECEDING" : "FOLLOWING");
 }
 
 static bool append_frame(struct sq_cx *cx, struct sy_buf *buf, const PgQuery__WindowDef *def)
@@ -84,7 +89,9 @@ static bool append_frame(struct sq_cx *cx, struct sy_buf *buf, const PgQuery__Wi
     const char *end = start == NULL ? NULL : bound(cx, def, false);
     if (end == NULL)
         return false;
-    const char *unit = (options & FRAME_ROWS) != 0 ? "ROWS" : (options & FRAME_GROUPS) != 0 ? "GROUPS" : "RANGE";
+    const char *unit = (options & FRAME_ROWS) != 0     ? "ROWS"
+                       : (options & FRAME_GROUPS) != 0 ? "GROUPS"
+                                                       : "RANGE";
     sy_buf_printf(buf, " %s BETWEEN %s AND %s", unit, start, end);
     if ((options & FRAME_EXCLUDE_CURRENT_ROW) != 0)
         sy_buf_append_str(buf, " EXCLUDE CURRENT ROW");
@@ -101,9 +108,11 @@ const char *sq_window_spec(struct sq_cx *cx, const PgQuery__WindowDef *def)
     if (def->refname != NULL && def->refname[0] != '\0') {
         base = named(cx, def->refname);
         if (base == NULL || base == def)
-            return sq_error_null(cx, "42704", def->location, "window \"%s\" does not exist", def->refname);
+            return sq_error_null(cx, "42704", def->location, "window \"%s\" does not exist",
+                                 def->refname);
         if (def->n_partition_clause > 0)
-            return sq_error_null(cx, "42P20", def->location, "cannot override PARTITION BY clause of window \"%s\"",
+            return sq_error_null(cx, "42P20", def->location,
+                                 "cannot override PARTITION BY clause of window \"%s\"",
                                  def->refname);
     }
     bool windows = cx->level->no_windows;

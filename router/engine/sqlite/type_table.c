@@ -1,4 +1,5 @@
-/* The table of types: what pg_type says about those that this engine knows, and how they are stored. */
+/* The table of types: what pg_type says about those that this engine knows, and how they are
+ * stored. */
 #include <stdlib.h>
 #include <strings.h>
 
@@ -8,7 +9,10 @@
 #define REAL_COLUMN SY_SQ_REAL, "REAL", NULL
 #define TEXT_COLUMN SY_SQ_TEXT, "TEXT", NULL
 #define NO_COLUMN SY_SQ_TEXT, NULL, NULL
-#define ARRAY(oid, name, display, element) {oid, name, display, -1, 'A', false, element, 0, NO_COLUMN}
+#define ARRAY(oid, name, display, element)                                                         \
+    {                                                                                              \
+        oid, name, display, -1, 'A', false, element, 0, NO_COLUMN                                  \
+    }
 
 static const struct sy_type_info types[] = {
     {SY_T_BOOL, "bool", "boolean", 1, 'B', true, 0, SY_T_BOOL_ARRAY, INT_COLUMN},
@@ -30,30 +34,40 @@ static const struct sy_type_info types[] = {
     {SY_T_FLOAT8, "float8", "double precision", 8, 'N', true, 0, SY_T_FLOAT8_ARRAY, REAL_COLUMN},
     {SY_T_UNKNOWN, "unknown", "unknown", -2, 'X', false, 0, 0, NO_COLUMN},
     {SY_T_ACLITEM, "aclitem", "aclitem", 12, 'U', false, 0, SY_T_ACLITEM_ARRAY, NO_COLUMN},
-    {SY_T_BPCHAR, "bpchar", "character", -1, 'S', false, 0, SY_T_BPCHAR_ARRAY, SY_SQ_TEXT, "TEXT", "RTRIM"},
-    {SY_T_VARCHAR, "varchar", "character varying", -1, 'S', false, 0, SY_T_VARCHAR_ARRAY, TEXT_COLUMN},
+    {SY_T_BPCHAR, "bpchar", "character", -1, 'S', false, 0, SY_T_BPCHAR_ARRAY, SY_SQ_TEXT, "TEXT",
+     "RTRIM"},
+    {SY_T_VARCHAR, "varchar", "character varying", -1, 'S', false, 0, SY_T_VARCHAR_ARRAY,
+     TEXT_COLUMN},
     {SY_T_DATE, "date", "date", 4, 'D', false, 0, SY_T_DATE_ARRAY, INT_COLUMN},
     {SY_T_TIME, "time", "time without time zone", 8, 'D', false, 0, SY_T_TIME_ARRAY, INT_COLUMN},
-    {SY_T_TIMESTAMP, "timestamp", "timestamp without time zone", 8, 'D', false, 0, SY_T_TIMESTAMP_ARRAY,
+    {SY_T_TIMESTAMP, "timestamp", "timestamp without time zone", 8, 'D', false, 0,
+     SY_T_TIMESTAMP_ARRAY, INT_COLUMN},
+    {SY_T_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, 'D', true, 0,
+     SY_T_TIMESTAMPTZ_ARRAY, INT_COLUMN},
+    {SY_T_INTERVAL, "interval", "interval", 16, 'T', true, 0, SY_T_INTERVAL_ARRAY, SY_SQ_TEXT,
+     "TEXT", "sy_interval"},
+    {SY_T_TIMETZ, "timetz", "time with time zone", 12, 'D', false, 0, SY_T_TIMETZ_ARRAY,
      INT_COLUMN},
-    {SY_T_TIMESTAMPTZ, "timestamptz", "timestamp with time zone", 8, 'D', true, 0, SY_T_TIMESTAMPTZ_ARRAY,
-     INT_COLUMN},
-    {SY_T_INTERVAL, "interval", "interval", 16, 'T', true, 0, SY_T_INTERVAL_ARRAY, SY_SQ_TEXT, "TEXT",
-     "sy_interval"},
-    {SY_T_TIMETZ, "timetz", "time with time zone", 12, 'D', false, 0, SY_T_TIMETZ_ARRAY, INT_COLUMN},
     {SY_T_NUMERIC, "numeric", "numeric", -1, 'N', false, 0, SY_T_NUMERIC_ARRAY, SY_SQ_TEXT, "TEXT",
      "sy_numeric"},
-    {SY_T_REGPROCEDURE, "regprocedure", "regprocedure", 4, 'N', false, 0, 2207, SY_SQ_INTEGER, NULL, NULL},
+    {SY_T_REGPROCEDURE, "regprocedure", "regprocedure", 4, 'N', false, 0, 2207, SY_SQ_INTEGER, NULL,
+     NULL},
     {SY_T_REGOPER, "regoper", "regoper", 4, 'N', false, 0, 2208, SY_SQ_INTEGER, NULL, NULL},
-    {SY_T_REGOPERATOR, "regoperator", "regoperator", 4, 'N', false, 0, 2209, SY_SQ_INTEGER, NULL, NULL},
-    {SY_T_REGCLASS, "regclass", "regclass", 4, 'N', false, 0, SY_T_REGCLASS_ARRAY, SY_SQ_INTEGER, NULL, NULL},
-    {SY_T_REGTYPE, "regtype", "regtype", 4, 'N', false, 0, SY_T_REGTYPE_ARRAY, SY_SQ_INTEGER, NULL, NULL},
+    {SY_T_REGOPERATOR, "regoperator", "regoperator", 4, 'N', false, 0, 2209, SY_SQ_INTEGER, NULL,
+     NULL},
+    {SY_T_REGCLASS, "regclass", "regclass", 4, 'N', false, 0, SY_T_REGCLASS_ARRAY, SY_SQ_INTEGER,
+     NULL, NULL},
+    {SY_T_REGTYPE, "regtype", "regtype", 4, 'N', false, 0, SY_T_REGTYPE_ARRAY, SY_SQ_INTEGER, NULL,
+     NULL},
     {SY_T_REGCONFIG, "regconfig", "regconfig", 4, 'N', false, 0, 3735, SY_SQ_INTEGER, NULL, NULL},
-    {SY_T_REGNAMESPACE, "regnamespace", "regnamespace", 4, 'N', false, 0, 4090, SY_SQ_INTEGER, NULL, NULL},
+    {SY_T_REGNAMESPACE, "regnamespace", "regnamespace", 4, 'N', false, 0, 4090, SY_SQ_INTEGER, NULL,
+     NULL},
     {SY_T_REGROLE, "regrole", "regrole", 4, 'N', false, 0, 4097, SY_SQ_INTEGER, NULL, NULL},
-    {SY_T_REGCOLLATION, "regcollation", "regcollation", 4, 'N', false, 0, 4192, SY_SQ_INTEGER, NULL, NULL},
+    {SY_T_REGCOLLATION, "regcollation", "regcollation", 4, 'N', false, 0, 4192, SY_SQ_INTEGER, NULL,
+     NULL},
     {SY_T_UUID, "uuid", "uuid", 16, 'U', false, 0, SY_T_UUID_ARRAY, TEXT_COLUMN},
-    {SY_T_JSONB, "jsonb", "jsonb", -1, 'U', false, 0, SY_T_JSONB_ARRAY, SY_SQ_TEXT, "TEXT", "sy_jsonb"},
+    {SY_T_JSONB, "jsonb", "jsonb", -1, 'U', false, 0, SY_T_JSONB_ARRAY, SY_SQ_TEXT, "TEXT",
+     "sy_jsonb"},
     {SY_T_RECORD, "record", "record", -1, 'P', false, 0, SY_T_RECORD_ARRAY, NO_COLUMN},
     {SY_T_CSTRING, "cstring", "cstring", -2, 'P', false, 0, 1263, NO_COLUMN},
     {SY_T_ANY, "any", "\"any\"", 4, 'P', false, 0, 0, NO_COLUMN},
@@ -88,7 +102,6 @@ static const struct sy_type_info types[] = {
     ARRAY(SY_T_JSONB_ARRAY, "_jsonb", "jsonb[]", SY_T_JSONB),
     {SY_T_RECORD_ARRAY, "_record", "record[]", -1, 'P', false, SY_T_RECORD, 0, NO_COLUMN},
 };
-
 
 enum { TYPE_COUNT = sizeof(types) / sizeof(types[0]) };
 
@@ -147,7 +160,8 @@ void sy_type_format(uint32_t oid, int32_t typmod, struct sy_buf *out)
         sy_buf_append_str(out, "[]");
         return;
     }
-    bool timed = oid == SY_T_TIME || oid == SY_T_TIMETZ || oid == SY_T_TIMESTAMP || oid == SY_T_TIMESTAMPTZ;
+    bool timed =
+        oid == SY_T_TIME || oid == SY_T_TIMETZ || oid == SY_T_TIMESTAMP || oid == SY_T_TIMESTAMPTZ;
     if (typmod >= 0 && timed) {
         bool stamp = oid == SY_T_TIMESTAMP || oid == SY_T_TIMESTAMPTZ;
         sy_buf_printf(out, "%s(%d) %s time zone", stamp ? "timestamp" : "time", typmod,

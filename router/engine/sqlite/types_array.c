@@ -1,4 +1,5 @@
-/* Arrays of one dimension: PostgreSQL's text form is also the stored one. int2vector and oidvector: "1 2 3". */
+/* Arrays of one dimension: PostgreSQL's text form is also the stored one. int2vector and oidvector:
+ * "1 2 3". */
 #include <ctype.h>
 #include <strings.h>
 
@@ -23,7 +24,8 @@ static void skip_space(struct sq_array_walk *walk)
         walk->p++;
 }
 
-static bool quoted_element(struct sq_array_walk *walk, struct sy_arena *arena, struct sy_slice *ret_element)
+static bool quoted_element(struct sq_array_walk *walk, struct sy_arena *arena,
+                           struct sy_slice *ret_element)
 {
     char *out = sy_arena_alloc(arena, (size_t)(walk->end - walk->p) + 1);
     size_t used = 0;
@@ -42,7 +44,8 @@ static bool quoted_element(struct sq_array_walk *walk, struct sy_arena *arena, s
     return true;
 }
 
-static bool plain_element(struct sq_array_walk *walk, struct sy_arena *arena, struct sy_slice *ret_element, bool *ret_null)
+static bool plain_element(struct sq_array_walk *walk, struct sy_arena *arena,
+                          struct sy_slice *ret_element, bool *ret_null)
 {
     char *out = sy_arena_alloc(arena, (size_t)(walk->end - walk->p) + 1);
     size_t used = 0;
@@ -69,14 +72,15 @@ static bool plain_element(struct sq_array_walk *walk, struct sy_arena *arena, st
     return true;
 }
 
-bool sq_array_next(struct sq_array_walk *walk, struct sy_arena *arena, struct sy_slice *ret_element, bool *ret_null)
+bool sq_array_next(struct sq_array_walk *walk, struct sy_arena *arena, struct sy_slice *ret_element,
+                   bool *ret_null)
 {
     skip_space(walk);
     if (walk->p >= walk->end) {
         walk->bad = true;
         return false;
     }
-    if (*walk->p == '}' ) {
+    if (*walk->p == '}') {
         walk->p++;
         skip_space(walk);
         walk->bad = walk->p != walk->end;
@@ -102,7 +106,8 @@ static bool needs_quotes(struct sy_slice element)
     if (element.bytes == 0 || (element.bytes == 4 && strncasecmp(element.data, "null", 4) == 0))
         return true;
     for (size_t i = 0; i < element.bytes; i++)
-        if (strchr("{},\"\\", element.data[i]) != NULL || isspace((unsigned char)element.data[i]) != 0)
+        if (strchr("{},\"\\", element.data[i]) != NULL ||
+            isspace((unsigned char)element.data[i]) != 0)
             return true;
     return false;
 }
@@ -132,8 +137,10 @@ static enum sy_status malformed(struct sy_slice text, struct sy_err *err)
 {
     const char *p = memchr(text.data, '{', text.bytes);
     if (p != NULL && memchr(p + 1, '{', (size_t)(text.data + text.bytes - p - 1)) != NULL)
-        return sy_err_set(err, SY_E_UNSUPPORTED, "multidimensional arrays are not supported by the sqlite engine");
-    return sy_err_set(err, SY_E_TEXT, "malformed array literal: \"%.*s\"", (int)text.bytes, text.data);
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "multidimensional arrays are not supported by the sqlite engine");
+    return sy_err_set(err, SY_E_TEXT, "malformed array literal: \"%.*s\"", (int)text.bytes,
+                      text.data);
 }
 
 static bool is_vector(uint32_t oid)
@@ -188,8 +195,9 @@ static enum sy_status binary_error(struct sy_err *err)
     return SY_E_TEXT;
 }
 
-static enum sy_status decode_binary(const struct sy_type_info *type, struct sy_slice data, struct sy_arena *arena,
-                                    struct sy_sqvalue *ret_value, struct sy_err *err)
+static enum sy_status decode_binary(const struct sy_type_info *type, struct sy_slice data,
+                                    struct sy_arena *arena, struct sy_sqvalue *ret_value,
+                                    struct sy_err *err)
 {
     struct sy_buf buf = {0};
     enum sy_status status = SY_OK;
@@ -197,7 +205,8 @@ static enum sy_status decode_binary(const struct sy_type_info *type, struct sy_s
         return binary_error(err);
     uint32_t dimensions = read_u32(data.data), element_type = read_u32(data.data + 8);
     if (dimensions > 1)
-        return sy_err_set(err, SY_E_UNSUPPORTED, "multidimensional arrays are not supported by the sqlite engine");
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "multidimensional arrays are not supported by the sqlite engine");
     if (dimensions == 1 && (data.bytes < 20 || sy_type_find(element_type) == NULL))
         return binary_error(err);
     uint32_t count = dimensions == 0 ? 0 : read_u32(data.data + 12);
@@ -257,8 +266,8 @@ static bool vector_next(const char **p, const char *end, struct sy_slice *ret_el
 }
 
 static enum sy_status send_element(uint32_t type, struct sy_slice element, bool is_null,
-                                   const struct sy_type_settings *settings, struct sy_arena *arena, struct sy_buf *out,
-                                   struct sy_err *err)
+                                   const struct sy_type_settings *settings, struct sy_arena *arena,
+                                   struct sy_buf *out, struct sy_err *err)
 {
     struct sy_sqvalue value = {0};
     struct sy_buf body = {0};
@@ -276,7 +285,8 @@ static enum sy_status send_element(uint32_t type, struct sy_slice element, bool 
 }
 
 static enum sy_status encode_binary(const struct sy_type_info *type, struct sy_slice stored,
-                                    const struct sy_type_settings *settings, struct sy_buf *out, struct sy_err *err)
+                                    const struct sy_type_settings *settings, struct sy_buf *out,
+                                    struct sy_err *err)
 {
     struct sy_arena arena = {0};
     struct sy_buf elements = {0};
@@ -288,8 +298,8 @@ static enum sy_status encode_binary(const struct sy_type_info *type, struct sy_s
     enum sy_status status = SY_OK;
     if (!vector && !sq_array_begin(&walk, stored))
         status = malformed(stored, err);
-    while (status == SY_OK &&
-           (vector ? vector_next(&p, end, &element) : sq_array_next(&walk, &arena, &element, &is_null))) {
+    while (status == SY_OK && (vector ? vector_next(&p, end, &element)
+                                      : sq_array_next(&walk, &arena, &element, &is_null))) {
         status = send_element(type->element, element, is_null, settings, &arena, &elements, err);
         any_null = any_null || is_null;
         count++;
@@ -312,7 +322,8 @@ static enum sy_status encode_binary(const struct sy_type_info *type, struct sy_s
 }
 
 enum sy_status sq_array_encode(const struct sy_type_info *type, int format, struct sy_slice stored,
-                               const struct sy_type_settings *settings, struct sy_buf *out, struct sy_err *err)
+                               const struct sy_type_settings *settings, struct sy_buf *out,
+                               struct sy_err *err)
 {
     if (format == 1)
         return encode_binary(type, stored, settings, out, err);

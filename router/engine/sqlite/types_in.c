@@ -20,9 +20,11 @@ struct sy_sqvalue sq_value_text(struct sy_slice text)
     return (struct sy_sqvalue){.kind = SY_SQ_TEXT, .bytes = text};
 }
 
-enum sy_status sq_value_take(struct sy_buf *buf, struct sy_arena *arena, struct sy_sqvalue *ret_value, struct sy_err *err)
+enum sy_status sq_value_take(struct sy_buf *buf, struct sy_arena *arena,
+                             struct sy_sqvalue *ret_value, struct sy_err *err)
 {
-    const char *text = buf->failed ? NULL : sy_arena_strndup(arena, buf->bytes == 0 ? "" : buf->data, buf->bytes);
+    const char *text =
+        buf->failed ? NULL : sy_arena_strndup(arena, buf->bytes == 0 ? "" : buf->data, buf->bytes);
     *ret_value = sq_value_text((struct sy_slice){text, buf->bytes});
     sy_buf_release(buf);
     return text == NULL ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory") : SY_OK;
@@ -30,12 +32,14 @@ enum sy_status sq_value_take(struct sy_buf *buf, struct sy_arena *arena, struct 
 
 enum sy_status sq_invalid(const char *type, struct sy_slice text, struct sy_err *err)
 {
-    return sy_err_set(err, SY_E_TEXT, "invalid input syntax for type %s: \"%.*s\"", type, (int)text.bytes, text.data);
+    return sy_err_set(err, SY_E_TEXT, "invalid input syntax for type %s: \"%.*s\"", type,
+                      (int)text.bytes, text.data);
 }
 
 static enum sy_status range_error(struct sy_err *err, const char *type, struct sy_slice text)
 {
-    (void)sy_err_set(err, SY_E_VALUE, "value \"%.*s\" is out of range for type %s", (int)text.bytes, text.data, type);
+    (void)sy_err_set(err, SY_E_VALUE, "value \"%.*s\" is out of range for type %s", (int)text.bytes,
+                     text.data, type);
     sy_err_state(err, "22003");
     return SY_E_VALUE;
 }
@@ -53,8 +57,8 @@ static struct sy_slice trim(struct sy_slice text)
 
 /* ---- numbers ---- */
 
-static enum sy_status integer_in(const struct sy_type_info *type, struct sy_slice data, int64_t low, int64_t high,
-                                 struct sy_sqvalue *ret_value, struct sy_err *err)
+static enum sy_status integer_in(const struct sy_type_info *type, struct sy_slice data, int64_t low,
+                                 int64_t high, struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     char copy[64], *end = NULL;
     struct sy_slice text = trim(data);
@@ -72,12 +76,13 @@ static enum sy_status integer_in(const struct sy_type_info *type, struct sy_slic
     long long value = strtoll(copy, &end, 10);
     if (errno == ERANGE || value < low || value > high)
         return range_error(err, type->display, data);
-    *ret_value = sq_value_int(type->oid == SY_T_OID || type->oid == SY_T_XID ? (int64_t)(uint32_t)value : value);
+    *ret_value = sq_value_int(
+        type->oid == SY_T_OID || type->oid == SY_T_XID ? (int64_t)(uint32_t)value : value);
     return SY_OK;
 }
 
-static enum sy_status float_in(const struct sy_type_info *type, struct sy_slice data, struct sy_sqvalue *ret_value,
-                               struct sy_err *err)
+static enum sy_status float_in(const struct sy_type_info *type, struct sy_slice data,
+                               struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     char copy[512], *end = NULL;
     struct sy_slice text = trim(data);
@@ -91,9 +96,11 @@ static enum sy_status float_in(const struct sy_type_info *type, struct sy_slice 
     if (*end != '\0' || strpbrk(copy, "xX(") != NULL)
         return sq_invalid(type->display, data, err);
     if (isnan(value))
-        return sy_err_set(err, SY_E_UNSUPPORTED, "NaN in a floating-point value is not supported by the sqlite engine");
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "NaN in a floating-point value is not supported by the sqlite engine");
     if (errno == ERANGE && !word && (isinf(value) || value == 0.0)) {
-        (void)sy_err_set(err, SY_E_VALUE, "\"%s\" is out of range for type %s", copy, type->display);
+        (void)sy_err_set(err, SY_E_VALUE, "\"%s\" is out of range for type %s", copy,
+                         type->display);
         sy_err_state(err, "22003");
         return SY_E_VALUE;
     }
@@ -133,13 +140,15 @@ static enum sy_status numeric_in(struct sy_slice data, int32_t typmod, struct sy
 
 /* ---- others ---- */
 
-static enum sy_status bool_in(struct sy_slice data, struct sy_sqvalue *ret_value, struct sy_err *err)
+static enum sy_status bool_in(struct sy_slice data, struct sy_sqvalue *ret_value,
+                              struct sy_err *err)
 {
     static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
     struct sy_slice text = trim(data);
     for (size_t i = 0; i < 8; i++) {
         size_t least = i == 4 || i == 5 ? 2 : 1; /* "o" alone is ambiguous */
-        if (text.bytes >= least && text.bytes <= strlen(words[i]) && strncasecmp(text.data, words[i], text.bytes) == 0) {
+        if (text.bytes >= least && text.bytes <= strlen(words[i]) &&
+            strncasecmp(text.data, words[i], text.bytes) == 0) {
             *ret_value = sq_value_int((int64_t)(i & 1));
             return SY_OK;
         }
@@ -155,8 +164,8 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-static enum sy_status uuid_in(struct sy_slice data, struct sy_arena *arena, struct sy_sqvalue *ret_value,
-                              struct sy_err *err)
+static enum sy_status uuid_in(struct sy_slice data, struct sy_arena *arena,
+                              struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     char digits[33];
     size_t used = 0;
@@ -175,16 +184,16 @@ static enum sy_status uuid_in(struct sy_slice data, struct sy_arena *arena, stru
     }
     if (!ok || used != 32)
         return sq_invalid("uuid", data, err);
-    const char *out = sy_arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8, digits + 12, digits + 16,
-                                      digits + 20);
+    const char *out = sy_arena_printf(arena, "%.8s-%.4s-%.4s-%.4s-%.12s", digits, digits + 8,
+                                      digits + 12, digits + 16, digits + 20);
     if (out == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     *ret_value = sq_value_text((struct sy_slice){out, 36});
     return SY_OK;
 }
 
-static enum sy_status bytea_in(struct sy_slice data, struct sy_arena *arena, struct sy_sqvalue *ret_value,
-                               struct sy_err *err)
+static enum sy_status bytea_in(struct sy_slice data, struct sy_arena *arena,
+                               struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     char *out = sy_arena_alloc(arena, data.bytes + 1);
     size_t used = 0;
@@ -199,9 +208,10 @@ static enum sy_status bytea_in(struct sy_slice data, struct sy_arena *arena, str
         } else if (hex) {
             int high = hex_digit(p[0]), low = left > 1 ? hex_digit(p[1]) : -1;
             if (high < 0 || low < 0) {
-                (void)sy_err_set(err, SY_E_VALUE, left < 2 && high >= 0
-                                                      ? "invalid hexadecimal data: odd number of digits"
-                                                      : "invalid hexadecimal digit: \"%c\"",
+                (void)sy_err_set(err, SY_E_VALUE,
+                                 left < 2 && high >= 0
+                                     ? "invalid hexadecimal data: odd number of digits"
+                                     : "invalid hexadecimal digit: \"%c\"",
                                  high < 0 ? p[0] : p[1]);
                 return SY_E_VALUE;
             }
@@ -213,7 +223,8 @@ static enum sy_status bytea_in(struct sy_slice data, struct sy_arena *arena, str
         } else if (left >= 2 && p[1] == '\\') {
             out[used++] = '\\';
             i += 2;
-        } else if (left >= 4 && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' && p[3] >= '0' && p[3] <= '7') {
+        } else if (left >= 4 && p[1] >= '0' && p[1] <= '3' && p[2] >= '0' && p[2] <= '7' &&
+                   p[3] >= '0' && p[3] <= '7') {
             out[used++] = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
             i += 4;
         } else {
@@ -224,8 +235,8 @@ static enum sy_status bytea_in(struct sy_slice data, struct sy_arena *arena, str
     return SY_OK;
 }
 
-static enum sy_status json_in(struct sy_slice data, bool jsonb, struct sy_arena *arena, struct sy_sqvalue *ret_value,
-                              struct sy_err *err)
+static enum sy_status json_in(struct sy_slice data, bool jsonb, struct sy_arena *arena,
+                              struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     struct sq_json *root = NULL;
     enum sy_status status = sq_json_parse(data, jsonb, arena, &root, err);
@@ -275,8 +286,9 @@ static enum sy_status datetime_in(uint32_t oid, int32_t typmod, struct sy_slice 
     return status;
 }
 
-static enum sy_status reg_in(uint32_t oid, struct sy_slice data, const struct sy_type_settings *settings,
-                             struct sy_sqvalue *ret_value, struct sy_err *err)
+static enum sy_status reg_in(uint32_t oid, struct sy_slice data,
+                             const struct sy_type_settings *settings, struct sy_sqvalue *ret_value,
+                             struct sy_err *err)
 {
     uint32_t found = 0;
     bool number = data.bytes > 0 && data.bytes < 11;
@@ -356,7 +368,8 @@ enum sy_status sq_decode_text(const struct sy_type_info *type, int32_t typmod, s
     case SY_T_INTERVAL:
         return datetime_in(type->oid, typmod, data, settings, arena, ret_value, err);
     case SY_T_RECORD:
-        return sy_err_set(err, SY_E_UNSUPPORTED, "input of anonymous composite types is not implemented");
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "input of anonymous composite types is not implemented");
     default:
         if (strncmp(type->name, "reg", 3) == 0)
             return reg_in(type->oid, data, settings, ret_value, err);
@@ -381,8 +394,8 @@ static enum sy_status binary_error(struct sy_err *err, const char *type)
     return SY_E_TEXT;
 }
 
-static enum sy_status float_recv(const struct sy_type_info *type, struct sy_slice data, struct sy_sqvalue *ret_value,
-                                 struct sy_err *err)
+static enum sy_status float_recv(const struct sy_type_info *type, struct sy_slice data,
+                                 struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     double value = 0;
     uint64_t bits = (uint64_t)big_endian(data);
@@ -395,13 +408,15 @@ static enum sy_status float_recv(const struct sy_type_info *type, struct sy_slic
         memcpy(&value, &bits, sizeof(value));
     }
     if (isnan(value))
-        return sy_err_set(err, SY_E_UNSUPPORTED, "NaN in a floating-point value is not supported by the sqlite engine");
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "NaN in a floating-point value is not supported by the sqlite engine");
     *ret_value = (struct sy_sqvalue){.kind = SY_SQ_REAL, .real = value};
     return SY_OK;
 }
 
-static enum sy_status wide_recv(const struct sy_type_info *type, struct sy_slice data, struct sy_arena *arena,
-                                struct sy_sqvalue *ret_value, struct sy_err *err)
+static enum sy_status wide_recv(const struct sy_type_info *type, struct sy_slice data,
+                                struct sy_arena *arena, struct sy_sqvalue *ret_value,
+                                struct sy_err *err)
 {
     struct sy_buf buf = {0};
     if (type->oid == SY_T_TIMETZ) {
@@ -412,7 +427,8 @@ static enum sy_status wide_recv(const struct sy_type_info *type, struct sy_slice
     }
     if (type->oid == SY_T_UUID) {
         for (size_t i = 0; i < 16; i++)
-            sy_buf_printf(&buf, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", (unsigned char)data.data[i]);
+            sy_buf_printf(&buf, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
+                          (unsigned char)data.data[i]);
     } else {
         struct sq_interval interval = {(int32_t)big_endian((struct sy_slice){data.data + 12, 4}),
                                        (int32_t)big_endian((struct sy_slice){data.data + 8, 4}),
@@ -422,8 +438,8 @@ static enum sy_status wide_recv(const struct sy_type_info *type, struct sy_slice
     return sq_value_take(&buf, arena, ret_value, err);
 }
 
-static enum sy_status numeric_recv(struct sy_slice data, struct sy_arena *arena, struct sy_sqvalue *ret_value,
-                                   struct sy_err *err)
+static enum sy_status numeric_recv(struct sy_slice data, struct sy_arena *arena,
+                                   struct sy_sqvalue *ret_value, struct sy_err *err)
 {
     struct sq_num num;
     sq_num_init(&num);
@@ -434,8 +450,9 @@ static enum sy_status numeric_recv(struct sy_slice data, struct sy_arena *arena,
     return status;
 }
 
-enum sy_status sq_decode_binary(const struct sy_type_info *type, struct sy_slice data, struct sy_arena *arena,
-                                struct sy_sqvalue *ret_value, struct sy_err *err)
+enum sy_status sq_decode_binary(const struct sy_type_info *type, struct sy_slice data,
+                                struct sy_arena *arena, struct sy_sqvalue *ret_value,
+                                struct sy_err *err)
 {
     if (type->category == 'A' && type->element != 0)
         return sq_array_decode(type, 1, data, NULL, arena, ret_value, err);
@@ -455,12 +472,14 @@ enum sy_status sq_decode_binary(const struct sy_type_info *type, struct sy_slice
     case SY_T_INTERVAL:
         return wide_recv(type, data, arena, ret_value, err);
     case SY_T_BYTEA:
-        *ret_value = (struct sy_sqvalue){.kind = SY_SQ_BLOB, .bytes = {data.data == NULL ? "" : data.data, data.bytes}};
+        *ret_value = (struct sy_sqvalue){.kind = SY_SQ_BLOB,
+                                         .bytes = {data.data == NULL ? "" : data.data, data.bytes}};
         return SY_OK;
     case SY_T_JSONB:
         if (data.bytes < 1 || data.data[0] != 1)
             return binary_error(err, "jsonb");
-        return json_in((struct sy_slice){data.data + 1, data.bytes - 1}, true, arena, ret_value, err);
+        return json_in((struct sy_slice){data.data + 1, data.bytes - 1}, true, arena, ret_value,
+                       err);
     case SY_T_JSON:
         return json_in(data, false, arena, ret_value, err);
     default:
@@ -468,7 +487,8 @@ enum sy_status sq_decode_binary(const struct sy_type_info *type, struct sy_slice
     }
     if (type->storage == SY_SQ_INTEGER) {
         int64_t value = big_endian(data);
-        bool is_unsigned = type->oid == SY_T_OID || type->oid == SY_T_XID || strncmp(type->name, "reg", 3) == 0;
+        bool is_unsigned =
+            type->oid == SY_T_OID || type->oid == SY_T_XID || strncmp(type->name, "reg", 3) == 0;
         *ret_value = sq_value_int(is_unsigned ? (int64_t)(uint32_t)value : value);
         return SY_OK;
     }
@@ -497,8 +517,9 @@ static size_t utf8_length(struct sy_slice text)
     return count;
 }
 
-static enum sy_status limit_string(uint32_t oid, size_t limit, bool explicit_cast, struct sy_arena *arena,
-                                   struct sy_sqvalue *value, struct sy_err *err)
+static enum sy_status limit_string(uint32_t oid, size_t limit, bool explicit_cast,
+                                   struct sy_arena *arena, struct sy_sqvalue *value,
+                                   struct sy_err *err)
 {
     size_t length = utf8_length(value->bytes);
     if (length > limit) {
@@ -523,8 +544,8 @@ static enum sy_status limit_string(uint32_t oid, size_t limit, bool explicit_cas
     return SY_OK;
 }
 
-enum sy_status sq_apply_typmod(uint32_t oid, int32_t typmod, bool explicit_cast, struct sy_arena *arena,
-                               struct sy_sqvalue *value, struct sy_err *err)
+enum sy_status sq_apply_typmod(uint32_t oid, int32_t typmod, bool explicit_cast,
+                               struct sy_arena *arena, struct sy_sqvalue *value, struct sy_err *err)
 {
     if (typmod < 0 || value->kind == SY_SQ_NULL)
         return SY_OK;
@@ -555,7 +576,8 @@ enum sy_status sq_apply_typmod(uint32_t oid, int32_t typmod, bool explicit_cast,
         if (!sq_interval_parse(value->bytes, &interval))
             return SY_OK;
         sq_interval_out(&interval, &buf);
-        enum sy_status status = sq_interval_in((struct sy_slice){buf.data, buf.bytes}, typmod, &interval, err);
+        enum sy_status status =
+            sq_interval_in((struct sy_slice){buf.data, buf.bytes}, typmod, &interval, err);
         sy_buf_clear(&buf);
         sq_interval_print(&interval, &buf);
         return status != SY_OK ? status : sq_value_take(&buf, arena, value, err);

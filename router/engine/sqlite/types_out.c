@@ -1,4 +1,5 @@
-/* To clients: stored values to text and binary forms; binding and reading of SQLite's values; the types' order. */
+/* To clients: stored values to text and binary forms; binding and reading of SQLite's values; the
+ * types' order. */
 #include <sqlite3.h>
 
 #include "router/engine/sqlite/datetime.h"
@@ -41,8 +42,8 @@ static void bytea_out(struct sy_slice data, bool escape, struct sy_buf *out)
     }
 }
 
-static enum sy_status integer_out(const struct sy_type_info *type, int64_t value, const struct sy_type_settings *settings,
-                                  struct sy_buf *out)
+static enum sy_status integer_out(const struct sy_type_info *type, int64_t value,
+                                  const struct sy_type_settings *settings, struct sy_buf *out)
 {
     switch (type->oid) {
     case SY_T_BOOL:
@@ -86,23 +87,27 @@ static enum sy_status integer_out(const struct sy_type_info *type, int64_t value
 }
 
 static enum sy_status encode_text(const struct sy_type_info *type, const struct sy_sqvalue *value,
-                                  const struct sy_type_settings *settings, struct sy_buf *out, struct sy_err *err)
+                                  const struct sy_type_settings *settings, struct sy_buf *out,
+                                  struct sy_err *err)
 {
     if (type->storage == SY_SQ_INTEGER)
-        return value->kind == SY_SQ_INTEGER ? integer_out(type, value->integer, settings, out) : corrupt(type, err);
+        return value->kind == SY_SQ_INTEGER ? integer_out(type, value->integer, settings, out)
+                                            : corrupt(type, err);
     if (type->storage == SY_SQ_REAL) {
         double real = value->kind == SY_SQ_INTEGER ? (double)value->integer : value->real;
         if (type->oid == SY_T_FLOAT4)
             sq_float4_out((float)real, out);
         else
             sq_float8_out(real, out);
-        return value->kind == SY_SQ_REAL || value->kind == SY_SQ_INTEGER ? SY_OK : corrupt(type, err);
+        return value->kind == SY_SQ_REAL || value->kind == SY_SQ_INTEGER ? SY_OK
+                                                                         : corrupt(type, err);
     }
     if (type->oid == SY_T_BYTEA) {
         bytea_out(value->bytes, settings != NULL && settings->bytea_escape, out);
         return SY_OK;
     }
-    if (value->kind == SY_SQ_INTEGER && type->oid == SY_T_NUMERIC) { /* a constant that SQLite folded */
+    if (value->kind == SY_SQ_INTEGER &&
+        type->oid == SY_T_NUMERIC) { /* a constant that SQLite folded */
         sy_buf_printf(out, "%lld", (long long)value->integer);
         return SY_OK;
     }
@@ -191,8 +196,8 @@ static enum sy_status uuid_send(struct sy_slice text, struct sy_buf *out)
     return SY_OK;
 }
 
-static enum sy_status encode_binary(const struct sy_type_info *type, const struct sy_sqvalue *value, struct sy_buf *out,
-                                    struct sy_err *err)
+static enum sy_status encode_binary(const struct sy_type_info *type, const struct sy_sqvalue *value,
+                                    struct sy_buf *out, struct sy_err *err)
 {
     if (type->storage == SY_SQ_INTEGER && value->kind == SY_SQ_INTEGER) {
         integer_send(type, value->integer, out);
@@ -228,7 +233,8 @@ static enum sy_status encode_binary(const struct sy_type_info *type, const struc
         sy_buf_append_u8(out, 1);
         break;
     case SY_T_RECORD:
-        return sy_err_set(err, SY_E_UNSUPPORTED, "records in binary format are not supported by the sqlite engine");
+        return sy_err_set(err, SY_E_UNSUPPORTED,
+                          "records in binary format are not supported by the sqlite engine");
     default:
         break;
     }
@@ -237,7 +243,8 @@ static enum sy_status encode_binary(const struct sy_type_info *type, const struc
 }
 
 enum sy_status sy_type_encode(uint32_t oid, int format, const struct sy_sqvalue *value,
-                              const struct sy_type_settings *settings, struct sy_buf *out, struct sy_err *err)
+                              const struct sy_type_settings *settings, struct sy_buf *out,
+                              struct sy_err *err)
 {
     const struct sy_type_info *type = sy_type_find(oid);
     if (type == NULL)
@@ -246,8 +253,9 @@ enum sy_status sy_type_encode(uint32_t oid, int format, const struct sy_sqvalue 
     if (oid == SY_T_VOID)
         return SY_OK;
     if (type->category == 'A' && type->element != 0)
-        status = value->kind == SY_SQ_TEXT ? sq_array_encode(type, format, value->bytes, settings, out, err)
-                                           : corrupt(type, err);
+        status = value->kind == SY_SQ_TEXT
+                     ? sq_array_encode(type, format, value->bytes, settings, out, err)
+                     : corrupt(type, err);
     else if (format == 0)
         status = encode_text(type, value, settings, out, err);
     else
@@ -267,8 +275,9 @@ enum sy_status sy_type_decode(uint32_t oid, int32_t typmod, int format, struct s
         return sy_err_set(err, SY_E_UNSUPPORTED, "type %u is not known to the sqlite engine", oid);
     if (data.data == NULL)
         data.data = "";
-    enum sy_status status = format == 0 ? sq_decode_text(type, typmod, data, settings, arena, &value, err)
-                                        : sq_decode_binary(type, data, arena, &value, err);
+    enum sy_status status = format == 0
+                                ? sq_decode_text(type, typmod, data, settings, arena, &value, err)
+                                : sq_decode_binary(type, data, arena, &value, err);
     bool done = format == 0 && (oid == SY_T_NUMERIC || oid == SY_T_INTERVAL);
     if (status == SY_OK && !done)
         status = sq_apply_typmod(oid, typmod, false, arena, &value, err);
@@ -289,11 +298,13 @@ int sy_sqvalue_bind(sqlite3_stmt *stmt, int index, const struct sy_sqvalue *valu
     case SY_SQ_REAL:
         return sqlite3_bind_double(stmt, index, value->real);
     case SY_SQ_TEXT:
-        return sqlite3_bind_text64(stmt, index, value->bytes.data, value->bytes.bytes, SQLITE_TRANSIENT, SQLITE_UTF8);
+        return sqlite3_bind_text64(stmt, index, value->bytes.data, value->bytes.bytes,
+                                   SQLITE_TRANSIENT, SQLITE_UTF8);
     case SY_SQ_BLOB:
         if (value->bytes.bytes == 0)
             return sqlite3_bind_zeroblob(stmt, index, 0);
-        return sqlite3_bind_blob64(stmt, index, value->bytes.data, value->bytes.bytes, SQLITE_TRANSIENT);
+        return sqlite3_bind_blob64(stmt, index, value->bytes.data, value->bytes.bytes,
+                                   SQLITE_TRANSIENT);
     }
     return SQLITE_MISUSE;
 }
@@ -347,7 +358,8 @@ static int compare_jsonb(struct sy_slice a, struct sy_slice b)
     struct sy_arena arena = {0};
     struct sq_json *x = NULL, *y = NULL;
     int order = 0;
-    if (sq_json_parse(a, true, &arena, &x, NULL) == SY_OK && sq_json_parse(b, true, &arena, &y, NULL) == SY_OK)
+    if (sq_json_parse(a, true, &arena, &x, NULL) == SY_OK &&
+        sq_json_parse(b, true, &arena, &y, NULL) == SY_OK)
         order = sq_jsonb_compare(x, y);
     else
         order = compare_bytes(a, b);
@@ -359,7 +371,8 @@ int sq_value_compare(uint32_t oid, const struct sy_sqvalue *a, const struct sy_s
 {
     if (a->kind == SY_SQ_INTEGER && b->kind == SY_SQ_INTEGER)
         return (a->integer > b->integer) - (a->integer < b->integer);
-    if ((a->kind == SY_SQ_REAL || a->kind == SY_SQ_INTEGER) && (b->kind == SY_SQ_REAL || b->kind == SY_SQ_INTEGER)) {
+    if ((a->kind == SY_SQ_REAL || a->kind == SY_SQ_INTEGER) &&
+        (b->kind == SY_SQ_REAL || b->kind == SY_SQ_INTEGER)) {
         double x = a->kind == SY_SQ_REAL ? a->real : (double)a->integer;
         double y = b->kind == SY_SQ_REAL ? b->real : (double)b->integer;
         return (x > y) - (x < y);

@@ -69,7 +69,8 @@ static const struct sy_sqrelation *at(void *ctx, uint32_t index)
     return index < d->count ? d->relations[index] : NULL;
 }
 
-static bool reg_in(void *ctx, uint32_t type, struct sy_slice name, uint32_t *ret_oid, struct sy_err *err)
+static bool reg_in(void *ctx, uint32_t type, struct sy_slice name, uint32_t *ret_oid,
+                   struct sy_err *err)
 {
     const struct driver *d = ctx;
     char copy[128];
@@ -87,7 +88,8 @@ static bool reg_in(void *ctx, uint32_t type, struct sy_slice name, uint32_t *ret
     return true;
 }
 
-/* The arena of definitions is never reset: strings of a translation are shared by keeping its arena alive. */
+/* The arena of definitions is never reset: strings of a translation are shared by keeping its arena
+ * alive. */
 static bool apply(struct driver *d, const struct sy_sqddl *ddl)
 {
     int index = ddl->kind == SY_SQDDL_CREATE ? -1 : find(d, ddl->name);
@@ -123,7 +125,8 @@ static int sequence(struct driver *d, struct sy_slice name, struct sy_err *err)
     char copy[128];
     (void)snprintf(copy, sizeof(copy), "%.*s", (int)name.bytes, name.data);
     for (uint32_t i = 0; i < d->count; i++)
-        if (d->relations[i]->kind == 'S' && (strcmp(d->relations[i]->name, copy) == 0 || d->relations[i]->oid == (uint32_t)atol(copy)))
+        if (d->relations[i]->kind == 'S' && (strcmp(d->relations[i]->name, copy) == 0 ||
+                                             d->relations[i]->oid == (uint32_t)atol(copy)))
             return (int)i;
     (void)sy_err_set(err, SY_E_NOT_FOUND, "relation \"%s\" does not exist", copy);
     sy_err_state(err, "42P01");
@@ -141,7 +144,8 @@ static bool next(void *ctx, struct sy_slice name, int64_t *ret_value, struct sy_
     int64_t value = s->called ? s->value + definition->increment : s->value;
     if (value > definition->maximum || value < definition->minimum) {
         if (!definition->cycle) {
-            (void)sy_err_set(err, SY_E_VALUE, "nextval: reached maximum value of sequence \"%s\" (%lld)",
+            (void)sy_err_set(err, SY_E_VALUE,
+                             "nextval: reached maximum value of sequence \"%s\" (%lld)",
                              d->relations[index]->name, (long long)definition->maximum);
             sy_err_state(err, "2200H");
             return false;
@@ -164,7 +168,8 @@ static bool current(void *ctx, struct sy_slice name, int64_t *ret_value, struct 
     *ret_value = d->sequences[index].current;
     if (d->sequences[index].current_known)
         return true;
-    (void)sy_err_set(err, SY_E_STATE, "currval of sequence \"%s\" is not yet defined in this session",
+    (void)sy_err_set(err, SY_E_STATE,
+                     "currval of sequence \"%s\" is not yet defined in this session",
                      d->relations[index]->name);
     return false;
 }
@@ -173,7 +178,8 @@ static bool last(void *ctx, int64_t *ret_value, struct sy_err *err)
 {
     const struct driver *d = ctx;
     *ret_value = d->last_value;
-    return d->last_known || (sy_err_set(err, SY_E_STATE, "lastval is not yet defined in this session"), false);
+    return d->last_known ||
+           (sy_err_set(err, SY_E_STATE, "lastval is not yet defined in this session"), false);
 }
 
 static bool set(void *ctx, struct sy_slice name, int64_t value, bool is_called, struct sy_err *err)
@@ -202,9 +208,16 @@ struct driver *driver_new(void)
         abort();
     d->next_oid = 16384;
     d->slot.session = &d->session;
-    d->session = (struct sy_sqsession){.user = "postgres", .session_user = "postgres", .database = "postgres",
-                                       .schema = "public", .backend_pid = 1, .sequence_next = next,
-                                       .sequence_current = current, .sequence_last = last, .sequence_set = set, .ctx = d};
+    d->session = (struct sy_sqsession){.user = "postgres",
+                                       .session_user = "postgres",
+                                       .database = "postgres",
+                                       .schema = "public",
+                                       .backend_pid = 1,
+                                       .sequence_next = next,
+                                       .sequence_current = current,
+                                       .sequence_last = last,
+                                       .sequence_set = set,
+                                       .ctx = d};
     d->session.types.now_us = d->session.transaction_us = INT64_C(757382400000000); /* 2024-01-01 */
     d->session.types.reg_in = reg_in;
     d->session.types.reg_ctx = d;
@@ -249,7 +262,8 @@ static void put_value(struct sy_buf *out, const char *text, size_t bytes)
     }
 }
 
-static bool put_row(struct driver *d, const struct sy_sqtranslation *t, sqlite3_stmt *stmt, struct sy_buf *out)
+static bool put_row(struct driver *d, const struct sy_sqtranslation *t, sqlite3_stmt *stmt,
+                    struct sy_buf *out)
 {
     struct sy_err err;
     memset(&err, 0, sizeof(err));
@@ -263,7 +277,8 @@ static bool put_row(struct driver *d, const struct sy_sqtranslation *t, sqlite3_
             sy_buf_append_str(out, "\\N");
             continue;
         }
-        if (sy_type_encode(t->columns[c].type, 0, &value, &d->session.types, &text, &err) != SY_OK) {
+        if (sy_type_encode(t->columns[c].type, 0, &value, &d->session.types, &text, &err) !=
+            SY_OK) {
             put_error(out, &err);
             sy_buf_release(&text);
             return false;
@@ -289,8 +304,8 @@ static void sqlite_failure(struct driver *d, struct sy_buf *out)
 }
 
 /* False: an error was put out. */
-static bool run_step(struct driver *d, const struct sy_sqtranslation *t, const struct sy_sqstep *step, int64_t *rows,
-                     struct sy_buf *out)
+static bool run_step(struct driver *d, const struct sy_sqtranslation *t,
+                     const struct sy_sqstep *step, int64_t *rows, struct sy_buf *out)
 {
     sqlite3_stmt *stmt = NULL;
     memset(&d->session.err, 0, sizeof(d->session.err));
@@ -320,7 +335,8 @@ static void run(struct driver *d, const struct sy_sqtranslation *t, struct sy_bu
     if (t->returns_rows) {
         sy_buf_append_str(out, "T");
         for (uint32_t c = 0; c < t->column_count; c++)
-            sy_buf_printf(out, " %u:%d:%s", t->columns[c].type, t->columns[c].typmod, t->columns[c].name);
+            sy_buf_printf(out, " %u:%d:%s", t->columns[c].type, t->columns[c].typmod,
+                          t->columns[c].name);
         sy_buf_append_str(out, "\n");
     }
     (void)sqlite3_exec(d->db, "SAVEPOINT s", NULL, NULL, NULL);
@@ -332,7 +348,8 @@ static void run(struct driver *d, const struct sy_sqtranslation *t, struct sy_bu
     }
     if (!ok) {
         (void)sqlite3_exec(d->db, "ROLLBACK TO s; RELEASE s", NULL, NULL, NULL);
-        const char *error = body.bytes == 0 ? NULL : strstr((sy_buf_append_u8(&body, 0), body.data), "E ");
+        const char *error =
+            body.bytes == 0 ? NULL : strstr((sy_buf_append_u8(&body, 0), body.data), "E ");
         sy_buf_clear(out);
         sy_buf_append_str(out, error == NULL ? "E XX000 0 ?\n" : error);
         sy_buf_release(&body);
@@ -343,7 +360,8 @@ static void run(struct driver *d, const struct sy_sqtranslation *t, struct sy_bu
     for (uint32_t i = 0; i < t->restart_count; i++) {
         int index = find(d, t->restart_sequences[i]);
         if (index >= 0)
-            d->sequences[index] = (struct sequence_state){.value = d->relations[index]->sequence->start};
+            d->sequences[index] =
+                (struct sequence_state){.value = d->relations[index]->sequence->start};
     }
     sy_buf_append(out, body.data == NULL ? "" : body.data, body.bytes);
     sy_buf_release(&body);
@@ -372,8 +390,12 @@ void driver_run(struct driver *d, const char *sql, struct sy_buf *out)
     d->last_sql = NULL;
     if (set_statement(d, sql, out))
         return;
-    struct sy_sqinput input = {.text = sy_slice_of(sql), .schema = &d->schema, .settings = &d->session.types,
-                               .user = "postgres", .database = "postgres", .search_schema = "public"};
+    struct sy_sqinput input = {.text = sy_slice_of(sql),
+                               .schema = &d->schema,
+                               .settings = &d->session.types,
+                               .user = "postgres",
+                               .database = "postgres",
+                               .search_schema = "public"};
     if (sy_sqtranslate_text(&input, &d->arena, &t, &err) == SY_OK)
         run(d, t, out);
     else

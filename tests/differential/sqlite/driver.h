@@ -1,4 +1,5 @@
-/* Runs PostgreSQL statements on an in-memory SQLite through the translator, with a catalog in memory. */
+/* Runs PostgreSQL statements on an in-memory SQLite through the translator, with a catalog in
+ * memory. */
 #ifndef SY_TESTS_DIFFERENTIAL_SQLITE_DRIVER_H
 #define SY_TESTS_DIFFERENTIAL_SQLITE_DRIVER_H
 

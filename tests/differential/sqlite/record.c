@@ -1,7 +1,8 @@
 /*
- * Records what a real PostgreSQL answers: statements on standard input (one a line, empty lines and lines that start
- * with "--" are skipped; after a line "--! refused" the engine is expected to refuse the next one) come out with their column types, rows or SQLSTATE. The database must be an empty one with
- * LC_COLLATE C and LC_CTYPE C.UTF-8, TimeZone UTC unless the statements set it.
+ * Records what a real PostgreSQL answers: statements on standard input (one a line, empty lines and
+ * lines that start with "--" are skipped; after a line "--! refused" the engine is expected to
+ * refuse the next one) come out with their column types, rows or SQLSTATE. The database must be an
+ * empty one with LC_COLLATE C and LC_CTYPE C.UTF-8, TimeZone UTC unless the statements set it.
  */
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -63,7 +64,8 @@ int main(int argc, char **argv)
         ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_FATAL_ERROR) {
             const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-            (void)printf("E %s %s %s\n", PQresultErrorField(result, PG_DIAG_SQLSTATE), position == NULL ? "0" : position,
+            (void)printf("E %s %s %s\n", PQresultErrorField(result, PG_DIAG_SQLSTATE),
+                         position == NULL ? "0" : position,
                          PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY));
         } else {
             put_rows(result);

@@ -1,7 +1,8 @@
 /*
- * The engine's truth: every recorded statement gives PostgreSQL's types, rows and errors. A statement that the engine
- * refuses with 0A000 is counted as refused, which the line "! refused" under it in the recording must allow; one that
- * is answered in spite of that line fails too, so that the recording says what is refused.
+ * The engine's truth: every recorded statement gives PostgreSQL's types, rows and errors. A
+ * statement that the engine refuses with 0A000 is counted as refused, which the line "! refused"
+ * under it in the recording must allow; one that is answered in spite of that line fails too, so
+ * that the recording says what is refused.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@ static bool same_error(const char *a, const char *b)
     return a[0] == 'E' && b[0] == 'E' && strncmp(a, b, 7) == 0;
 }
 
-static void compare(const char *sql, const char *expected, const struct sy_buf *got, const struct driver *driver,
-                    struct totals *totals, bool verbose)
+static void compare(const char *sql, const char *expected, const struct sy_buf *got,
+                    const struct driver *driver, struct totals *totals, bool verbose)
 {
     static const char mark[] = "! refused\n";
     bool may_refuse = strncmp(expected, mark, sizeof(mark) - 1) == 0;
@@ -41,8 +42,9 @@ static void compare(const char *sql, const char *expected, const struct sy_buf *
     totals->refused += refused;
     totals->different += fails;
     if (fails || verbose)
-        (void)printf("%s %s\n--- PostgreSQL\n%s--- SQLite: %s\n%s\n", refused ? "REFUSED" : "DIFFERENT", sql, expected,
-                     driver_last_sql(driver), text);
+        (void)printf("%s %s\n--- PostgreSQL\n%s--- SQLite: %s\n%s\n",
+                     refused ? "REFUSED" : "DIFFERENT", sql, expected, driver_last_sql(driver),
+                     text);
 }
 
 int main(int argc, char **argv)
@@ -70,7 +72,8 @@ int main(int argc, char **argv)
         sy_buf_append_u8(&got, 0);
         compare(sql, expected.data, &got, driver, &totals, verbose);
     }
-    (void)printf("%d same, %d refused, %d different\n", totals.same, totals.refused, totals.different);
+    (void)printf("%d same, %d refused, %d different\n", totals.same, totals.refused,
+                 totals.different);
     sy_buf_release(&expected);
     sy_buf_release(&got);
     driver_free(&driver);

@@ -273,17 +273,20 @@ static void refuses_bad_escapes(void **state)
     }
 }
 
-/* A statement seen before is not parsed again: the same with a literal that does not end must not be believed. */
+/* A statement seen before is not parsed again: the same with a literal that does not end must not
+ * be believed. */
 static void an_unterminated_dollar_string_is_refused(void **state)
 {
     (void)state;
     static const char *const texts[] = {"$$", "$", "$tag$ab", "$tag$tag", "$tag$x$$", "$tag$$ta"};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct sy_slice text = sy_slice_of(texts[i]), value = {0};
-        struct sy_literal literal = {.from = 0, .to = (uint32_t)text.bytes, .kind = SY_LITERAL_DOLLAR_STRING};
+        struct sy_literal literal = {
+            .from = 0, .to = (uint32_t)text.bytes, .kind = SY_LITERAL_DOLLAR_STRING};
         struct sy_arena arena = {0};
         struct sy_err err = {0};
-        assert_int_equal(sy_literal_decode(text, &literal, true, &arena, &value, &err), SY_E_SYNTAX);
+        assert_int_equal(sy_literal_decode(text, &literal, true, &arena, &value, &err),
+                         SY_E_SYNTAX);
         sy_arena_release(&arena);
     }
 }

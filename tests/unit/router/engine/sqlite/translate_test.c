@@ -1,4 +1,5 @@
-/* What the recorded statements cannot show: inferred parameters, catalog effects, errors of constraints. */
+/* What the recorded statements cannot show: inferred parameters, catalog effects, errors of
+ * constraints. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,14 +24,34 @@ static const struct sy_sqconstraint constraints[] = {
 static const char *const id_key[] = {"id"}, *const name_key[] = {"name"};
 static const uint8_t options[] = {0};
 static const struct sy_sqindex indexes[] = {
-    {.name = "items_pkey", .unique = true, .primary = true, .constraint = true, .keys = id_key, .key_columns = key,
-     .key_options = options, .key_count = 1, .method = "btree"},
-    {.name = "items_name_key", .unique = true, .constraint = true, .keys = name_key, .key_columns = name_column,
-     .key_options = options, .key_count = 1, .method = "btree"},
+    {.name = "items_pkey",
+     .unique = true,
+     .primary = true,
+     .constraint = true,
+     .keys = id_key,
+     .key_columns = key,
+     .key_options = options,
+     .key_count = 1,
+     .method = "btree"},
+    {.name = "items_name_key",
+     .unique = true,
+     .constraint = true,
+     .keys = name_key,
+     .key_columns = name_column,
+     .key_options = options,
+     .key_count = 1,
+     .method = "btree"},
 };
-static const struct sy_sqrelation items = {
-    .oid = 16384, .schema = "public", .name = "items", .kind = 'r', .columns = columns, .column_count = 4,
-    .constraints = constraints, .constraint_count = 3, .indexes = indexes, .index_count = 2};
+static const struct sy_sqrelation items = {.oid = 16384,
+                                           .schema = "public",
+                                           .name = "items",
+                                           .kind = 'r',
+                                           .columns = columns,
+                                           .column_count = 4,
+                                           .constraints = constraints,
+                                           .constraint_count = 3,
+                                           .indexes = indexes,
+                                           .index_count = 2};
 
 static const struct sy_sqrelation *find(void *ctx, const char *schema, const char *name)
 {
@@ -47,12 +68,16 @@ static const struct sy_sqrelation *at(void *ctx, uint32_t index)
 
 static const struct sy_sqschema schema = {NULL, find, NULL, NULL, at};
 
-static enum sy_status translate(const char *sql, const uint32_t *types, uint32_t count, struct sy_arena *arena,
-                                const struct sy_sqtranslation **t, struct sy_err *err)
+static enum sy_status translate(const char *sql, const uint32_t *types, uint32_t count,
+                                struct sy_arena *arena, const struct sy_sqtranslation **t,
+                                struct sy_err *err)
 {
     static const struct sy_type_settings settings;
-    struct sy_sqinput input = {.text = sy_slice_of(sql), .schema = &schema, .settings = &settings,
-                               .parameter_types = types, .parameter_count = count};
+    struct sy_sqinput input = {.text = sy_slice_of(sql),
+                               .schema = &schema,
+                               .settings = &settings,
+                               .parameter_types = types,
+                               .parameter_count = count};
     return sy_sqtranslate_text(&input, arena, t, err);
 }
 
@@ -101,7 +126,8 @@ static void keeps_types_that_the_client_gives(void **state)
     assert_int_equal(translate("SELECT $1 + 1", types, 1, &arena, &t, &err), SY_OK);
     assert_int_equal(t->columns[0].type, SY_T_INT8);
     assert_int_equal(t->parameter_types[0], SY_T_INT8);
-    assert_int_equal(translate("SELECT 1 WHERE $2 IS NULL", types, 1, &arena, &t, &err), SY_E_SYNTAX);
+    assert_int_equal(translate("SELECT 1 WHERE $2 IS NULL", types, 1, &arena, &t, &err),
+                     SY_E_SYNTAX);
     assert_string_equal(sy_err_sqlstate(&err), "42P18");
     sy_arena_release(&arena);
 }
@@ -153,7 +179,8 @@ static void names_the_violated_constraint(void **state)
     static const struct {
         const char *message, *sqlstate, *text;
     } cases[] = {
-        {"UNIQUE constraint failed: items.id", "23505", "duplicate key value violates unique constraint \"items_pkey\""},
+        {"UNIQUE constraint failed: items.id", "23505",
+         "duplicate key value violates unique constraint \"items_pkey\""},
         {"UNIQUE constraint failed: items.name", "23505",
          "duplicate key value violates unique constraint \"items_name_key\""},
         {"NOT NULL constraint failed: items.name", "23502",
@@ -178,8 +205,11 @@ static void describes_what_ddl_changes(void **state)
     struct sy_err err = {0};
     const struct sy_sqtranslation *t = NULL;
     (void)state;
-    assert_int_equal(translate("CREATE TABLE a (id bigserial PRIMARY KEY, x text UNIQUE, i int REFERENCES items)", NULL, 0,
-                               &arena, &t, &err), SY_OK);
+    assert_int_equal(
+        translate(
+            "CREATE TABLE a (id bigserial PRIMARY KEY, x text UNIQUE, i int REFERENCES items)",
+            NULL, 0, &arena, &t, &err),
+        SY_OK);
     assert_int_equal(t->ddl_count, 2);
     assert_string_equal(t->ddl[0].relation->name, "a_id_seq");
     const struct sy_sqrelation *a = t->ddl[1].relation;
@@ -195,9 +225,12 @@ static void describes_what_ddl_changes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(infers_parameters_from_context),  cmocka_unit_test(keeps_types_that_the_client_gives),
-        cmocka_unit_test(says_where_columns_come_from),    cmocka_unit_test(reports_positions_in_characters),
-        cmocka_unit_test(names_the_violated_constraint),   cmocka_unit_test(describes_what_ddl_changes),
+        cmocka_unit_test(infers_parameters_from_context),
+        cmocka_unit_test(keeps_types_that_the_client_gives),
+        cmocka_unit_test(says_where_columns_come_from),
+        cmocka_unit_test(reports_positions_in_characters),
+        cmocka_unit_test(names_the_violated_constraint),
+        cmocka_unit_test(describes_what_ddl_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

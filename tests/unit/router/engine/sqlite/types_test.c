@@ -12,7 +12,8 @@
 struct form {
     uint32_t type;
     const char *in, *out; /* out NULL: the same */
-    const char *binary;   /* hex, as PostgreSQL's binary COPY writes it; NULL: only the round trip is checked */
+    const char *binary; /* hex, as PostgreSQL's binary COPY writes it; NULL: only the round trip is
+                           checked */
 };
 
 static const struct form forms[] = {
@@ -66,7 +67,8 @@ static void converts_text_and_binary_both_ways(void **state)
         struct sy_err err = {0};
         struct sy_sqvalue value = {0}, again = {0};
         struct sy_buf text = {0}, binary = {0}, second = {0};
-        if (sy_type_decode(form->type, -1, 0, sy_slice_of(form->in), NULL, &arena, &value, &err) != SY_OK)
+        if (sy_type_decode(form->type, -1, 0, sy_slice_of(form->in), NULL, &arena, &value, &err) !=
+            SY_OK)
             fail_msg("%s: %s", form->in, err.text);
         assert_int_equal(sy_type_encode(form->type, 0, &value, NULL, &text, &err), SY_OK);
         sy_buf_append_u8(&text, 0);
@@ -97,12 +99,12 @@ static void refuses_bad_input_with_the_right_state(void **state)
         int format;
         const char *in, *sqlstate;
     } cases[] = {
-        {SY_T_INT4, -1, 0, "12x", "22P02"},      {SY_T_INT4, -1, 0, "3000000000", "22003"},
-        {SY_T_INT4, -1, 1, "abc", "22P03"},      {SY_T_VARCHAR, 6, 0, "abc", "22001"},
+        {SY_T_INT4, -1, 0, "12x", "22P02"},         {SY_T_INT4, -1, 0, "3000000000", "22003"},
+        {SY_T_INT4, -1, 1, "abc", "22P03"},         {SY_T_VARCHAR, 6, 0, "abc", "22001"},
         {SY_T_NUMERIC, 196612, 0, "1234", "22003"}, {SY_T_DATE, -1, 0, "2020-02-30", "22008"},
-        {SY_T_DATE, -1, 0, "x", "22007"},        {SY_T_UUID, -1, 0, "x", "22P02"},
-        {SY_T_JSONB, -1, 0, "{", "22P02"},       {SY_T_BOOL, -1, 0, "2", "22P02"},
-        {SY_T_FLOAT8, -1, 0, "NaN", "0A000"},    {SY_T_INT4_ARRAY, -1, 0, "{1", "22P02"},
+        {SY_T_DATE, -1, 0, "x", "22007"},           {SY_T_UUID, -1, 0, "x", "22P02"},
+        {SY_T_JSONB, -1, 0, "{", "22P02"},          {SY_T_BOOL, -1, 0, "2", "22P02"},
+        {SY_T_FLOAT8, -1, 0, "NaN", "0A000"},       {SY_T_INT4_ARRAY, -1, 0, "{1", "22P02"},
         {SY_T_INT4_ARRAY, -1, 0, "{{1}}", "0A000"},
     };
     (void)state;
@@ -110,8 +112,9 @@ static void refuses_bad_input_with_the_right_state(void **state)
         struct sy_arena arena = {0};
         struct sy_err err = {0};
         struct sy_sqvalue value = {0};
-        assert_int_not_equal(sy_type_decode(cases[i].type, cases[i].typmod, cases[i].format, sy_slice_of(cases[i].in), NULL,
-                                            &arena, &value, &err), SY_OK);
+        assert_int_not_equal(sy_type_decode(cases[i].type, cases[i].typmod, cases[i].format,
+                                            sy_slice_of(cases[i].in), NULL, &arena, &value, &err),
+                             SY_OK);
         if (strcmp(sy_err_sqlstate(&err), cases[i].sqlstate) != 0)
             fail_msg("%s: %s %s", cases[i].in, sy_err_sqlstate(&err), err.text);
         sy_arena_release(&arena);
@@ -124,8 +127,11 @@ static void formats_type_names(void **state)
         uint32_t type;
         int32_t typmod;
         const char *name;
-    } cases[] = {{SY_T_INT4, -1, "integer"}, {SY_T_VARCHAR, 14, "character varying(10)"}, {SY_T_NUMERIC, 655366, "numeric(10,2)"},
-                 {SY_T_TIMESTAMPTZ, 3, "timestamp(3) with time zone"}, {SY_T_TEXT_ARRAY, -1, "text[]"}};
+    } cases[] = {{SY_T_INT4, -1, "integer"},
+                 {SY_T_VARCHAR, 14, "character varying(10)"},
+                 {SY_T_NUMERIC, 655366, "numeric(10,2)"},
+                 {SY_T_TIMESTAMPTZ, 3, "timestamp(3) with time zone"},
+                 {SY_T_TEXT_ARRAY, -1, "text[]"}};
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct sy_buf buf = {0};
