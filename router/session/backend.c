@@ -289,8 +289,10 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     }
     if (head->why == SY_WHY_LSN) /* the position is not known: reads stay on the primary */
         sy_session_saw_position(session, part, (struct sy_slice){0});
-    /* One error ends a batch, however many servers have it. */
-    if (head->kind != SY_X_QUERY && session->in_batch && session->batch_failed)
+    /* Several servers may have the same error, from Parse on: one is told. */
+    const struct sy_gather *gather = session->gather;
+    if (head->kind != SY_X_QUERY && gather != NULL && gather->active && gather->merge != NULL &&
+        session->batch_failed)
         forward = false;
     if (forward)
         session->cycle_errored = true;
