@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "catalog/internal.h"
 
@@ -91,9 +92,26 @@ static enum sy_status name_cluster(struct sy_catalog *catalog, struct sy_err *er
     return status;
 }
 
+/* The folders of the file, as mkdir -p. What fails here is told when the file cannot be opened. */
+static void make_folders(const char *path)
+{
+    char folder[4096];
+    size_t bytes = strlen(path);
+    if (bytes >= sizeof(folder))
+        return;
+    for (size_t i = 1; i < bytes; i++) {
+        if (path[i] != '/')
+            continue;
+        memcpy(folder, path, i);
+        folder[i] = '\0';
+        (void)mkdir(folder, 0700);
+    }
+}
+
 static enum sy_status open_file(struct sy_catalog *catalog, const char *path, struct sy_err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    make_folders(path);
     if (sqlite3_open_v2(path, &catalog->db, flags, NULL) != SQLITE_OK)
         return sy_catalog_fail(catalog, path, err);
     /* Exclusive: a second router on the same data_dir must not start. Set before the first read. */

@@ -66,6 +66,15 @@ static void keeps_its_name_and_counts_starts(void **state)
     sy_catalog_close(&catalog);
 }
 
+static void makes_its_folders(void **state)
+{
+    (void)state;
+    snprintf(path, sizeof(path), "%s/a/b/catalog.db", folder);
+    struct sy_catalog *catalog = open_it();
+    sy_catalog_close(&catalog);
+    assert_int_equal(access(path, R_OK), 0);
+}
+
 static void refuses_a_second_process(void **state)
 {
     (void)state;
@@ -165,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keeps_its_name_and_counts_starts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(makes_its_folders, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_second_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_newer_catalog, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_an_edited_migration, set_up, tear_down),
