@@ -64,7 +64,9 @@ static void a_server_lost_in_a_transaction_is_told_once(void **state)
     sy_run(c, "begin");
     sy_run(c, "insert into t values (10, 'lost')");
     terminate_backends("blog");
-    assert_string_equal(sy_run(c, "commit"), "ERROR 57P01"); /* not a quiet ROLLBACK */
+    const char *told = sy_run(c, "commit"); /* not a quiet ROLLBACK; not known when the COMMIT was
+                                               on its way already */
+    assert_true(strcmp(told, "ERROR 57P01") == 0 || strcmp(told, "ERROR 08007") == 0);
     assert_int_equal(PQtransactionStatus(c), PQTRANS_IDLE);
     assert_string_equal(sy_ask(c, "select count(*) from t where a = 10"), "0");
     PQfinish(c);
