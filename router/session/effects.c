@@ -362,6 +362,31 @@ static void add_cursor(struct sy_session *session, const struct sy_part *part,
 
 /* ---- applying ---- */
 
+/* RESET ALL leaves the role and the session user as they are. Takes over the reference `onto`. */
+static struct sy_settings *keep_identity(const struct sy_settings *from, struct sy_settings *onto)
+{
+    static const struct sy_slice names[] = {{"role", 4}, {"session_authorization", 21}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && onto != NULL; i++) {
+        const struct sy_setting *kept = sy_settings_find(from, names[i]);
+        struct sy_settings *next = kept == NULL ? sy_settings_without(onto, names[i], NULL)
+                                                : sy_settings_with(onto, kept, NULL);
+        sy_settings_unref(&onto);
+        onto = next;
+    }
+    return onto;
+}
+
+/* Another session user, and the role is none again. Takes over the reference. */
+static struct sy_settings *drop_role(const struct effect *effect, struct sy_settings *settings)
+{
+    if (settings == NULL || effect->name == NULL ||
+        strcmp(effect->name, "session_authorization") != 0)
+        return settings;
+    struct sy_settings *next = sy_settings_without(settings, SY_SLICE("role"), NULL);
+    sy_settings_unref(&settings);
+    return next;
+}
+
 static struct sy_settings *settings_after(struct sy_session *session, const struct effect *effect)
 {
     struct sy_err err = {0};
@@ -373,13 +398,13 @@ static struct sy_settings *settings_after(struct sy_session *session, const stru
     if (effect->kind == EFFECT_SET) {
         next = sy_settings_with(session->settings, &setting, &err);
     } else if (effect->kind == EFFECT_RESET_ALL) {
-        next = sy_settings_ref(session->settings_startup);
+        next = keep_identity(session->settings, sy_settings_ref(session->settings_startup));
     } else {
         const struct sy_setting *startup = sy_settings_find(session->settings_startup, name);
         next = startup != NULL ? sy_settings_with(session->settings, startup, &err)
                                : sy_settings_without(session->settings, name, &err);
     }
-    return next;
+    return drop_role(effect, next);
 }
 
 static void pin(struct sy_session *session, struct sy_part *part, const char *why)
@@ -401,8 +426,10 @@ static void set_part(struct sy_session *session, struct sy_part *part, const str
     }
     struct sy_settings *left =
         effect->kind == EFFECT_RESET_ALL
-            ? sy_settings_ref(session->worker->no_settings)
-            : sy_settings_without(sy_part_state(part)->settings, sy_slice_of(effect->name), NULL);
+            ? keep_identity(sy_part_state(part)->settings,
+                            sy_settings_ref(session->worker->no_settings))
+            : drop_role(effect, sy_settings_without(sy_part_state(part)->settings,
+                                                    sy_slice_of(effect->name), NULL));
     if (left != NULL)
         sy_part_set_settings(part, left);
     else

@@ -175,19 +175,68 @@ static void put_reset(struct sy_buf *out, struct sy_slice name)
     sy_buf_append_str(out, quoted ? "\";" : ";");
 }
 
+static bool same_sql(const struct sy_setting *a, const struct sy_setting *b)
+{
+    return a == b || (a != NULL && b != NULL && sy_slice_eq(a->sql, b->sql));
+}
+
+static void put_set(struct sy_buf *out, const struct sy_setting *setting)
+{
+    if (setting == NULL)
+        return;
+    sy_buf_append_slice(out, setting->sql);
+    sy_buf_append_u8(out, ';');
+}
+
+/* What a RESET or SET of session characteristics changes besides. */
+static bool is_characteristic(struct sy_slice name)
+{
+    static const struct sy_slice prefix = {"default_transaction_", 20};
+    return name.bytes > prefix.bytes && memcmp(name.data, prefix.data, prefix.bytes) == 0;
+}
+
+/*
+ * The order matters: another session user undoes the role, the settings are set as the user who
+ * logged in (a role may not be allowed to), and the transaction's defaults come behind the session
+ * characteristics that hold the same.
+ */
 void sy_settings_diff(const struct sy_settings *have, const struct sy_settings *want,
                       struct sy_buf *out)
 {
+    static const struct sy_slice user = {"session_authorization", 21}, role = {"role", 4},
+                                 characteristics = {"session characteristics", 23};
     size_t before = out->bytes;
-    for (uint32_t i = 0; i < have->count; i++)
-        if (sy_settings_find(want, have->entries[i].name) == NULL)
-            put_reset(out, have->entries[i].name);
-    for (uint32_t i = 0; i < want->count; i++) {
-        const struct sy_setting *old = sy_settings_find(have, want->entries[i].name);
-        if (old != NULL && sy_slice_eq(old->sql, want->entries[i].sql))
+    const struct sy_setting *had_user = sy_settings_find(have, user),
+                            *had_role = sy_settings_find(have, role);
+    bool identity = !same_sql(had_user, sy_settings_find(want, user)) ||
+                    !same_sql(had_role, sy_settings_find(want, role));
+    bool modes =
+        !same_sql(sy_settings_find(have, characteristics), sy_settings_find(want, characteristics));
+    if (identity && had_user != NULL)
+        put_reset(out, user);
+    if (identity && had_role != NULL)
+        put_reset(out, role);
+    for (uint32_t i = 0; i < have->count; i++) {
+        struct sy_slice name = have->entries[i].name;
+        if (sy_slice_eq(name, user) || sy_slice_eq(name, role))
             continue;
-        sy_buf_append_slice(out, want->entries[i].sql);
-        sy_buf_append_u8(out, ';');
+        if (sy_settings_find(want, name) == NULL || (modes && sy_slice_eq(name, characteristics)))
+            put_reset(out, name);
+    }
+    if (modes)
+        put_set(out, sy_settings_find(want, characteristics));
+    for (uint32_t i = 0; i < want->count; i++) {
+        const struct sy_setting *entry = &want->entries[i];
+        if (sy_slice_eq(entry->name, user) || sy_slice_eq(entry->name, role) ||
+            sy_slice_eq(entry->name, characteristics))
+            continue;
+        if ((modes && is_characteristic(entry->name)) ||
+            !same_sql(sy_settings_find(have, entry->name), entry))
+            put_set(out, entry);
+    }
+    if (identity) {
+        put_set(out, sy_settings_find(want, user));
+        put_set(out, sy_settings_find(want, role));
     }
     if (out->bytes > before)
         out->bytes--; /* the last semicolon */

@@ -59,6 +59,34 @@ static void the_difference_resets_and_sets(void **state)
     sy_settings_registry_release(&registry);
 }
 
+/* A role that outlives its owner's turn is another client's. */
+static void the_difference_undoes_roles_first_and_sets_them_last(void **state)
+{
+    (void)state;
+    struct sy_settings_registry registry = {0};
+    struct sy_settings *have = sy_settings_empty(&registry, NULL),
+                       *want = sy_settings_empty(&registry, NULL);
+    have = with(with(have, "role", "SET ROLE a"), "session characteristics",
+                "SET SESSION CHARACTERISTICS x");
+    have = with(have, "default_transaction_read_only", "SET default_transaction_read_only = on");
+    want = with(with(want, "session_authorization", "SET SESSION AUTHORIZATION b"), "role",
+                "SET ROLE c");
+    want = with(with(want, "z", "SET z TO 1"), "default_transaction_read_only",
+                "SET default_transaction_read_only = on");
+    struct sy_buf out = {0};
+    sy_settings_diff(have, want, &out);
+    sy_buf_append_u8(&out, 0);
+    assert_string_equal(
+        out.data,
+        "RESET \"role\";RESET default_transaction_isolation;RESET default_transaction_read_only;"
+        "RESET default_transaction_deferrable;SET default_transaction_read_only = on;SET z TO 1;"
+        "SET SESSION AUTHORIZATION b;SET ROLE c");
+    sy_buf_release(&out);
+    sy_settings_unref(&have);
+    sy_settings_unref(&want);
+    sy_settings_registry_release(&registry);
+}
+
 static void startup_values_become_statements(void **state)
 {
     (void)state;
@@ -106,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_sets_are_one_object),
         cmocka_unit_test(the_difference_resets_and_sets),
+        cmocka_unit_test(the_difference_undoes_roles_first_and_sets_them_last),
         cmocka_unit_test(startup_values_become_statements),
         cmocka_unit_test(too_many_settings_are_refused),
     };
