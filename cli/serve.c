@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/harden.h"
 #include "config/config.h"
 #include "replication/inspector.h"
 #include "replication/monitor.h"
@@ -116,11 +117,14 @@ static enum sy_status load(const struct sy_serve_options *options, struct sy_con
 }
 
 /* Loads and publishes; the running snapshot stays when anything is wrong. */
-static enum sy_status publish(const struct sy_serve_options *options, struct sy_err *err)
+static enum sy_status publish(const struct sy_serve_options *options, bool first,
+                              struct sy_err *err)
 {
     struct sy_config *config = NULL;
     struct sy_topology *next = NULL, *previous = sy_topology_acquire();
     enum sy_status status = load(options, &config, err);
+    if (status == SY_OK && first)
+        status = sy_harden(config, err);
     if (status == SY_OK)
         status = sy_topology_build(config, previous, &next, err);
     if (status == SY_OK)
@@ -370,7 +374,7 @@ static void wake_all(struct server *server)
 static void reload(struct server *server)
 {
     struct sy_err err = {0};
-    enum sy_status status = publish(server->options, &err);
+    enum sy_status status = publish(server->options, false, &err);
     if (status == SY_OK)
         status = renew_tls(server, &err);
     if (status != SY_OK) {
@@ -458,7 +462,7 @@ int sy_serve(const struct sy_serve_options *options)
     raise_file_limit();
     sy_engine_register(SY_ENGINE_POSTGRES, sy_engine_postgres());
     sy_engine_register(SY_ENGINE_SQLITE, sy_engine_sqlite());
-    if (publish(options, &err) != SY_OK) {
+    if (publish(options, true, &err) != SY_OK) {
         complain("", &err);
         return SY_EXIT_FAILED;
     }
@@ -470,6 +474,7 @@ int sy_serve(const struct sy_serve_options *options)
     enum sy_status status = start_parts(&server, config, &err);
     if (status == SY_OK) {
         SY_LOG(SY_LOG_INFO, "ready", SY_KV_STR("version", SY_VERSION),
+               SY_KV_STR("hardening", sy_harden_summary()),
                SY_KV_STR("address", config->listen.address), SY_KV_INT("port", config->listen.port),
                SY_KV_INT("workers", server.count),
                SY_KV_STR("loop", sy_loop_kind_name(sy_loop_kind_of(server.seats[0].worker.loop))));

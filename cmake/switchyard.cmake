@@ -30,6 +30,7 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-i18n icu-uc)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(GMP REQUIRED IMPORTED_TARGET gmp)
+pkg_check_modules(SECCOMP IMPORTED_TARGET libseccomp)   # without it the process has no system call filter
 
 # libpg_query ships no pkg-config file. Its raw tree needs the server headers of PostgreSQL 15, which
 # packaging/install-deps unpacks (not installs: that pulls in LLVM) into SY_PG_HEADERS.

@@ -211,6 +211,10 @@ struct sy_config {
     uint32_t workers; /* 0: one per core */
     enum sy_loop_kind loop;
     uint32_t clients_max; /* max_client_conn */
+    struct {
+        const char *user; /* NULL: stays who it is */
+        bool core_dumps, seccomp, allow_exec;
+    } hardening;
     uint32_t unauthenticated_max, unauthenticated_per_address;
     uint32_t admin_slots;        /* of clients_max, kept for users with admin = true */
     uint32_t login_failures_max; /* of one address and user in a row before it has to wait; 0: no

@@ -354,6 +354,19 @@ static const struct sy_key_row client_tls_keys[] = {
      .about = "Authorities of client certificates, PEM; needed for method `cert`."},
     END_ROW};
 
+static const struct sy_key_row hardening_keys[] = {
+    {"user", SY_KEY_IS_STRING, AT(T, hardening.user), .needs_restart = true,
+     .about = "The user to become when started as root, before anything is opened."},
+    {"core_dumps", SY_KEY_IS_BOOL, AT(T, hardening.core_dumps), .default_text = "false",
+     .needs_restart = true,
+     .about = "Allow core dumps and debuggers; they see passwords and statements."},
+    {"seccomp", SY_KEY_IS_BOOL, AT(T, hardening.seccomp), .default_text = "true",
+     .needs_restart = true,
+     .about = "Forbid system calls that a router never needs (where libseccomp was built in)."},
+    {"allow_exec", SY_KEY_IS_BOOL, AT(T, hardening.allow_exec), .default_text = "false",
+     .needs_restart = true, .about = "Let the seccomp filter permit starting other programs."},
+    END_ROW};
+
 static const struct sy_key_row log_keys[] = {
     {"level", SY_KEY_IS_WORD, AT(T, log.level), .words = level_words, .default_text = "info",
      .about = "The least level that is written."},
@@ -408,6 +421,8 @@ const struct sy_key_row sy_config_keys[] = {
     {"template_cache", SY_KEY_IS_SIZE, AT(T, template_cache_bytes), .default_text = "16MB",
      .least = 65536, .needs_restart = true,
      .about = "Memory of each worker for statements seen before."},
+    {"hardening", SY_KEY_IS_GROUP, .offset = 0, .children = hardening_keys,
+     .about = "What the process gives up at its start."},
     {"log", SY_KEY_IS_GROUP, .offset = 0, .children = log_keys, .about = "The log."},
     {"metrics", SY_KEY_IS_GROUP, .offset = 0, .children = metrics_keys, .about = "Metrics."},
     {"users", SY_KEY_IS_GROUPS, AT(T, users), COUNT(T, user_count), .children = user_keys,

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +309,29 @@ static bool may_try(struct sy_session *session, struct sy_slice user, struct sy_
     return false;
 }
 
+/* The common name of a client certificate that an authority in client_tls.ca_file signed; data
+ * NULL: none. Names with a zero byte inside are nobody's. */
+static struct sy_slice certificate_name(SSL *ssl, char name[SY_LIMIT_NAME_BYTES + 2])
+{
+    X509 *certificate = ssl == NULL ? NULL : SSL_get0_peer_certificate(ssl);
+    if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK ||
+        (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) == 0)
+        return (struct sy_slice){0};
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+    if (at < 0 ||
+        X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) /* none, or not clear which */
+        return (struct sy_slice){0};
+    const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+    unsigned char *text = NULL;
+    int bytes = ASN1_STRING_to_UTF8(&text, value);
+    bool good = bytes > 0 && bytes <= SY_LIMIT_NAME_BYTES && memchr(text, 0, (size_t)bytes) == NULL;
+    if (good)
+        memcpy(name, text, (size_t)bytes);
+    OPENSSL_free(text);
+    return good ? (struct sy_slice){name, (size_t)bytes} : (struct sy_slice){0};
+}
+
 static void begin_login(struct sy_session *session, const struct sy_startup *packet)
 {
     struct sy_startup_state *startup = session->startup;
@@ -340,6 +364,9 @@ static void begin_login(struct sy_session *session, const struct sy_startup *pac
         input.binding_bytes = sy_tls_server_end_point(SSL_get_certificate(ssl), startup->binding);
         input.binding = startup->binding;
     }
+    char common_name[SY_LIMIT_NAME_BYTES + 2];
+    input.certificate_user =
+        certificate_name(ssl, common_name); /* looked at by sy_login_start() only */
     if (RAND_bytes(input.md5_salt, sizeof(input.md5_salt)) != 1)
         abort();
     make_nonce(input.server_nonce);
