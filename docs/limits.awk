@@ -15,6 +15,7 @@ open {
     line = $0
     closes = line ~ /\*\//
     gsub(/^[ \t]*\/?\*[ \t]?|\*\/.*$/, "", line)
+    sub(/^[ \t]+/, "", line)
     sub(/[ \t]+$/, "", line)
     gsub(/\|/, "\\|", line)
     text = text (text == "" || line == "" ? "" : " ") line
