@@ -407,6 +407,8 @@ void sy_session_put_complete(struct sy_session *session, const char *tag);
 /* The session's settings changed: derives what planning depends on. */
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
+/* txn.c: "repeatable read" or "serializable". */
+bool sy_isolation_is_snapshot(struct sy_slice isolation);
 /* True: the answer to DDL has to wait, until what it changed is known to every session. */
 bool sy_session_awaits_schema(struct sy_session *session);
 /* True: nothing is known of a sharded database's schema yet; the next statement waits for it. */

@@ -298,6 +298,28 @@ static bool joins_writes(const struct sy_session *session)
            (session->txn != 'I' || session->implicit_txn);
 }
 
+/*
+ * REPEATABLE READ and SERIALIZABLE promise one snapshot, which several servers do not share: rows
+ * of several shards are refused there. COPY TO is let through, a table at a time, because pg_dump
+ * always reads in such a transaction; docs/features.md says what that means.
+ */
+static enum sy_status check_snapshot(const struct sy_session *session, const struct sy_stmt *stmt,
+                                     const struct sy_target *target, struct sy_err *err)
+{
+    const struct sy_slice by_default =
+        sy_session_setting(session, SY_SLICE("default_transaction_isolation"));
+    bool block = session->txn != 'I' && session->txn_state != NULL;
+    bool snapshot =
+        block ? session->txn_state->multi_refused : sy_isolation_is_snapshot(by_default);
+    if (!snapshot || !target->several || target->all || stmt->kind == SY_STMT_COPY_TO)
+        return SY_OK;
+    (void)sy_err_set(
+        err, SY_E_UNSUPPORTED,
+        "reading several shards under REPEATABLE READ or SERIALIZABLE is not supported");
+    sy_err_hint(err, "Use READ COMMITTED, or keep the statement to rows of one shard.");
+    return SY_E_UNSUPPORTED;
+}
+
 static enum sy_status check_writes(struct sy_session *session, const struct sy_target *target,
                                    struct sy_err *err)
 {
@@ -438,6 +460,8 @@ enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *
     if (status != SY_OK)
         return status;
     status = from_plan(session, exec, &plan, &target, err);
+    if (status == SY_OK)
+        status = check_snapshot(session, exec->stmt, &target, err);
     if (status == SY_OK)
         status = check_writes(session, &target, err);
     if (status == SY_OK)

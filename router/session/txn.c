@@ -354,10 +354,10 @@ static enum sy_step no_block(const char *what, struct sy_err *err)
 }
 
 /* REPEATABLE READ and SERIALIZABLE: one snapshot, which several servers do not share. */
-static bool is_snapshot(const struct sy_stmt *stmt)
+bool sy_isolation_is_snapshot(struct sy_slice isolation)
 {
-    return stmt->isolation.bytes > 0 && !sy_slice_eq(stmt->isolation, SY_SLICE("read committed")) &&
-           !sy_slice_eq(stmt->isolation, SY_SLICE("read uncommitted"));
+    return isolation.bytes > 0 && !sy_slice_eq(isolation, SY_SLICE("read committed")) &&
+           !sy_slice_eq(isolation, SY_SLICE("read uncommitted"));
 }
 
 static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec,
@@ -380,7 +380,10 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
     sy_buf_clear(&txn->begin_sql);
     sy_buf_append_slice(&txn->begin_sql, exec->text);
     txn->read_only = stmt->transaction_read_only;
-    txn->multi_refused = is_snapshot(stmt);
+    txn->multi_refused = sy_isolation_is_snapshot(
+        stmt->isolation.bytes > 0
+            ? stmt->isolation
+            : sy_session_setting(session, SY_SLICE("default_transaction_isolation")));
     sy_settings_unref(&txn->settings_begin);
     txn->settings_begin = sy_settings_ref(session->settings);
     txn->began_us = sy_loop_now_us(session->worker->loop);
@@ -553,7 +556,7 @@ static enum sy_step set_transaction(struct sy_session *session, const struct sy_
     }
     struct sy_txn *txn = sy_txn_ensure(session);
     if (txn != NULL && stmt->isolation.bytes > 0)
-        txn->multi_refused = is_snapshot(stmt);
+        txn->multi_refused = sy_isolation_is_snapshot(stmt->isolation);
     if (txn != NULL && (stmt->transaction_read_only || stmt->transaction_read_write))
         txn->read_only = stmt->transaction_read_only;
     sy_txn_add_prelude(session, exec->text);

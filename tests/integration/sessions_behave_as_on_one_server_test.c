@@ -192,6 +192,15 @@ static void a_failed_transaction_changes_no_shard(void **state)
     sy_ask(c, "select name from customers where id = 1");
     assert_string_equal(sy_run(c, "select name from customers where id = 2"), "ERROR 0A000");
     sy_run(c, "rollback");
+    sy_run(c, "begin isolation level serializable");
+    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
+    sy_run(c, "rollback");
+    sy_run(c, "set default_transaction_isolation = 'repeatable read'");
+    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
+    sy_run(c, "begin");
+    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
+    sy_run(c, "rollback");
+    sy_run(c, "reset default_transaction_isolation");
     assert_string_equal(sy_run(c, "commit and chain"), "ERROR 25P01");
     PQfinish(c);
 }
