@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/gauges.h"
 #include "cli/harden.h"
 #include "config/config.h"
 #include "replication/inspector.h"
@@ -330,8 +331,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     /* Workers last: once they run, they end by a signal, not by a failure of what comes after them.
      */
     if (status == SY_OK && config->metrics.enabled)
-        status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port, NULL,
-                                           NULL, &server->metrics, err);
+        status = sy_metrics_endpoint_start(config->metrics.address, config->metrics.port,
+                                           sy_write_node_gauges, NULL, &server->metrics, err);
     if (status == SY_OK)
         status = start_workers(server, config, err);
     return status;

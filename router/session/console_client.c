@@ -412,6 +412,22 @@ static struct sy_console_run *new_run(struct sy_session *session,
     return run;
 }
 
+/* A database that a command names must be there: success about nothing would be a lie. */
+static enum sy_status check_argument(const struct sy_session *session,
+                                     const struct sy_console_command *command, struct sy_err *err)
+{
+    bool names_database =
+        command->action == SY_ACTION_PAUSE || command->action == SY_ACTION_RESUME ||
+        command->action == SY_ACTION_RECONNECT || command->action == SY_ACTION_KILL ||
+        command->action == SY_ACTION_DISABLE || command->action == SY_ACTION_ENABLE;
+    if (!names_database || command->argument[0] == '\0' ||
+        sy_topology_find(session->worker->topology, sy_slice_of(command->argument)) != NULL)
+        return SY_OK;
+    (void)sy_err_set(err, SY_E_NO_DATABASE, "database \"%s\" does not exist", command->argument);
+    sy_err_hint(err, "SHOW DATABASES lists them.");
+    return SY_E_NO_DATABASE;
+}
+
 enum sy_step sy_session_console(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err = {0};
@@ -419,7 +435,8 @@ enum sy_step sy_session_console(struct sy_session *session, const struct sy_fram
     struct sy_console_command command;
     struct sy_console_rights rights = {.admin = session->admin, .stats = session->stats};
     if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK ||
-        sy_console_parse(sql, &rights, &command, &err) != SY_OK)
+        sy_console_parse(sql, &rights, &command, &err) != SY_OK ||
+        check_argument(session, &command, &err) != SY_OK)
         return refuse(session, &err);
     struct sy_console_run *run = new_run(session, &command);
     if (run == NULL) {

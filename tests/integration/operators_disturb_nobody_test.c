@@ -51,6 +51,8 @@ static void pause_holds_statements_and_resume_lets_them_go(void **state)
     assert_int_equal(PQisBusy(c), 1);
     assert_string_equal(sy_run(console, "RESUME blog"), "RESUME");
     assert_string_equal(late_answer(c), "7");
+    assert_string_equal(sy_run(console, "PAUSE nosuch"), "ERROR 3D000");
+    assert_string_equal(sy_run(console, "KILL nosuch"), "ERROR 3D000");
     PQfinish(c);
 }
 
@@ -172,15 +174,17 @@ static void metrics_count(void **state)
              (unsigned)metrics_port);
     FILE *pipe = popen(command, "r"); /* NOLINT: a fixed command */
     assert_non_null(pipe);
-    bool ended = false, statements = false;
+    bool ended = false, statements = false, up = false;
     while (fgets(line, sizeof(line), pipe) != NULL) {
         ended = strcmp(line, "# EOF\n") == 0;
+        up = up || (strstr(line, "switchyard_node_up{") != NULL && strstr(line, "} 1\n") != NULL);
         statements =
             statements || (strstr(line, "statements") != NULL && strstr(line, "blog") != NULL);
     }
     pclose(pipe);
     assert_true(ended);
     assert_true(statements);
+    assert_true(up);
 }
 
 int main(void)
