@@ -31,7 +31,8 @@ static struct sy_topology *load(const char *path, struct sy_err *err)
     struct sy_topology *topology = NULL;
     enum sy_status status = path != NULL ? sy_config_load(path, &config, &problems, err)
                                          : sy_config_builtin(&config, err);
-    fwrite(problems.data, 1, problems.bytes, stderr);
+    if (problems.bytes > 0)
+        fwrite(problems.data, 1, problems.bytes, stderr);
     sy_buf_release(&problems);
     if (status == SY_OK)
         status = sy_topology_build(config, NULL, &topology, err);

@@ -51,7 +51,8 @@ static struct sy_config_shard shards[] = {
 static enum sy_status build(struct sy_arena *arena, struct sy_config_keyspace *keyspace,
                             const struct sy_shardmap **ret_map, struct sy_err *err)
 {
-    struct sy_config_keyspace_table table = {.schema = "public", .name = "t", .key = "k"};
+    // static: a test builds a second map from the same keyspace
+    static struct sy_config_keyspace_table table = {.schema = "public", .name = "t", .key = "k"};
     struct sy_config_reference_table reference = {"public", "tags"};
     struct sy_config_local_table local = {"public", "audit", "s2"};
     keyspace->name = "space";
