@@ -218,6 +218,7 @@ static bool distinct_to_group(struct combine *c)
     PgQuery__SelectStmt *select = c->select;
     if (combine_has_star(c, c->visible))
         return combine_refuse(c, "DISTINCT of all columns without the sharding key");
+    c->was_distinct = true;
     sy_node_clear(&select->distinct_clause, &select->n_distinct_clause);
     for (uint32_t i = 0; i < c->visible; i++)
         if (!sy_node_append(&select->group_clause, &select->n_group_clause,

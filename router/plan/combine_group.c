@@ -321,6 +321,9 @@ static bool read_client_order(struct combine *c, bool *ret_keys_only)
         }
         if (!combine_find_output(c, sort->node, &key->column, &value))
             return false;
+        if (c->was_distinct && key->column < 0)
+            return combine_refuse(c,
+                                  "DISTINCT with ORDER BY of an expression that is not selected");
         int32_t group = find_group(c, value);
         *ret_keys_only = *ret_keys_only && group >= 0;
         key->by_bytes =

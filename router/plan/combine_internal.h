@@ -13,8 +13,9 @@ struct combine {
     struct sy_arena *arena;
     struct sy_err *err;
     PgQuery__SelectStmt *select;
-    uint32_t visible; /* targets of the client's own */
-    bool grouped;     /* aggregates or GROUP BY, over groups that shards share */
+    uint32_t visible;  /* targets of the client's own */
+    bool grouped;      /* aggregates or GROUP BY, over groups that shards share */
+    bool was_distinct; /* the groups are those of SELECT DISTINCT */
     struct sy_merge_spec spec;
     PgQuery__Node **group; /* grouped: the expressions of GROUP BY, borrowed */
     int32_t *group_columns;

@@ -11,7 +11,7 @@ class Failure(Exception):
 
 class Answer:
     def __init__(self):
-        self.columns, self.rows, self.tag = None, [], None
+        self.columns, self.rows, self.tag, self.suspended = None, [], None, False
 
     def names(self):
         return None if self.columns is None else [c[0] for c in self.columns]
@@ -29,6 +29,10 @@ class Client:
         self.socket.sendall(struct.pack("!i", len(body) + 4) + body)
         self.finish()
 
+    def close(self):
+        self.socket.sendall(self.message(b"X", b""))
+        self.socket.close()
+
     def read(self):
         kind, length = struct.unpack("!ci", self.file.read(5))
         return kind, self.file.read(length - 4)
@@ -37,8 +41,8 @@ class Client:
     def message(kind, body):
         return kind + struct.pack("!i", len(body) + 4) + body
 
-    def finish(self):
-        """Reads up to ReadyForQuery."""
+    def finish(self, answer_to=b""):
+        """Reads up to ReadyForQuery; COPY FROM STDIN is given `answer_to`."""
         answer, failure = Answer(), None
         while True:
             kind, body = self.read()
@@ -48,6 +52,10 @@ class Client:
                 answer.rows.append(self.row(body))
             elif kind == b"C":
                 answer.tag = body[:-1].decode()
+            elif kind == b"s":
+                answer.suspended = True
+            elif kind == b"G":
+                self.socket.sendall(self.message(b"d", answer_to) + self.message(b"c", b""))
             elif kind == b"E":
                 fields = {f[:1].decode(): f[1:].decode("utf8", "replace") for f in body.split(b"\0") if f}
                 if failure is not None:
@@ -82,18 +90,40 @@ class Client:
         self.socket.sendall(self.message(b"Q", sql.encode() + b"\0"))
         return self.finish()
 
-    def extended(self, sql, parameters=(), formats=(), describe="P", name=""):
+    def copy(self, sql, data):
+        self.socket.sendall(self.message(b"Q", sql.encode() + b"\0"))
+        return self.finish(data.encode())
+
+    def pages(self, sql, parameters=(), formats=(), size=3):
+        """One portal, read a few rows at a time, in one transaction."""
+        self.simple("BEGIN")
+        try:
+            whole = self.extended(sql, parameters, formats, limit=size)
+            page = whole
+            while page.suspended:
+                self.socket.sendall(self.message(b"E", b"\0" + struct.pack("!i", size)) + self.message(b"S", b""))
+                page = self.finish()
+                whole.rows += page.rows
+                if page.suspended and not page.rows:
+                    raise AssertionError("a suspended portal without rows")
+            whole.tag = None  # that of a portal tells the last page only
+            return whole
+        finally:
+            self.simple("ROLLBACK")
+
+    def extended(self, sql, parameters=(), formats=(), describe="P", name="", limit=0):
         """One Parse, Bind, Describe, Execute, Sync. formats: of the result, as in Bind."""
         out = self.message(b"P", f"{name}\0{sql}\0".encode() + struct.pack("!h", 0))
         bind = b"\0" + name.encode() + b"\0" + struct.pack("!hh", 0, len(parameters))
         for value in parameters:
-            bind += struct.pack("!i", -1) if value is None else struct.pack("!i", len(str(value))) + str(value).encode()
+            text = None if value is None else str(value).encode()
+            bind += struct.pack("!i", -1) if text is None else struct.pack("!i", len(text)) + text
         bind += struct.pack("!h", len(formats)) + b"".join(struct.pack("!h", f) for f in formats)
         if describe == "S":
             out += self.message(b"D", b"S" + name.encode() + b"\0")
         out += self.message(b"B", bind)
         if describe == "P":
             out += self.message(b"D", b"P\0")
-        out += self.message(b"E", b"\0" + struct.pack("!i", 0)) + self.message(b"S", b"")
+        out += self.message(b"E", b"\0" + struct.pack("!i", limit)) + self.message(b"S", b"")
         self.socket.sendall(out)
         return self.finish()

@@ -1,3 +1,4 @@
+CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE authors (
     id bigint PRIMARY KEY,
     name text NOT NULL,
@@ -15,7 +16,23 @@ CREATE TABLE posts (
     written timestamptz,
     PRIMARY KEY (author_id, id)
 );
+CREATE TABLE comments (
+    author_id bigint NOT NULL,
+    post_id integer NOT NULL,
+    id integer NOT NULL,
+    by_author bigint,
+    likes smallint,
+    price numeric(10,4),
+    at timestamptz NOT NULL,
+    body text,
+    PRIMARY KEY (author_id, post_id, id)
+);
 CREATE TABLE tags (id integer PRIMARY KEY, name text NOT NULL);
+CREATE TABLE countries (code char(2) PRIMARY KEY, name text NOT NULL COLLATE "de-x-icu", since date);
+-- Two more keyspaces: text by hash, dates by range.
+CREATE TABLE accounts (owner text PRIMARY KEY, author_id bigint, balance numeric, opened timestamptz);
+CREATE TABLE days (d date NOT NULL, n integer NOT NULL, author_id bigint, amount numeric(12,2), note text COLLATE nocase,
+    PRIMARY KEY (d, n));
 CREATE TABLE "values" (
     k bigint PRIMARY KEY,
     i2 smallint, i4 integer, i8 bigint, o oid,
@@ -24,3 +41,4 @@ CREATE TABLE "values" (
     u uuid, y bytea, t text, tc text COLLATE "C", v varchar(20), c char(8),
     e interval, j jsonb, a integer[]
 );
+CREATE VIEW good_posts AS SELECT author_id, id, title, score FROM posts WHERE score > 3;
