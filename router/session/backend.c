@@ -333,7 +333,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     if ((session->replica_retry && session->replay.chunk != NULL) || session->implicit_txn ||
         session->busy_parts > (part->expect_count > 0) ||
         (session->gather != NULL && session->gather->active) || session->txn != part->status ||
-        session->ready_sent || session->stmt_cursor != 0 ||
+        session->ready_sent || session->script != NULL ||
         (session->schema_changed && session->txn == 'I'))
         return SWALLOW; /* the end of the cycle tells it */
     session->ready_sent = true;

@@ -97,7 +97,7 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
     copy_name(row->address, sizeof(row->address), sy_slice_of(session->peer));
     row->port = session->peer_port;
     row->state = word_of(session->state);
-    if (session->state == SY_SESSION_IDLE && session->txn != 'I')
+    if (session->state == SY_SESSION_IDLE && (session->txn != 'I' || session->script != NULL))
         row->state = "active";
     row->connect_wall_us = session->connected_wall_us;
     row->request_wall_us = wall_of(

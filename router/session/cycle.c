@@ -176,10 +176,12 @@ void sy_cycle_check(struct sy_session *session)
     if (sy_txn_finish_phase(session))
         return;
     sy_txn_note_status(session);
-    if (session->stmt_cursor != 0) { /* the next statement of the same Query */
+    if (session->script != NULL) { /* the next statement of the same Query */
         gather_over(session);
+        sy_copy_free(session);
         sy_session_set_state(session, SY_SESSION_IDLE);
-        sy_session_drive(session);
+        if (!sy_session_yields(session))
+            sy_session_drive(session);
         return;
     }
     if (end_implicit(session))

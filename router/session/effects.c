@@ -282,16 +282,14 @@ bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec)
            (stmt->function_count > 0 && is_set_config(stmt));
 }
 
-/* One entry per statement in order; none at all while nothing has an effect, which is the hot path.
- */
-void sy_effect_note(struct sy_session *session, const struct sy_exec *exec)
+void sy_effect_note(struct sy_session *session, const struct sy_exec *exec, bool always)
 {
     const struct sy_stmt *stmt = exec->stmt;
     bool set = stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET;
     const char *pin = pin_of(exec);
     bool config = stmt->function_count > 0 && is_set_config(stmt);
     bool ddl = stmt->kind == SY_STMT_DDL;
-    if (exec->template->facts->stmt_count <= 1 && !sy_effect_has(session, exec))
+    if (!always && !sy_effect_has(session, exec))
         return;
     struct effect *effect = add(session);
     if (effect == NULL)

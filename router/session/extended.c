@@ -855,7 +855,7 @@ static enum sy_step on_execute(struct sy_session *session, const struct sy_frame
         if (step != SY_STEP_DONE)
             return step;
         sy_effect_drop(session);
-        sy_effect_note(session, &exec);
+        sy_effect_note(session, &exec, false);
         for (struct sy_part *part = session->parts; part != NULL; part = part->next)
             part->effects_done = 0;
         session->need_barrier = true;

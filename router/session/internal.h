@@ -273,8 +273,10 @@ struct sy_session {
     struct sy_txn *txn_state;
     struct sy_gather *gather;
     struct sy_copy_in *copy_in;
+    struct sy_script *script; /* a Query with several statements: how far it is; script.c */
     struct sy_console_run *console_running; /* a console command other workers are asked for */
     struct sy_deferred ending;
+    struct sy_deferred resume;        /* goes on in the next turn */
     struct sy_slice counted_database; /* name under which it counts; the worker's copy */
     struct sy_err *wait_error;        /* a wait for a server failed with this */
     struct sy_part *waiting_part;
@@ -295,7 +297,6 @@ struct sy_session {
     uint64_t connected_us, state_since_us, cycle_started_us;
     int64_t connected_wall_us;
     uint32_t pid;
-    uint32_t stmt_cursor; /* of a Query with several statements */
     uint8_t input_count;
     uint8_t state; /* enum sy_session_state */
     uint8_t phase;
@@ -385,6 +386,9 @@ void sy_input_consume(struct sy_session *session, const struct sy_frame *frame);
 /* session.c */
 void sy_session_set_state(struct sy_session *session, enum sy_session_state state);
 void sy_session_drive(struct sy_session *session);
+/* Lets other clients have their turn: goes on in the next one. */
+void sy_session_yield(struct sy_session *session);
+bool sy_session_yields(const struct sy_session *session);
 /* Sends a FATAL and closes. */
 void sy_session_fatal(struct sy_session *session, const struct sy_err *err);
 void sy_session_end(struct sy_session *session); /* closes without a word */
@@ -502,10 +506,24 @@ void sy_gather_begin(struct sy_session *session, const struct sy_target *target,
 uint8_t sy_class_of(const struct sy_stmt *stmt, bool writes);
 bool sy_target_has(const struct sy_target *target, const struct sy_part *part);
 
+/* Routes and runs a statement; frame NULL: its text is sent. */
+enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
+                           const struct sy_frame *frame, struct sy_err *err);
+
 /* Sends one statement to the participants of its target in the simple protocol. frame NULL: `sql`
  * is sent. */
 void sy_simple_send(struct sy_session *session, const struct sy_target *target,
                     const struct sy_frame *frame, struct sy_slice sql, uint8_t flags);
+
+/* script.c */
+/* Makes session->script of a long text with several statements; leaves it NULL for any other. */
+enum sy_status sy_script_cut(struct sy_session *session, struct sy_slice text, struct sy_err *err);
+enum sy_status sy_script_of_facts(struct sy_session *session, const struct sy_exec *exec,
+                                  struct sy_err *err);
+/* DONE: the last statement was sent, session->script is NULL. */
+enum sy_step sy_script_step(struct sy_session *session, const struct sy_frame *frame,
+                            struct sy_slice text, struct sy_err *err);
+void sy_script_free(struct sy_session *session);
 
 /* local.c: statements that the session runs itself */
 enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec,
@@ -552,7 +570,9 @@ void sy_two_phase_lost(struct sy_part *part);
 void sy_two_phase_over(struct sy_session *session);
 
 /* effects.c */
-void sy_effect_note(struct sy_session *session, const struct sy_exec *exec);
+/* always: an entry also for a statement without effect, so that entries and answers are counted
+ * alike. */
+void sy_effect_note(struct sy_session *session, const struct sy_exec *exec, bool always);
 /* Where a cursor was declared; UINT32_MAX: not known. */
 uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slice name);
 void sy_effect_forget_cursors(struct sy_session *session, bool all);

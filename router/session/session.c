@@ -17,7 +17,6 @@
 
 enum {
     LINGER_US = 1000 * 1000,
-    TURN_BUDGET = 64,
     INPUT_HIGH_BYTES = 128 * 1024,
     INPUT_STRANGER_BYTES = 2 * SY_LIMIT_PREAUTH_MESSAGE_BYTES /* before the login is done */
 };
@@ -74,7 +73,7 @@ static void check(const struct sy_session *session)
     if (busy != session->busy_parts)
         abort();
     if (session->state == SY_SESSION_IDLE && (busy > 0 || session->owed.bytes > 0) &&
-        session->stmt_cursor == 0)
+        session->script == NULL)
         abort();
     if ((session->state == SY_SESSION_WAIT) != session->waiting &&
         session->state < SY_SESSION_CLOSING)
@@ -401,6 +400,8 @@ static void free_session(struct sy_session *session)
     struct sy_worker *worker = session->worker;
     unwait(session);
     sy_loop_defer_cancel(&session->ending);
+    sy_loop_defer_cancel(&session->resume);
+    sy_script_free(session);
     sy_parts_discard_or_release(session);
     leave_counts(session);
     sy_timer_cancel(worker->loop, &session->timer);
@@ -453,7 +454,7 @@ static bool takes_frames(const struct sy_session *session)
  */
 static bool has_enough(const struct sy_session *session)
 {
-    if (takes_frames(session) && !sy_stream_congested(&session->stream))
+    if (takes_frames(session) && session->script == NULL && !sy_stream_congested(&session->stream))
         return false;
     uint32_t most = session->state < SY_SESSION_IDLE ? INPUT_STRANGER_BYTES : INPUT_HIGH_BYTES;
     return sy_input_bytes(session->input, session->input_count) > most;
@@ -620,7 +621,8 @@ static bool drive_once(struct sy_session *session)
         return false; /* the server does not keep up */
     if (session->state != SY_SESSION_COPY_IN && sy_stream_congested(&session->stream))
         return false; /* the client does not read its answers: it gets no more of them */
-    if (session->leave_when_idle && session->state == SY_SESSION_IDLE && session->txn == 'I') {
+    if (session->leave_when_idle && session->state == SY_SESSION_IDLE && session->txn == 'I' &&
+        session->script == NULL) {
         struct sy_err err = {0};
         (void)sy_err_set(&err, SY_E_SHUTDOWN,
                          "terminating connection due to administrator command");
@@ -656,6 +658,22 @@ void sy_session_drive(struct sy_session *session)
         sy_stream_resume(&session->stream);
     }
     check(session);
+}
+
+void sy_session_yield(struct sy_session *session)
+{
+    sy_loop_defer(session->worker->loop, &session->resume);
+}
+
+bool sy_session_yields(const struct sy_session *session)
+{
+    return !sy_list_empty(&session->resume.link);
+}
+
+static void on_resume(struct sy_deferred *deferred)
+{
+    struct sy_session *session = sy_container_of(deferred, struct sy_session, resume);
+    sy_session_drive(session);
 }
 
 /* ---- time limits ---- */
@@ -822,6 +840,7 @@ enum sy_status sy_session_open(struct sy_worker *worker, int fd,
     sy_timer_init(&session->timer, on_timer);
     sy_timer_init(&session->schema_timer, on_schema_timer);
     sy_deferred_init(&session->ending, on_ending);
+    sy_deferred_init(&session->resume, on_resume);
     describe_peer(session, peer);
     make_room(worker, session->peer);
     session->connected_us = sy_loop_now_us(worker->loop);

@@ -1,6 +1,6 @@
 /*
- * The simple protocol: one Query, with one statement (the hot path) or several. The worker's
- * thread.
+ * The simple protocol: one Query, with one statement (the hot path) or several (script.c). The
+ * worker's thread.
  *
  * A Query stays at the head of the input until it is over, so that it can be begun again after a
  * wait.
@@ -172,7 +172,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     enum sy_step step = sy_target_acquire(session, &target, err);
     if (step != SY_STEP_DONE)
         return step;
-    sy_effect_note(session, exec);
+    sy_effect_note(session, exec, false);
     if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
         return sy_copy_begin(session, exec, &target, sql, err);
     if (target.several) {
@@ -195,8 +195,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     return SY_STEP_DONE;
 }
 
-static enum sy_step run_one(struct sy_session *session, struct sy_exec *exec,
-                            const struct sy_frame *frame, struct sy_err *err)
+enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
+                           const struct sy_frame *frame, struct sy_err *err)
 {
     if (sy_exec_route(session, exec, 0, err) != SY_OK)
         return SY_STEP_ERROR;
@@ -205,128 +205,12 @@ static enum sy_step run_one(struct sy_session *session, struct sy_exec *exec,
     return simple_statement(session, exec, frame, exec->text, err);
 }
 
-/* ---- several statements ---- */
-
-/* All statements go to one shard and none needs the router: the text is sent as it is. */
-static bool one_shard(struct sy_session *session, struct sy_exec *exec,
-                      struct sy_target *ret_target)
-{
-    struct sy_target whole = {.shard = UINT32_MAX};
-    struct sy_err err = {0};
-    for (int32_t i = 0; i < exec->template->facts->stmt_count; i++) {
-        const struct sy_stmt *stmt = &exec->template->facts->stmts[i];
-        if (sy_exec_route(session, exec, (uint32_t)i, &err) != SY_OK)
-            return false;
-        if (stmt->kind >= SY_STMT_BEGIN && stmt->kind <= SY_STMT_ROLLBACK_TO) {
-            if (session->txn != 'I' ||
-                session->database->topology->config->pool.mode == SY_POOL_STATEMENT)
-                return false; /* the session's own book-keeping of the block */
-            whole.writes = true;
-            continue;
-        }
-        struct sy_target target;
-        if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM ||
-            stmt->kind == SY_STMT_EMPTY || sy_exec_target(session, exec, &target, &err) != SY_OK ||
-            target.several)
-            return false;
-        bool any = session->database->topology->shard_count > 1 &&
-                   (stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_SHOW ||
-                    stmt->kind == SY_STMT_RESET);
-        if (any)
-            continue;
-        if (whole.shard != UINT32_MAX && whole.shard != target.shard)
-            return false;
-        whole.shard = target.shard;
-        whole.writes = whole.writes || target.writes;
-    }
-    if (whole.shard == UINT32_MAX)
-        return false;
-    *ret_target = whole;
-    return true;
-}
-
-static enum sy_step run_whole(struct sy_session *session, struct sy_exec *exec,
-                              const struct sy_target *target, const struct sy_frame *frame,
-                              struct sy_err *err)
-{
-    enum sy_step step = sy_target_acquire(session, target, err);
-    if (step != SY_STEP_DONE)
-        return step;
-    for (int32_t i = 0; i < exec->template->facts->stmt_count; i++) {
-        exec->stmt = &exec->template->facts->stmts[i];
-        sy_effect_note(session, exec);
-    }
-    session->statement_class = target->writes ? SY_CLASS_WRITE : SY_CLASS_READ;
-    sy_simple_send(session, target, frame, exec->text, target->writes ? SY_X_WRITE : 0);
-    sy_session_set_state(session, SY_SESSION_ACTIVE);
-    return SY_STEP_DONE;
-}
-
-/* The text of statement `index`, with positions of this very text (a template's are those of the
- * first seen). */
-static enum sy_status piece_of(struct sy_session *session, const struct sy_exec *exec,
-                               uint32_t index, struct sy_slice *ret_sql, struct sy_err *err)
-{
-    const struct sy_facts *facts;
-    enum sy_status status =
-        sy_parse_facts(exec->text, exec->scan->literals, exec->scan->literal_count,
-                       &session->worker->arena, &facts, err);
-    if (status != SY_OK)
-        return status;
-    const struct sy_stmt *stmt = &facts->stmts[index];
-    *ret_sql =
-        (struct sy_slice){exec->text.data + stmt->text_from, stmt->text_to - stmt->text_from};
-    return SY_OK;
-}
-
-/* One statement after the other, in the router's own transaction, as a server runs a text of
- * several. */
-static enum sy_step run_piece(struct sy_session *session, struct sy_exec *whole, struct sy_err *err)
-{
-    uint32_t count = (uint32_t)whole->template->facts->stmt_count;
-    uint32_t index = session->stmt_cursor == 0 ? 0 : session->stmt_cursor - 1;
-    struct sy_slice sql;
-    if (session->cycle_errored) {
-        session->stmt_cursor = 0;
-        sy_session_set_state(session, SY_SESSION_ACTIVE);
-        return SY_STEP_DONE;
-    }
-    if (piece_of(session, whole, index, &sql, err) != SY_OK)
-        return SY_STEP_ERROR;
-    if (session->txn == 'I')
-        session->implicit_txn = true;
-    struct sy_exec exec;
-    struct sy_scan scan;
-    enum sy_step step = SY_STEP_ERROR;
-    if (sy_exec_parse(session, sql, &exec, &scan, err) != SY_OK)
-        return SY_STEP_ERROR;
-    exec.simple = true;
-    if (sy_exec_route(session, &exec, 0, err) == SY_OK)
-        step = sy_stmt_is_local(exec.stmt) ? sy_local_run(session, &exec, err)
-                                           : simple_statement(session, &exec, NULL, sql, err);
-    sy_template_unref(session->worker->parser, exec.template);
-    if (step != SY_STEP_DONE)
-        return step;
-    session->stmt_cursor = index + 1 == count ? 0 : index + 2;
-    return index + 1 == count ? SY_STEP_DONE : SY_STEP_AGAIN;
-}
-
-static enum sy_step run_several(struct sy_session *session, struct sy_exec *exec,
-                                const struct sy_frame *frame, struct sy_err *err)
-{
-    struct sy_target target;
-    if (session->stmt_cursor == 0 && !session->implicit_txn && session->txn != 'E' &&
-        one_shard(session, exec, &target))
-        return run_whole(session, exec, &target, frame, err);
-    return run_piece(session, exec, err);
-}
-
 /* ---- the message ---- */
 
 /* An error of the router's own ends the command. */
 static enum sy_step fail_query(struct sy_session *session, const struct sy_err *err)
 {
-    session->stmt_cursor = 0;
+    sy_script_free(session);
     session->cycle_errored = true;
     sy_session_put_error(session, err);
     if (session->txn == 'T')
@@ -335,33 +219,51 @@ static enum sy_step fail_query(struct sy_session *session, const struct sy_err *
     return SY_STEP_DONE;
 }
 
+static enum sy_step answer_empty(struct sy_session *session)
+{
+    static const char empty[] = {'I', 0, 0, 0, 4};
+    sy_session_put(session, empty, sizeof(empty));
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return SY_STEP_DONE;
+}
+
+/* A text that script.c has not cut. */
+static enum sy_step run_text(struct sy_session *session, const struct sy_frame *frame,
+                             struct sy_slice text, struct sy_err *err)
+{
+    struct sy_exec exec = {0};
+    struct sy_scan scan;
+    if (sy_exec_parse(session, text, &exec, &scan, err) != SY_OK)
+        return SY_STEP_ERROR;
+    exec.simple = true;
+    enum sy_step step;
+    int32_t count = exec.template->facts->stmt_count;
+    if (count == 0 || (count == 1 && exec.template->facts->stmts[0].kind == SY_STMT_EMPTY))
+        step = answer_empty(session);
+    else if (count == 1)
+        step = sy_simple_run(session, &exec, frame, err);
+    else
+        step = sy_script_of_facts(session, &exec, err) == SY_OK ? SY_STEP_DONE : SY_STEP_ERROR;
+    sy_template_unref(session->worker->parser, exec.template);
+    return step;
+}
+
 enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_slice text;
     struct sy_err err;
-    struct sy_exec exec = {0};
-    struct sy_scan scan;
     sy_err_init(&err);
-    if (session->stmt_cursor == 0)
+    if (session->script == NULL)
         sy_cycle_begin(session, true);
     if (sy_string_read(frame->body.data, frame->body.bytes, &text, &err) != SY_OK)
         return fail_query(session, &err);
-    if (sy_exec_parse(session, text, &exec, &scan, &err) != SY_OK)
-        return fail_query(session, &err);
-    exec.simple = true;
-    enum sy_step step;
-    int32_t count = exec.template->facts->stmt_count;
-    if (count == 0 || (count == 1 && exec.template->facts->stmts[0].kind == SY_STMT_EMPTY)) {
-        static const char empty[] = {'I', 0, 0, 0, 4};
-        sy_session_put(session, empty, sizeof(empty));
-        sy_session_set_state(session, SY_SESSION_ACTIVE);
-        step = SY_STEP_DONE;
-    } else if (count == 1) {
-        step = run_one(session, &exec, frame, &err);
-    } else {
-        step = run_several(session, &exec, frame, &err);
-    }
-    sy_template_unref(session->worker->parser, exec.template);
+    enum sy_step step = SY_STEP_DONE;
+    if (session->script == NULL && sy_script_cut(session, text, &err) != SY_OK)
+        step = SY_STEP_ERROR;
+    else if (session->script == NULL)
+        step = run_text(session, frame, text, &err);
+    if (step == SY_STEP_DONE && session->script != NULL)
+        step = sy_script_step(session, frame, text, &err);
     return step == SY_STEP_ERROR ? fail_query(session, &err) : step;
 }
 
