@@ -105,8 +105,9 @@ struct sy_scope {
     bool is_sublink; /* EXISTS, IN, scalar, ANY, ALL, ARRAY */
     bool has_order_by, has_limit, has_offset, has_distinct, has_distinct_on;
     bool has_group_by, has_grouping_sets, has_having, has_aggregate, has_window, has_set_operation;
-    bool has_locking; /* FOR UPDATE / SHARE ... */
-    bool has_srf;     /* a set-returning function in FROM */
+    bool has_locking;     /* FOR UPDATE / SHARE ... */
+    bool has_srf;         /* a set-returning function in FROM */
+    bool names_estimates; /* a column of pg_class that ANALYZE fills, or all columns */
     bool is_recursive;
 };
 
@@ -195,6 +196,13 @@ struct sy_function_use {
     int32_t arg_count;
 };
 
+/* A size in the list of a SELECT that puts out nothing but sizes and reads no rows. */
+struct sy_size_use {
+    struct sy_qname relation; /* its name is empty: of a database */
+    struct sy_slice database; /* as a literal names it; empty: current_database() */
+    bool pretty;              /* through pg_size_pretty() */
+};
+
 enum sy_set_scope { SY_SET_SESSION, SY_SET_LOCAL, SY_SET_TRANSACTION, SY_SET_CHARACTERISTICS };
 
 enum sy_copy_format { SY_COPY_TEXT, SY_COPY_CSV, SY_COPY_BINARY };
@@ -237,6 +245,8 @@ struct sy_stmt {
     int32_t function_count;
     struct sy_set_config *set_configs;
     int32_t set_config_count;
+    struct sy_size_use *sizes; /* one for each column; none: it is not such a SELECT */
+    int32_t size_count;
 
     /* What the statement does. */
     bool writes; /* DML anywhere (CTEs included), locking clause, SELECT INTO, nextval/setval... is

@@ -203,6 +203,15 @@ static void print_lists(const struct sy_stmt *stmt, struct sy_buf *out)
         sy_buf_append_str(out, " ");
         print_value(&s->is_local, out);
     }
+    for (int32_t i = 0; i < stmt->size_count; i++) {
+        const struct sy_size_use *s = &stmt->sizes[i];
+        sy_buf_append_str(out, s->relation.name.bytes > 0 ? " | size " : " | database size ");
+        if (s->relation.name.bytes > 0)
+            print_name(&s->relation, out);
+        else
+            print_slice(s->database, out);
+        print_flag(s->pretty, "pretty", out);
+    }
     for (int32_t i = 0; i < stmt->insert_count; i++)
         print_insert(stmt, i, out);
     for (int32_t i = 0; i < stmt->assignment_count; i++) {

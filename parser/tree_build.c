@@ -83,6 +83,7 @@ void sy_build_init(struct sy_facts_builder *b, struct sy_facts_context *context,
         .equalities.item_bytes = sizeof(struct sy_equality),
         .functions.item_bytes = sizeof(struct sy_function_use),
         .set_configs.item_bytes = sizeof(struct sy_set_config),
+        .sizes.item_bytes = sizeof(struct sy_size_use),
         .columns.item_bytes = sizeof(struct sy_slice),
         .inserts.item_bytes = sizeof(struct sy_insert),
         .outputs.item_bytes = sizeof(struct sy_output),
@@ -125,6 +126,7 @@ void sy_build_finish(struct sy_facts_builder *b)
     s->equalities = settle(b, &b->equalities, &s->equality_count);
     s->functions = settle(b, &b->functions, &s->function_count);
     s->set_configs = settle(b, &b->set_configs, &s->set_config_count);
+    s->sizes = settle(b, &b->sizes, &s->size_count);
     s->columns = settle(b, &b->columns, &s->column_count);
     s->inserts = settle(b, &b->inserts, &s->insert_count);
     s->outputs = settle(b, &b->outputs, &s->output_count);

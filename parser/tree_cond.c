@@ -185,6 +185,7 @@ struct sy_column sy_build_column(struct sy_facts_builder *b, const Node *node, i
     column.name = field(ref, count - 1);
     if (column.name == NULL)
         return column;
+    sy_build_estimates(b, node, scope);
     if (count == 1) {
         column.found = !scope_renames(b, scope);
         return column;

@@ -106,7 +106,8 @@ struct sy_cte_frame {
 struct sy_facts_builder {
     struct sy_facts_context *context;
     struct sy_stmt *stmt;
-    struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs;
+    struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs,
+        sizes;
     struct sy_vec columns, inserts, outputs, assignments, arguments, words;
     struct sy_vec ranges; /* of the scope at work and those around it, outermost first */
     struct sy_vec stack;  /* ids of conditions that wait for their parent */
@@ -193,6 +194,12 @@ void sy_build_where(struct sy_facts_builder *b, const Node *where, int32_t scope
 /* WITH: makes its names visible in *frame (kept by the caller until it restores b->ctes). */
 void sy_build_with(struct sy_facts_builder *b, const WithClause *with, int32_t scope,
                    struct sy_cte_frame *frame);
+
+/* tree_size.c */
+/* Notes a SELECT of sizes alone. */
+void sy_build_sizes(struct sy_facts_builder *b, const SelectStmt *select);
+/* Notes that a ColumnRef names what ANALYZE fills. */
+void sy_build_estimates(struct sy_facts_builder *b, const Node *node, int32_t scope);
 
 /* tree_dml.c */
 void sy_build_insert(struct sy_facts_builder *b, const InsertStmt *insert, int32_t scope);

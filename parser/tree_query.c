@@ -151,6 +151,10 @@ void sy_build_walk(struct sy_facts_builder *b, const Node *node, int32_t scope)
         note_function(b, (const FuncCall *)node, scope);
         walk_children(b, node, scope);
         break;
+    case T_ColumnRef:
+        sy_build_estimates(b, node, scope);
+        walk_children(b, node, scope);
+        break;
     case T_SQLValueFunction:
         note_keyword_function(b, (const SQLValueFunction *)node);
         break;
@@ -272,6 +276,8 @@ static void plain_select(struct sy_facts_builder *b, const SelectStmt *select, i
     int32_t where = sy_build_conjunction(b, mark, scope);
     sy_build_walk(b, (const Node *)select->valuesLists, scope);
     sy_build_walk(b, (const Node *)select->targetList, scope);
+    if (scope == 0)
+        sy_build_sizes(b, select);
     sy_build_walk(b, (const Node *)select->distinctClause, scope);
     sy_build_walk(b, (const Node *)select->groupClause, scope);
     sy_build_walk(b, select->havingClause, scope);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-enum { OID_NUMERIC = 1700, OID_FLOAT8 = 701 };
+enum { OID_TEXT = 25, OID_NUMERIC = 1700, OID_FLOAT8 = 701 };
 
 void sy_fold_init(struct sy_fold *fold, const struct sy_merge_fold *what)
 {
@@ -30,6 +30,7 @@ static bool fits(const struct sy_fold *fold, enum sy_datum_kind kind)
 {
     switch (fold->what.kind) {
     case SY_FOLD_COUNT:
+    case SY_FOLD_PRETTY_SIZE:
         return kind == SY_DATUM_INT8;
     case SY_FOLD_SUM: /* the type of a sum, not of its argument */
         return kind == SY_DATUM_INT8 || kind == SY_DATUM_NUMERIC || kind == SY_DATUM_FLOAT4 ||
@@ -68,6 +69,8 @@ enum sy_status sy_fold_set_type(struct sy_fold *fold, const struct sy_fold_type 
 
 uint32_t sy_fold_result_type(const struct sy_fold *fold, uint32_t column_type)
 {
+    if (fold->what.kind == SY_FOLD_PRETTY_SIZE)
+        return OID_TEXT;
     if (fold->what.kind != SY_FOLD_AVG)
         return column_type;
     return fold->type.kind == SY_DATUM_FLOAT8 ? OID_FLOAT8 : OID_NUMERIC;
@@ -156,6 +159,7 @@ enum sy_status sy_fold_add(struct sy_fold *fold, struct sy_slice value, struct s
         break;
     case SY_FOLD_COUNT:
     case SY_FOLD_SUM:
+    case SY_FOLD_PRETTY_SIZE:
         status = add_sum(fold, err);
         break;
     case SY_FOLD_MIN:
@@ -235,12 +239,32 @@ static void write_average(const struct sy_fold *fold, struct sy_buf *out)
     sy_decimal_release(&average);
 }
 
+/* As pg_size_pretty(bigint) tells it: a unit serves up to 10239.5 of it, and halves are rounded up.
+ * Sizes are not negative. Source: checked against PostgreSQL 15. */
+static void write_pretty_size(int64_t bytes, struct sy_buf *out)
+{
+    static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
+    size_t unit = 0;
+    int64_t halves = bytes / 512;
+    if (bytes < 10240) {
+        sy_buf_printf(out, "%lld bytes", (long long)bytes);
+        return;
+    }
+    while (halves >= 20479 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+        halves /= 1024;
+        unit++;
+    }
+    sy_buf_printf(out, "%lld %s", (long long)((halves + 1) / 2), units[unit]);
+}
+
 static void write_value(const struct sy_fold *fold, struct sy_buf *out)
 {
     if (fold->what.kind == SY_FOLD_MIN || fold->what.kind == SY_FOLD_MAX)
         sy_buf_append(out, fold->best.data, fold->best.bytes);
     else if (fold->what.kind == SY_FOLD_AVG)
         write_average(fold, out);
+    else if (fold->what.kind == SY_FOLD_PRETTY_SIZE)
+        write_pretty_size(fold->sum.integer, out);
     else if (fold->type.kind == SY_DATUM_NUMERIC)
         write_number(&fold->sum.number, fold->type.format, out);
     else if (fold->type.kind == SY_DATUM_FLOAT4 || fold->type.kind == SY_DATUM_FLOAT8)

@@ -7,6 +7,8 @@
 #include "router/merge/internal.h"
 #include "router/wire/message.h"
 
+enum { OID_FLOAT8 = 701 };
+
 /* ---- life ---- */
 
 static void *copy_of(struct sy_merge *merge, const void *data, size_t count, size_t size,
@@ -274,10 +276,12 @@ void sy_merge_write_columns(const struct sy_merge *merge, struct sy_buf *out)
     for (uint32_t i = 0; i < merge->visible_count; i++) {
         struct sy_column_desc column = sy_read_column_desc(&reader);
         uint32_t fold = merge->fold_of[i];
-        if (fold != UINT32_MAX && merge->folds[fold].what.kind == SY_FOLD_AVG) {
-            column.type_oid = sy_fold_result_type(&merge->folds[fold], column.type_oid);
-            column.type_size = merge->folds[fold].type.kind == SY_DATUM_FLOAT8 ? 8 : -1;
-        }
+        uint32_t type = fold == UINT32_MAX
+                            ? column.type_oid
+                            : sy_fold_result_type(&merge->folds[fold], column.type_oid);
+        if (type != column.type_oid)
+            column.type_size = type == OID_FLOAT8 ? 8 : -1;
+        column.type_oid = type;
         sy_put_cstring(out, column.name);
         sy_buf_append_u32(out, column.table_oid);
         sy_buf_append_u16(out, column.attribute);

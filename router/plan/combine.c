@@ -297,12 +297,12 @@ enum sy_status sy_route_combine(const struct sy_route *route, struct sy_slice te
         return status;
     bool fine = tree->n_stmts == 1 &&
                 tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT &&
-                route->root >= 0;
+                (route->root >= 0 || route->adds_sizes);
     if (!fine) {
         (void)combine_refuse(&c, "this form of statement");
     } else {
         c.select = tree->stmts[0]->stmt->select_stmt;
-        fine = combine_select(&c) && fold_bounds(&c);
+        fine = route->adds_sizes ? combine_sizes(&c) : combine_select(&c) && fold_bounds(&c);
     }
     status = fine ? sy_rewrite_text(tree, arena, &ret_combined->sql, err) : err->status;
     sy_protobuf_free(&tree);
@@ -415,8 +415,17 @@ static void put_bound(struct sy_buf *out, const char *word, const struct sy_merg
 
 void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out)
 {
-    static const char *const folds[] = {"count",    "sum",     "avg",     "min",    "max",
-                                        "bool_and", "bool_or", "bit_and", "bit_or", "bit_xor"};
+    static const char *const folds[] = {"count",
+                                        "sum",
+                                        "avg",
+                                        "min",
+                                        "max",
+                                        "bool_and",
+                                        "bool_or",
+                                        "bit_and",
+                                        "bit_or",
+                                        "bit_xor",
+                                        "pg_size_pretty of the sum"};
     const struct sy_merge_spec *spec = &combined->spec;
     sy_buf_append_str(out, "Each shard is sent: ");
     sy_buf_append_slice(out, combined->sql);

@@ -46,6 +46,9 @@ bool combine_find_output(struct combine *c, const PgQuery__Node *node, int32_t *
 /* A new hidden column; takes the node. */
 bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_column);
 
+/* combine_size.c */
+bool combine_sizes(struct combine *c);
+
 /* combine_group.c */
 bool combine_groups(struct combine *c);
 /* Is it an aggregate that can be put together? */

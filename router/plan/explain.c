@@ -136,6 +136,9 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
         if (plan->uses_temporary)
             sy_buf_append_str(out, "Uses a temporary object.\n");
     }
+    if (route->figures != NULL && plan->kind != SY_PLAN_REFUSED)
+        sy_buf_printf(out, "The figures are those of this shard alone; the client is told. %s\n",
+                      route->figures);
     if (route->pins != NULL)
         sy_buf_printf(out, "The client stays on its server: %s.\n", route->pins);
     sy_buf_printf(out, "%s\n",

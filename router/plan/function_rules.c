@@ -223,7 +223,8 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->function_count; i++) {
         struct sy_slice name = route->stmt->functions[i].name.name;
-        if (listed(clocks, name) || differs(name) || listed(differing_shards, name))
+        if (listed(clocks, name) || differs(name) || listed(differing_shards, name) ||
+            sy_route_is_size(name))
             return name.data;
         if (sy_schema_volatility(route->schema, catalog, name) == SY_VOLATILE_UNKNOWN &&
             sy_schema_volatility(route->schema, (struct sy_slice){"", 0}, name) !=

@@ -30,6 +30,7 @@ enum sy_fold_kind {
     SY_FOLD_BIT_AND,
     SY_FOLD_BIT_OR,
     SY_FOLD_BIT_XOR,
+    SY_FOLD_PRETTY_SIZE, /* a sum of bytes, told as pg_size_pretty() would */
 };
 
 /* A column whose values of one group become one. */

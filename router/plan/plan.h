@@ -95,6 +95,9 @@ SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route,
                                            struct sy_plan *ret_plan, struct sy_err *err);
 
 /* Facts about a route that do not need values. */
+/* Sizes, statistics or estimates that the one shard that is asked has of its own; in words why,
+ * NULL when there are none. Static text. */
+const char *sy_route_figures(const struct sy_route *route);
 bool sy_route_read_only(const struct sy_route *route); /* proven: may run on a replica */
 bool sy_route_needs_values(
     const struct sy_route *route); /* the shard depends on literals or parameters */

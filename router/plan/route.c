@@ -510,8 +510,10 @@ static void prepare_query(struct prepare *p)
     if (!functions_fine || !check_uses(route) || !sy_route_check_writes(p) || !place_new_table(p) ||
         !check_locking(route))
         return;
+    sy_route_note_figures(route);
     if (!find_keyspace(route)) {
-        fix_without_sharded(route);
+        if (!sy_route_add_sizes(p))
+            fix_without_sharded(route);
         return;
     }
     route->is_fixed = false;

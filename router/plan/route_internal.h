@@ -84,6 +84,9 @@ struct sy_route {
     int32_t root; /* the table use whose shards are asked then */
     bool merges;  /* ... but put in order or combined: combine.c */
 
+    const char *figures; /* why the answer is one shard's own; NULL: it is not, or nobody minds */
+    bool adds_sizes;     /* sizes of several shards, added up: combine_size.c */
+
     /* COPY FROM. */
     int32_t copy_key, copy_hash_key;
     uint32_t copy_columns;
@@ -116,6 +119,13 @@ bool sy_route_check_functions(struct prepare *p);
 const char *sy_route_shard_dependent_function(const struct sy_route *route);
 bool sy_route_all_immutable(const struct sy_route *route);
 bool sy_route_is_monitoring(struct sy_slice name);
+
+/* route_figures.c */
+/* A built-in function that measures what one server stores. */
+bool sy_route_is_size(struct sy_slice function);
+void sy_route_note_figures(struct sy_route *route);
+/* A SELECT of sizes alone that one shard has, or all can add up. True: the plan is made. */
+bool sy_route_add_sizes(struct prepare *p);
 
 /* Says that `shard` has something that the statement cannot do without. */
 void sy_route_fix_shard(struct sy_route *route, uint32_t shard);

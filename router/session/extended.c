@@ -535,6 +535,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     portal->writes = target.writes;
     portal->copies = exec.stmt->kind == SY_STMT_COPY_FROM;
     portal->replica = target.replica_ok;
+    portal->figures = target.several ? NULL : sy_tells_shard(&exec);
     portal->server_id = server_id(prepared);
     sy_counter_add(&session->database->counters->binds, 1);
     bool first = true;
@@ -822,6 +823,7 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
         if (step != SY_STEP_DONE)
             return step;
     }
+    sy_owe_shard(session, portal->figures, portal->shard);
     attach_owed(session, part);
     part->touched = true;
     part->will_write = part->will_write || portal->writes;

@@ -228,6 +228,7 @@ struct sy_portal {
     bool local;         /* the session runs it */
     bool several, all, writes, replica, copies;
     uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
+    const char *figures;   /* one shard's own, to be told at Execute; NULL: nothing to tell */
 };
 
 struct sy_extended {
@@ -611,6 +612,14 @@ void sy_copy_ready(struct sy_part *part, struct sy_slice body);
 void sy_copy_shard_failed(struct sy_session *session);
 void sy_copy_free(struct sy_session *session);
 enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *frame);
+
+/* telling.c: notices of the router's own */
+/* Why the answer is one shard's own, unless the client named the shard; NULL: no need to tell. */
+const char *sy_tells_shard(const struct sy_exec *exec);
+/* A NOTICE that `figures` (NULL: nothing is told) are those of this shard. */
+void sy_tell_shard(struct sy_session *session, const char *figures, uint32_t shard);
+/* The same in a batch: behind what servers still have to answer. */
+void sy_owe_shard(struct sy_session *session, const char *figures, uint32_t shard);
 
 /* merging.c */
 void sy_gather_reset(struct sy_session *session);

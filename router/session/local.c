@@ -432,6 +432,7 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
         sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name, (int)rest_bytes, rest);
     if (sql == NULL)
         return no_memory(err);
+    sy_tell_shard(session, sy_tells_shard(&inner), target.shard);
     session->statement_class = target.writes ? SY_CLASS_WRITE : SY_CLASS_READ;
     sy_simple_send(session, &target, NULL, sy_slice_of(sql), target.writes ? SY_X_WRITE : 0);
     sy_session_set_state(session, SY_SESSION_ACTIVE);

@@ -38,6 +38,7 @@ struct sy_script {
     bool has_effects;
     bool scs; /* standard_conforming_strings when the text came */
     struct sy_target whole;
+    const char *figures; /* one shard's own, to be told; NULL: none */
 };
 
 void sy_script_free(struct sy_session *session)
@@ -208,6 +209,8 @@ static void weigh(struct sy_session *session, struct sy_exec *exec)
         sy_effect_drop(session);
         return;
     }
+    const char *figures = sy_tells_shard(exec);
+    script->figures = figures != NULL ? figures : script->figures;
     script->has_effects = script->has_effects || sy_effect_has(session, exec);
     sy_effect_note(session, exec, true);
 }
@@ -261,6 +264,7 @@ static enum sy_step run_whole(struct sy_session *session, const struct sy_frame 
     enum sy_step step = sy_target_acquire(session, &target, err);
     if (step != SY_STEP_DONE)
         return step;
+    sy_tell_shard(session, script->figures, target.shard);
     sy_script_free(session);
     session->statement_class = target.writes ? SY_CLASS_WRITE : SY_CLASS_READ;
     sy_simple_send(session, &target, frame, (struct sy_slice){0}, target.writes ? SY_X_WRITE : 0);

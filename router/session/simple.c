@@ -173,6 +173,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (step != SY_STEP_DONE)
         return step;
     sy_effect_note(session, exec, false);
+    if (sy_route_figures(exec->route) != NULL && !target.several)
+        sy_tell_shard(session, sy_tells_shard(exec), target.shard);
     if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
         return sy_copy_begin(session, exec, &target, sql, err);
     if (target.several) {

@@ -311,7 +311,8 @@ static enum sy_status check_snapshot(const struct sy_session *session, const str
     bool block = session->txn != 'I' && session->txn_state != NULL;
     bool snapshot =
         block ? session->txn_state->multi_refused : sy_isolation_is_snapshot(by_default);
-    if (!snapshot || !target->several || target->all || stmt->kind == SY_STMT_COPY_TO)
+    if (!snapshot || !target->several || target->all || stmt->kind == SY_STMT_COPY_TO ||
+        stmt->size_count > 0) /* sizes are those of now in any transaction */
         return SY_OK;
     (void)sy_err_set(
         err, SY_E_UNSUPPORTED,

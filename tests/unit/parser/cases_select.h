@@ -8,6 +8,17 @@
 static const struct facts_case select_cases[] = {
     {"SELECT 1", "SELECT"},
     {"SELECT", "SELECT"},
+    {"SELECT pg_table_size('t')", "SELECT | fn pg_table_size/1 | size t"},
+    {"SELECT pg_catalog.pg_size_pretty(pg_indexes_size('\"S\".T'::regclass))",
+     "SELECT | fn pg_catalog.pg_size_pretty/1 | fn pg_indexes_size/1 | size S.t pretty"},
+    {"SELECT pg_database_size('d'), pg_database_size(current_catalog)",
+     "SELECT | fn pg_database_size/1 | fn pg_database_size/1 | fn current_catalog/0 | database "
+     "size "
+     "d | database size "},
+    {"SELECT pg_table_size('t'), 1", "SELECT | fn pg_table_size/1"},
+    {"SELECT pg_table_size('t.')", "SELECT | fn pg_table_size/1"},
+    {"SELECT pg_relation_size('t', 'fsm')", "SELECT | fn pg_relation_size/2"},
+    {"SELECT pg_table_size('t') WHERE false", "SELECT | s0 where=FALSE | fn pg_table_size/1"},
     {"VALUES (1, 'a'), (2, 'b')", "SELECT"},
     {"TABLE t", "SELECT | t0 read t@0"},
     {"SELECT * FROM t", "SELECT | t0 read t@0"},

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "router/merge/datum.h"
+#include "router/merge/fold.h"
 #include "router/merge/merge.h"
 #include "router/wire/message.h"
 
@@ -80,6 +81,48 @@ static void floats_are_written_as_the_server_writes_them(void **state)
         sy_buf_append_u8(&text, 0);
         assert_string_equal(text.data, cases[i].text);
         sy_buf_release(&text);
+    }
+}
+
+static void sizes_are_written_as_the_server_writes_them(void **state)
+{
+    (void)state;
+    /* SELECT pg_size_pretty(n) */
+    static const struct {
+        const char *bytes, *text;
+    } cases[] = {
+        {"0", "0 bytes"},
+        {"10239", "10239 bytes"},
+        {"10240", "10 kB"},
+        {"10751", "10 kB"},
+        {"10752", "11 kB"},
+        {"10485247", "10239 kB"},
+        {"10485248", "10 MB"},
+        {"20968448", "20 MB"},
+        {"10736893951", "10239 MB"},
+        {"10736893952", "10 GB"},
+        {"21990232555520", "20 TB"},
+        {"11258999068426240", "10 PB"},
+        {"9223372036854775807", "8192 PB"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sy_merge_fold what = {.kind = SY_FOLD_PRETTY_SIZE};
+        struct sy_fold_type type = {.kind = SY_DATUM_INT8};
+        struct sy_err err = {0};
+        struct sy_fold fold;
+        struct sy_buf out = {0};
+        sy_fold_init(&fold, &what);
+        assert_int_equal(sy_fold_set_type(&fold, &type, 20, &err), SY_OK);
+        sy_fold_begin(&fold);
+        struct sy_slice none = {0};
+        assert_int_equal(sy_fold_add(&fold, sy_slice_of(cases[i].bytes), none, &err), SY_OK);
+        assert_int_equal(sy_fold_add(&fold, none, none, &err), SY_OK);
+        sy_fold_write(&fold, &out);
+        sy_buf_append_u8(&out, 0);
+        assert_string_equal(out.data + 4, cases[i].text);
+        assert_int_equal(sy_fold_result_type(&fold, 20), 25);
+        sy_buf_release(&out);
+        sy_fold_release(&fold);
     }
 }
 
@@ -181,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(averages_have_the_scale_of_the_server),
         cmocka_unit_test(floats_are_written_as_the_server_writes_them),
+        cmocka_unit_test(sizes_are_written_as_the_server_writes_them),
         cmocka_unit_test(merges_as_a_sort_would),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

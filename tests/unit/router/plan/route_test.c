@@ -93,8 +93,8 @@ static void read_parameters(char *line, struct parameters *p)
     }
 }
 
-static void print_plan(const struct sy_plan *plan, const struct sy_shardmap *map,
-                       struct sy_buf *out)
+static void print_plan(const struct sy_route *route, const struct sy_plan *plan,
+                       const struct sy_shardmap *map, struct sy_buf *out)
 {
     static const char *const kinds[] = {"single", "concat", "merge",  "all",
                                         "split",  "any",    "router", "refused"};
@@ -112,6 +112,8 @@ static void print_plan(const struct sy_plan *plan, const struct sy_shardmap *map
         sy_buf_append_str(out, " nowhere");
     if (plan->uses_temporary)
         sy_buf_append_str(out, " temporary");
+    if (sy_route_figures(route) != NULL)
+        sy_buf_append_str(out, " figures");
 }
 
 struct world {
@@ -162,7 +164,7 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
         assert_int_equal(sy_route_eval(route, &values, &scan.hints, &arena, &plan, &err), SY_OK);
         if (i > 0)
             sy_buf_append_str(out, "; ");
-        print_plan(&plan, context.map, out);
+        print_plan(route, &plan, context.map, out);
         sy_route_explain(route, &plan, &words_out);
         assert_true(words_out.bytes > 0 && !words_out.failed);
         if (plan.kind == SY_PLAN_REFUSED && strcmp(sy_err_sqlstate(&plan.refusal), "0A000") == 0)
