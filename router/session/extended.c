@@ -723,9 +723,10 @@ static enum sy_step describe_merge(struct sy_session *session, const struct sy_p
         return step;
     if (!has_merge(session, portal, err))
         return SY_STEP_ERROR;
+    settle(session); /* nobody is busy, and rows will not wait for what is owed */
     struct sy_buf *out = sy_session_scratch(session);
     if (sy_merge_describe(session, out))
-        sy_owe(session, out->data, out->bytes);
+        sy_session_put_buf(session, out);
     return SY_STEP_DONE;
 }
 

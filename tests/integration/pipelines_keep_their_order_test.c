@@ -205,6 +205,33 @@ static void flush_gives_what_is_there(void **state)
     PQfinish(c);
 }
 
+/* The columns are the router's own answer, the rows are not forwarded but merged. */
+static void combined_rows_come_behind_their_columns(void **state)
+{
+    (void)state;
+    PGconn *c = pipeline("shop");
+    for (int i = 0; i < 3; i++) {
+        send1(c, "select max(id) from customers where id < $1", "0");
+        send1(c, "select count(*) from customers where false", NULL);
+        send1(c, "select 5", NULL);
+    }
+    PQpipelineSync(c);
+    for (int i = 0; i < 3; i++) {
+        assert_string_equal(next(c), "TUPLES 1 ");
+        assert_string_equal(next(c), "TUPLES 1 0");
+        assert_string_equal(next(c), "TUPLES 1 5");
+    }
+    assert_string_equal(next(c), "SYNC");
+    PQfinish(c);
+    c = sy_router_connect(router, "shop", NULL);
+    PGresult *result =
+        PQexecParams(c, "select count(*) from customers", 0, NULL, NULL, NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    assert_int_equal(PQntuples(result), 1);
+    PQclear(result);
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +242,7 @@ int main(void)
         cmocka_unit_test(one_batch_does_not_write_two_shards),
         cmocka_unit_test(a_statement_on_all_shards_gives_all_rows),
         cmocka_unit_test(a_transaction_may_live_in_one_pipeline),
+        cmocka_unit_test(combined_rows_come_behind_their_columns),
         cmocka_unit_test(flush_gives_what_is_there),
     };
     cluster = world_cluster();
