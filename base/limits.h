@@ -71,6 +71,13 @@ enum {
     /* Users and addresses whose failed logins are counted. More: the one with the fewest is
        forgotten. */
     SY_LIMIT_LOGIN_FAILURES = 4096,
+    /* Server connections of a database that look passwords up (auth_query). More look-ups wait. */
+    SY_LIMIT_AUTH_QUERY_CONNECTIONS = 2,
+    /* Answer of one such look-up. Longer: the login fails with 08006. */
+    SY_LIMIT_AUTH_QUERY_BYTES = 16 * 1024,
+    /* Users remembered by auth_query, found or not, all databases. More: the oldest is forgotten.
+     */
+    SY_LIMIT_AUTH_QUERY_CACHE = 4096,
     /* Logins that wait for a password check (PBKDF2). More: FATAL 54000. */
     SY_LIMIT_HASH_QUEUE = 1024,
     /* Results of password checks remembered by the process; beyond it the least recently used is

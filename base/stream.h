@@ -78,6 +78,11 @@ SY_MUST_CHECK enum sy_status sy_stream_connect(struct sy_stream *stream, struct 
 SY_MUST_CHECK enum sy_status sy_stream_start_tls(struct sy_stream *stream, SSL_CTX *ctx,
                                                  bool as_server, const char *server_name,
                                                  struct sy_err *err);
+/* The same as a server when the client began with its hello, unasked: chunk->data[from..to) is what
+ * was delivered of it. To be called inside `data`. */
+SY_MUST_CHECK enum sy_status sy_stream_start_tls_with(struct sy_stream *stream, SSL_CTX *ctx,
+                                                      struct sy_chunk *chunk, uint32_t from,
+                                                      uint32_t to, struct sy_err *err);
 /* NULL on a plain stream. For channel binding and certificate checks. */
 SSL *sy_stream_ssl(const struct sy_stream *stream);
 

@@ -295,6 +295,16 @@ void sy_tls_resume(struct sy_stream *stream)
     }
 }
 
+enum sy_status sy_stream_start_tls_with(struct sy_stream *stream, SSL_CTX *ctx,
+                                        struct sy_chunk *chunk, uint32_t from, uint32_t to,
+                                        struct sy_err *err)
+{
+    enum sy_status status = sy_stream_start_tls(stream, ctx, true, NULL, err);
+    if (status == SY_OK)
+        sy_tls_received(stream, chunk, from, to);
+    return status;
+}
+
 bool sy_tls_pending(const struct sy_tls *tls)
 {
     return tls->in != NULL || SSL_pending(tls->ssl) > 0;

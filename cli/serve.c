@@ -137,6 +137,21 @@ static enum sy_status publish(const struct sy_serve_options *options, bool first
 
 /* ---- TLS of the listeners ---- */
 
+/* A client that names protocols (ALPN) must name ours: what comes is not meant for a web server. */
+static int choose_protocol(SSL *ssl, const unsigned char **ret_name, unsigned char *ret_bytes,
+                           const unsigned char *offered, unsigned offered_bytes, void *unused)
+{
+    static const unsigned char ours[] = "\012postgresql";
+    unsigned char *name = NULL;
+    (void)ssl;
+    (void)unused;
+    if (SSL_select_next_proto(&name, ret_bytes, ours, sizeof(ours) - 1, offered, offered_bytes) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *ret_name = name;
+    return SSL_TLSEXT_ERR_OK;
+}
+
 static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_context,
                                struct sy_err *err)
 {
@@ -148,6 +163,7 @@ static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_con
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
     const char *key = config->client_tls.key_file != NULL ? config->client_tls.key_file
                                                           : config->client_tls.cert_file;
     bool good = SSL_CTX_use_certificate_chain_file(context, config->client_tls.cert_file) == 1;
@@ -174,8 +190,7 @@ static enum sy_status make_tls(const struct sy_config *config, SSL_CTX **ret_con
     return SY_OK;
 }
 
-/* An old context lives on in its connections: OpenSSL counts references; ours is kept until the
- * end. */
+/* An old context lives on in its connections: OpenSSL counts references. */
 static enum sy_status renew_tls(struct server *server, struct sy_err *err)
 {
     struct sy_topology *topology = sy_topology_acquire();
@@ -183,7 +198,7 @@ static enum sy_status renew_tls(struct server *server, struct sy_err *err)
     enum sy_status status = make_tls(topology->config, &context, err);
     sy_topology_unref(&topology);
     if (status == SY_OK)
-        atomic_store(&server->process.client_tls, context);
+        sy_process_set_client_tls(&server->process, context);
     return status;
 }
 
@@ -305,6 +320,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
     if (status == SY_OK)
         status = sy_login_failures_new(seed, &server->process.failures, err);
+    if (status == SY_OK)
+        status = sy_auth_cache_new(seed, &server->process.auth_cache, err);
     if (status == SY_OK &&
         RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
@@ -357,7 +374,8 @@ static void stop_parts(struct server *server)
     sy_cancel_registry_free(&server->process.cancels);
     sy_client_counts_free(&server->process.counts);
     sy_login_failures_free(&server->process.failures);
-    SSL_CTX_free(atomic_load(&server->process.client_tls));
+    sy_auth_cache_free(&server->process.auth_cache);
+    sy_process_set_client_tls(&server->process, NULL);
     free(server->process.workers);
     free(server->seats);
     sy_topology_retire();
@@ -458,6 +476,7 @@ int sy_serve(const struct sy_serve_options *options)
 {
     struct sy_err err = {0};
     struct server server = {.options = options};
+    pthread_mutex_init(&server.process.tls_lock, NULL);
     sigset_t signals;
     block_signals(&signals);
     raise_file_limit();

@@ -223,6 +223,23 @@ static void check_database(struct sy_config_reading *reading, struct sy_config_d
             database->name);
 }
 
+static void check_auth_query(struct sy_config_reading *reading,
+                             const struct sy_config_database *database)
+{
+    const char *name = database->name;
+    if (database->auth_query.user == NULL) {
+        if (database->auth_query.query != NULL || database->auth_query.password != NULL)
+            sy_config_problem(reading, NULL, "database \"%s\": auth_query needs \"user\"", name);
+        return;
+    }
+    if (database->engine != SY_ENGINE_POSTGRES)
+        sy_config_problem(reading, NULL,
+                          "database \"%s\": auth_query needs the engine \"postgres\"", name);
+    if (database->auth_query.query != NULL && strstr(database->auth_query.query, "$1") == NULL)
+        sy_config_problem(reading, NULL,
+                          "database \"%s\": auth_query.query needs $1 for the user's name", name);
+}
+
 static void check_users(struct sy_config_reading *reading, const struct sy_config *config)
 {
     for (uint32_t i = 0; i < config->user_count; i++) {
@@ -275,5 +292,6 @@ void sy_config_check(struct sy_config_reading *reading)
                                   config->databases[i].name);
         }
         check_database(reading, &config->databases[i]);
+        check_auth_query(reading, &config->databases[i]);
     }
 }

@@ -189,7 +189,11 @@ struct sy_config_database {
         default_placement; /* one shard and no keyspace: everything is local there */
     const char *default_placement_shard;
     const char *federation_node;
-    const char *auth_query_user, *auth_query;
+    struct {
+        const char *user, *password; /* user NULL: users of the configuration only */
+        const char *query;           /* NULL: router/session/auth_query.h has the default */
+        uint64_t remember_us, remember_unknown_us;
+    } auth_query;
     const char *data_dir; /* sqlite: folder of the shard files; NULL: <data_dir>/<database> */
 };
 

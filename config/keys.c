@@ -280,10 +280,23 @@ static const struct sy_key_row federation_keys[] = {
     END_ROW};
 
 static const struct sy_key_row auth_query_keys[] = {
-    {"user", SY_KEY_IS_STRING, AT(T, auth_query_user),
-     .about = "The server user that looks passwords up."},
-    {"query", SY_KEY_IS_STRING, AT(T, auth_query),
-     .about = "A query with $1 for the user name that gives name and stored password."},
+    {"user", SY_KEY_IS_STRING, AT(T, auth_query.user),
+     .about = "The server user that looks passwords up, over connections that serve nothing else. "
+              "Without it only `users` may log in."},
+    {"password", SY_KEY_IS_STRING, AT(T, auth_query.password), .secret = true,
+     .about = "Its password; default: what the node's conninfo has for this user."},
+    {"query", SY_KEY_IS_STRING, AT(T, auth_query.query),
+     .about = "A query with $1 for the user's name that gives two columns, the name and the stored "
+              "password. Default: `SELECT rolname, rolpassword FROM pg_catalog.pg_authid WHERE "
+              "rolname OPERATOR(pg_catalog.=) $1`, which needs a superuser: docs/operating.md has "
+              "a function that does not. Names in it must be qualified: search_path is empty."},
+    {"remember", SY_KEY_IS_DURATION, AT(T, auth_query.remember_us), .default_text = "10s",
+     .most = 3600 * (uint64_t)1000000,
+     .about = "How long an answer is used again; 0: every login asks. A password that did not fit "
+              "makes the next login ask."},
+    {"remember_unknown", SY_KEY_IS_DURATION, AT(T, auth_query.remember_unknown_us),
+     .default_text = "2s", .most = 3600 * (uint64_t)1000000,
+     .about = "The same for a user that does not exist or may not log in."},
     END_ROW};
 
 static const struct sy_key_row database_keys[] = {
@@ -298,7 +311,8 @@ static const struct sy_key_row database_keys[] = {
     {"federation", SY_KEY_IS_GROUP, .offset = 0, .children = federation_keys,
      .about = "Statements that no simpler step can answer."},
     {"auth_query", SY_KEY_IS_GROUP, .offset = 0, .children = auth_query_keys,
-     .about = "Users that are known to the servers only."},
+     .about = "Users that are known to the servers only. Whether a role may log in, until when its "
+              "password is valid, and its connection limit are honoured whatever the query says."},
     {"clients_max", SY_KEY_IS_UINT32, AT(T, clients_max), .default_text = "0",
      .about = "Clients of this database at once; 0: no limit of its own. Beyond: 53300."},
     {"hints", SY_KEY_IS_BOOL, AT(T, hints), .default_text = "true",

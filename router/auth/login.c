@@ -319,6 +319,8 @@ enum sy_login_step sy_login_hashed(struct sy_login *login, const struct sy_hash_
     }
     if (login->state == SY_LOGIN_AT_PASSWORD_HASH) {
         bool same = sy_scram_secret_matches(&login->secret, job->client_key, job->server_key);
+        memcpy(login->scram.client_key, job->client_key, sizeof(login->scram.client_key));
+        login->have_client_key = same && !login->mock;
         return same && !login->mock ? succeed(login, out) : wrong_password(login, err);
     }
     if (login->state != SY_LOGIN_AT_SCRAM_HASH) {

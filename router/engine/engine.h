@@ -38,14 +38,22 @@ struct sy_link_events {
     void (*closed)(struct sy_link *link, const struct sy_err *why);
 };
 
+/* A client's SCRAM keys, to log in at servers whose stored secret has the same salt and iterations:
+ * whoever has these can be that user there. Wiped by whoever holds a copy. */
+struct sy_link_keys {
+    uint8_t client_key[32], server_key[32];
+    uint8_t salt[64];
+    uint32_t salt_bytes, iterations;
+    uint8_t identity[16]; /* of the secret they belong to; tells versions of a password apart */
+};
+
 struct sy_link_target {
     struct sy_node *node;     /* referenced by the link while it lives */
     struct sy_slice user;     /* server user */
     struct sy_slice password; /* clear text, or empty */
-    const uint8_t
-        *scram_client_key; /* 32 bytes, or NULL: pass-through of a client's own key (part C) */
-    const uint8_t *scram_server_key;
-    struct sy_slice database;        /* of the servers; empty: the node's conninfo says */
+    const struct sy_link_keys
+        *keys;                /* the client's own, used where no password is given; or NULL */
+    struct sy_slice database; /* of the servers; empty: the node's conninfo says */
     struct sy_slice client_database; /* the name the client knows (current_database()) */
     uint64_t connect_timeout_us;
 };

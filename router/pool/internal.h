@@ -38,6 +38,7 @@ enum {
     POOL_UNUSED_US = 300 * 1000 * 1000, /* an empty pool is forgotten after this */
     POOL_PATIENCE_US = 10 * 1000, /* how long a worker without any connection waits for another's */
     POOL_NAME_BYTES_MAX = SY_LIMIT_SERVER_NAME_BYTES,
+    POOL_KEY_TAIL_BYTES = 1 + sizeof(((struct sy_link_keys *)NULL)->identity),
 };
 
 /* What a pool was told by the configuration; copied, because snapshots come and go. */
@@ -53,6 +54,7 @@ struct pool_shared {
     uint32_t refs;       /* under the registry's lock */
     struct sy_node *node;
     char user[POOL_NAME_BYTES_MAX + 1], database[POOL_NAME_BYTES_MAX + 1];
+    bool lookups;
     _Atomic uint32_t limit;
     _Atomic uint32_t connections; /* reserved or open, all workers */
     _Atomic uint32_t waiting;     /* clients, all workers */
@@ -83,9 +85,11 @@ struct sy_pool {
     struct pool_shared *shared;
     struct sy_list link; /* set->pools */
     struct sy_list member_link;
-    char key[8 + 2 * (POOL_NAME_BYTES_MAX + 1)];
+    char key[8 + 2 * (POOL_NAME_BYTES_MAX + 1) + POOL_KEY_TAIL_BYTES];
     uint32_t key_bytes;
     struct sy_buf password;
+    struct sy_link_keys keys; /* wiped with the pool */
+    bool has_keys, lookups;
     struct pool_settings settings;
     const struct sy_engine *engine;
     struct sy_list servers[POOL_STATES];

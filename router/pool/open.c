@@ -159,6 +159,7 @@ static enum sy_status open_one(struct sy_pool *pool, struct sy_err *err)
         .node = shared->node,
         .user = sy_slice_of(shared->user),
         .password = {pool->password.data, pool->password.bytes},
+        .keys = pool->has_keys ? &pool->keys : NULL,
         .client_database = sy_slice_of(shared->database),
         .connect_timeout_us = pool->settings.connect_timeout_us,
     };

@@ -64,6 +64,10 @@ struct sy_pool_key {
     struct sy_slice user; /* server user */
     struct sy_slice password;
     struct sy_slice client_database;
+    /* The client's own SCRAM keys, or NULL. Connections opened with one version of a password are
+     * not lent to those who logged in with another. */
+    const struct sy_link_keys *keys;
+    bool lookups; /* for looking passwords up: never lent to a client, and few */
 };
 
 SY_MUST_CHECK enum sy_status sy_pool_set_new(struct sy_loop *loop, uint32_t worker,

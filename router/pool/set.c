@@ -40,6 +40,8 @@ static void take_settings(struct sy_pool *pool, const struct sy_config_database 
 {
     struct pool_settings *settings = &pool->settings;
     settings->size = database->pool.size != 0 ? database->pool.size : 1;
+    if (pool->lookups && settings->size > SY_LIMIT_AUTH_QUERY_CONNECTIONS)
+        settings->size = SY_LIMIT_AUTH_QUERY_CONNECTIONS;
     settings->queue_max = database->pool.queue_max;
     settings->queue_timeout_us = database->pool.queue_timeout_us;
     settings->idle_timeout_us = database->pool.idle_timeout_us;
@@ -70,6 +72,13 @@ static uint32_t write_key(char *out, const struct sy_pool_key *key)
     if (key->client_database.bytes != 0)
         memcpy(at, key->client_database.data, key->client_database.bytes);
     at += key->client_database.bytes;
+    if (key->lookups || key->keys != NULL) { /* a name has no zero byte, so this cannot be one */
+        *at++ = '\0';
+        if (key->keys != NULL) {
+            memcpy(at, key->keys->identity, sizeof(key->keys->identity));
+            at += sizeof(key->keys->identity);
+        }
+    }
     return (uint32_t)(at - out);
 }
 
@@ -90,6 +99,7 @@ static void free_pool(struct sy_pool *pool)
     if (pool->password.data != NULL)
         explicit_bzero(pool->password.data, pool->password.capacity);
     sy_buf_release(&pool->password);
+    explicit_bzero(&pool->keys, sizeof(pool->keys));
     free(pool);
 }
 
@@ -124,6 +134,10 @@ static enum sy_status make_pool(struct sy_pool_set *set, const struct sy_pool_ke
     for (unsigned i = 0; i < POOL_STATES; i++)
         sy_list_init(&pool->servers[i]);
     pool_init_callbacks(pool);
+    pool->lookups = key->lookups;
+    pool->has_keys = key->keys != NULL;
+    if (pool->has_keys)
+        pool->keys = *key->keys;
     take_settings(pool, database);
     enum sy_status status =
         sy_map_put(&set->by_key, (struct sy_slice){pool->key, pool->key_bytes}, pool, NULL, err);

@@ -1,6 +1,6 @@
 /*
  * What the workers' pools of one (node, user, database) share: the limit, and who may have the next
- * connection.
+ * connection. Pools for different versions of a user's password share it too.
  *
  * A limit smaller than the demand is shared out by need: a worker that releases a connection gives
  * it up when another worker has clients waiting and has fewer connections, or has none and has
@@ -19,14 +19,14 @@
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sy_list registry = {&registry, &registry};
 
-static struct pool_shared *find(const struct sy_node *node, struct sy_slice user,
-                                struct sy_slice database)
+static struct pool_shared *find(const struct sy_pool_key *key)
 {
     sy_list_each(at, &registry)
     {
         struct pool_shared *shared = sy_container_of(at, struct pool_shared, link);
-        if (shared->node == node && sy_slice_eq(sy_slice_of(shared->user), user) &&
-            sy_slice_eq(sy_slice_of(shared->database), database))
+        if (shared->node == key->node && shared->lookups == key->lookups &&
+            sy_slice_eq(sy_slice_of(shared->user), key->user) &&
+            sy_slice_eq(sy_slice_of(shared->database), key->client_database))
             return shared;
     }
     return NULL;
@@ -38,6 +38,7 @@ static struct pool_shared *make(const struct sy_pool_key *key)
     if (shared == NULL)
         return NULL;
     shared->node = sy_node_ref(key->node);
+    shared->lookups = key->lookups;
     memcpy(shared->user, key->user.data, key->user.bytes);
     if (key->client_database.bytes != 0)
         memcpy(shared->database, key->client_database.data, key->client_database.bytes);
@@ -51,7 +52,7 @@ enum sy_status pool_shared_join(struct sy_pool *pool, const struct sy_pool_key *
                                 struct sy_err *err)
 {
     pthread_mutex_lock(&registry_lock);
-    struct pool_shared *shared = find(key->node, key->user, key->client_database);
+    struct pool_shared *shared = find(key);
     if (shared == NULL)
         shared = make(key);
     if (shared != NULL)

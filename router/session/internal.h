@@ -23,6 +23,7 @@
 #include "router/plan/combine.h"
 #include "router/plan/copy_split.h"
 #include "router/plan/plan.h"
+#include "router/session/auth_query.h"
 #include "router/session/session.h"
 #include "router/session/worker.h"
 #include "router/topology/transactions.h"
@@ -245,8 +246,16 @@ struct sy_startup_state { /* freed at the end of the login */
     struct sy_hash_job job;
     struct sy_auth_peer peer;
     struct sy_topology *topology; /* reference: the login borrows the user's entry */
+    enum sy_auth_method method;
+    const struct sy_config_user *entry; /* of the configuration, or `found`, or NULL */
+    struct sy_config_user found;        /* by auth_query, with role.secret */
+    struct sy_auth_role role;
+    struct sy_auth_lookup *lookup; /* running */
     uint8_t binding[64];
     bool login_started, job_running, tls_done;
+    bool asked;      /* for TLS or GSS encryption */
+    bool tls_direct; /* the client began with TLS, unasked */
+    bool looked_up;  /* role is filled */
 };
 
 /* ---- the session ---- */
@@ -282,7 +291,8 @@ struct sy_session {
     struct sy_err *wait_error;        /* a wait for a server failed with this */
     struct sy_part *waiting_part;
     char *user, *server_user, *server_password; /* one allocation, at user */
-    char *temporary; /* names of temporary relations, zero-separated; NULL: none */
+    struct sy_link_keys *keys; /* of the login, for servers that know the same secret; or NULL */
+    char *temporary;           /* names of temporary relations, zero-separated; NULL: none */
     uint32_t temporary_bytes;
     bool temporary_fresh; /* one was made in this cycle */
     bool temporary_doubt; /* whether each still exists is not known */
@@ -443,6 +453,11 @@ enum sy_status sy_startup_begin(struct sy_session *session, const struct sockadd
 void sy_startup_step(struct sy_session *session); /* STARTUP, LOGIN, WELCOME */
 void sy_startup_forget_welcomes(struct sy_worker_database *database);
 void sy_startup_secured(struct sy_session *session);
+
+/* login.c */
+void sy_session_login_begin(struct sy_session *session, const struct sy_startup *packet);
+void sy_session_login_message(struct sy_session *session);  /* LOGIN */
+void sy_session_forget_secrets(struct sy_session *session); /* wipes */
 void sy_startup_free(struct sy_session *session);
 
 /* part.c */

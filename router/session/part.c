@@ -114,12 +114,6 @@ void sy_part_set_settings(struct sy_part *part, struct sy_settings *settings)
 
 /* ---- getting a server ---- */
 
-static struct sy_slice first_of(const char *a, const char *b, const char *c, const char *d)
-{
-    const char *found = a != NULL ? a : b != NULL ? b : c != NULL ? c : d;
-    return sy_slice_of(found);
-}
-
 static void attach(struct sy_part *part, struct sy_server *server)
 {
     part->server = server;
@@ -205,16 +199,32 @@ static enum sy_step pick(struct sy_session *session, uint32_t shard, bool replic
     return SY_STEP_DONE;
 }
 
+/* The client's own name and password, unless it or the node has others for the servers. */
+static void name_user(const struct sy_session *session, const struct sy_node *node,
+                      struct sy_pool_key *key)
+{
+    if (session->server_user != NULL) {
+        key->user = sy_slice_of(session->server_user);
+        key->password = sy_slice_of(session->server_password);
+    } else if (node->user != NULL) {
+        key->user = sy_slice_of(node->user);
+        key->password =
+            sy_slice_of(node->password != NULL ? node->password : node->conninfo_password);
+    } else {
+        key->user = sy_slice_of(session->user);
+        key->password = sy_slice_of(session->server_password);
+        if (session->server_password == NULL)
+            key->keys = session->keys;
+    }
+}
+
 static enum sy_step checkout(struct sy_session *session, struct sy_part *part, struct sy_err *err)
 {
-    const struct sy_node *node = part->node;
     struct sy_pool_key key = {
         .node = part->node,
-        .user = first_of(session->server_user, node->user, session->user, NULL),
-        .password = first_of(session->server_user != NULL ? session->server_password : NULL,
-                             node->password, node->conninfo_password, session->server_password),
         .client_database = session->database->name,
     };
+    name_user(session, part->node, &key);
     struct sy_server *server = NULL;
     session->wait.ready = on_ready;
     session->wait.failed = on_failed;

@@ -422,6 +422,7 @@ static void free_session(struct sy_session *session)
     sy_settings_unref(&session->settings);
     sy_settings_unref(&session->settings_startup);
     free(session->wait_error);
+    sy_session_forget_secrets(session);
     free(session->user);
     free(session->temporary);
     free(session->min_lsn);

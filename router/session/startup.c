@@ -1,12 +1,11 @@
 /*
  * From an accepted socket to a client that may send statements: TLS and cancel requests, the
- * startup packet, the login (router/auth drives it, PBKDF2 runs off the loop), the client's
- * settings, and the parameters it is told. The worker's thread.
+ * startup packet, the client's settings, and the parameters it is told; the login between them is
+ * login.c's. The worker's thread.
  */
 #include <ctype.h>
-#include <openssl/rand.h>
+#include <openssl/crypto.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,9 @@ void sy_startup_free(struct sy_session *session)
         return;
     if (startup->login_started)
         sy_login_release(&startup->login);
+    sy_auth_lookup_abandon(&startup->lookup);
     sy_topology_unref(&startup->topology);
+    OPENSSL_cleanse(startup, sizeof(*startup));
     free(startup);
 }
 
@@ -51,22 +52,58 @@ void sy_startup_free(struct sy_session *session)
 static void answer_request(struct sy_session *session, enum sy_startup_kind kind)
 {
     struct sy_startup_state *startup = session->startup;
-    SSL_CTX *context = atomic_load(&session->worker->process->client_tls);
-    bool offer = kind == SY_STARTUP_SSL && context != NULL && !startup->tls_done &&
-                 !startup->peer.is_unix_socket;
-    sy_session_put(session, offer ? "S" : "N", 1);
-    if (!offer)
-        return;
     struct sy_err err = {0};
+    bool may = kind == SY_STARTUP_SSL && !startup->tls_done && !startup->peer.is_unix_socket;
+    SSL_CTX *context = may ? sy_process_client_tls(session->worker->process) : NULL;
+    startup->asked = true;
+    sy_session_put(session, context != NULL ? "S" : "N", 1);
+    if (context == NULL)
+        return;
     if (session->input_count > 0) { /* plain text behind the request could be an attacker's */
         (void)sy_err_set(&err, SY_E_PROTOCOL, "received unencrypted data after SSL request");
         fatal(session, &err);
+    } else {
+        startup->tls_done = true;
+        sy_session_set_state(session, SY_SESSION_TLS);
+        if (sy_stream_start_tls(&session->stream, context, true, NULL, &err) != SY_OK)
+            sy_session_end(session);
+    }
+    SSL_CTX_free(context);
+}
+
+enum { TLS_HANDSHAKE_RECORD = 0x16 }; /* no startup packet is so long that it begins like this */
+
+/* PostgreSQL 17's sslnegotiation=direct: the client's hello comes first, and names us by ALPN. */
+static void begin_direct_tls(struct sy_session *session)
+{
+    struct sy_startup_state *startup = session->startup;
+    SSL_CTX *context =
+        startup->peer.is_unix_socket ? NULL : sy_process_client_tls(session->worker->process);
+    struct sy_err err = {0};
+    if (context == NULL) {
+        sy_session_end(session);
         return;
     }
-    startup->tls_done = true;
+    struct sy_piece hello = session->input[0];
+    sy_chunk_ref(hello.chunk);
+    sy_input_drop(session->input, &session->input_count);
+    startup->tls_done = startup->tls_direct = true;
     sy_session_set_state(session, SY_SESSION_TLS);
-    if (sy_stream_start_tls(&session->stream, context, true, NULL, &err) != SY_OK)
+    if (sy_stream_start_tls_with(&session->stream, context, hello.chunk, hello.from, hello.to,
+                                 &err) != SY_OK)
         sy_session_end(session);
+    sy_chunk_unref(hello.chunk);
+    SSL_CTX_free(context);
+}
+
+/* Without ALPN the bytes could be meant for another protocol's server: refused, as by PostgreSQL.
+ */
+static bool names_our_protocol(const SSL *ssl)
+{
+    const unsigned char *name = NULL;
+    unsigned bytes = 0;
+    SSL_get0_alpn_selected(ssl, &name, &bytes);
+    return name != NULL;
 }
 
 void sy_startup_secured(struct sy_session *session)
@@ -74,6 +111,10 @@ void sy_startup_secured(struct sy_session *session)
     struct sy_startup_state *startup = session->startup;
     if (startup == NULL || session->state != SY_SESSION_TLS)
         return;
+    if (startup->tls_direct && !names_our_protocol(sy_stream_ssl(&session->stream))) {
+        sy_session_end(session);
+        return;
+    }
     startup->peer.is_tls = true;
     sy_session_set_state(session, SY_SESSION_STARTUP);
     sy_session_drive(session);
@@ -229,155 +270,6 @@ static bool read_settings(struct sy_session *session, const struct sy_startup *p
     return true;
 }
 
-static const struct sy_config_user *find_user(const struct sy_config *config, struct sy_slice name)
-{
-    for (uint32_t i = 0; i < config->user_count; i++)
-        if (sy_slice_eq(sy_slice_of(config->users[i].name), name))
-            return &config->users[i];
-    return NULL;
-}
-
-/* user, server user and its password in one allocation. */
-static bool keep_names(struct sy_session *session, struct sy_slice user,
-                       const struct sy_config_user *entry)
-{
-    struct sy_slice server_user = sy_slice_of(entry == NULL ? NULL : entry->server_user);
-    struct sy_slice password = sy_slice_of(entry == NULL                ? NULL
-                                           : entry->server_user != NULL ? entry->server_password
-                                                                        : entry->password);
-    char *at = calloc(1, user.bytes + server_user.bytes + password.bytes + 3);
-    if (at == NULL)
-        return false;
-    session->user = at;
-    memcpy(at, user.data, user.bytes);
-    at += user.bytes + 1;
-    if (server_user.data != NULL) {
-        session->server_user = memcpy(at, server_user.data, server_user.bytes);
-        at += server_user.bytes + 1;
-    }
-    if (password.data != NULL)
-        session->server_password = memcpy(at, password.data, password.bytes);
-    return true;
-}
-
-static enum sy_credential common_credential(const struct sy_config *config)
-{
-    uint32_t counts[SY_CREDENTIAL_SCRAM + 1] = {0};
-    for (uint32_t i = 0; i < config->user_count; i++)
-        counts[sy_credential_of(&config->users[i])]++;
-    enum sy_credential best = SY_CREDENTIAL_CLEAR;
-    for (int kind = SY_CREDENTIAL_CLEAR; kind <= SY_CREDENTIAL_SCRAM; kind++)
-        if (counts[kind] > counts[best])
-            best = (enum sy_credential)kind;
-    return best;
-}
-
-static void after_step(struct sy_session *session, enum sy_login_step step, struct sy_buf *out,
-                       struct sy_err *err);
-
-static void make_nonce(char nonce[64])
-{
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char random[24];
-    if (RAND_bytes(random, sizeof(random)) != 1)
-        abort(); /* without random numbers nothing here is safe */
-    for (size_t i = 0; i < sizeof(random); i++)
-        nonce[i] = letters[random[i] & 63];
-    nonce[sizeof(random)] = 0;
-}
-
-static struct sy_login_rate failure_rate(const struct sy_session *session)
-{
-    const struct sy_config *config = session->startup->topology->config;
-    return (struct sy_login_rate){config->login_failures_max, config->login_failure_wait_us};
-}
-
-/* Before any work is done for it. */
-static bool may_try(struct sy_session *session, struct sy_slice user, struct sy_err *err)
-{
-    struct sy_login_rate rate = failure_rate(session);
-    uint64_t wait_us;
-    if (sy_login_failures_allow(session->worker->process->failures, user,
-                                sy_slice_of(session->peer), &rate,
-                                sy_loop_now_us(session->worker->loop), &wait_us))
-        return true;
-    (void)sy_err_set(err, SY_E_RATE, "too many failed logins of user \"%.*s\" from %s",
-                     (int)(user.bytes < 256 ? user.bytes : 256), user.data, session->peer);
-    sy_err_hint(err, "Try again in %llu seconds.", (unsigned long long)(wait_us / 1000000 + 1));
-    sy_counter_add(&sy_metrics_worker(session->worker->metrics)->logins_held_off, 1);
-    return false;
-}
-
-/* The common name of a client certificate that an authority in client_tls.ca_file signed; data
- * NULL: none. Names with a zero byte inside are nobody's. */
-static struct sy_slice certificate_name(SSL *ssl, char name[SY_LIMIT_NAME_BYTES + 2])
-{
-    X509 *certificate = ssl == NULL ? NULL : SSL_get0_peer_certificate(ssl);
-    if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK ||
-        (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) == 0)
-        return (struct sy_slice){0};
-    X509_NAME *subject = X509_get_subject_name(certificate);
-    int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-    if (at < 0 ||
-        X509_NAME_get_index_by_NID(subject, NID_commonName, at) >= 0) /* none, or not clear which */
-        return (struct sy_slice){0};
-    const ASN1_STRING *value = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-    unsigned char *text = NULL;
-    int bytes = ASN1_STRING_to_UTF8(&text, value);
-    bool good = bytes > 0 && bytes <= SY_LIMIT_NAME_BYTES && memchr(text, 0, (size_t)bytes) == NULL;
-    if (good)
-        memcpy(name, text, (size_t)bytes);
-    OPENSSL_free(text);
-    return good ? (struct sy_slice){name, (size_t)bytes} : (struct sy_slice){0};
-}
-
-static void begin_login(struct sy_session *session, const struct sy_startup *packet)
-{
-    struct sy_startup_state *startup = session->startup;
-    const struct sy_config *config = startup->topology->config;
-    const struct sy_config_user *entry = find_user(config, packet->user);
-    struct sy_auth_request request = {
-        .database = packet->database, .user = packet->user, .peer = startup->peer};
-    struct sy_err err = {0};
-    if (!may_try(session, packet->user, &err)) {
-        fatal(session, &err);
-        return;
-    }
-    if (!keep_names(session, packet->user, entry)) {
-        (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
-        fatal(session, &err);
-        return;
-    }
-    struct sy_login_input input = {
-        .method = sy_auth_method_for(config->auth, config->auth_count, config->user_count, &request,
-                                     NULL),
-        .user = sy_slice_of(session->user),
-        .entry = entry,
-        .unknown_as = common_credential(config),
-        .is_tls = startup->peer.is_tls,
-        .is_local = sy_auth_peer_is_local(&startup->peer),
-        .mock_nonce = session->worker->process->mock_nonce,
-    };
-    SSL *ssl = sy_stream_ssl(&session->stream);
-    if (ssl != NULL && SSL_get_certificate(ssl) != NULL) {
-        input.binding_bytes = sy_tls_server_end_point(SSL_get_certificate(ssl), startup->binding);
-        input.binding = startup->binding;
-    }
-    char common_name[SY_LIMIT_NAME_BYTES + 2];
-    input.certificate_user =
-        certificate_name(ssl, common_name); /* looked at by sy_login_start() only */
-    if (RAND_bytes(input.md5_salt, sizeof(input.md5_salt)) != 1)
-        abort();
-    make_nonce(input.server_nonce);
-    session->admin = entry != NULL ? entry->admin : config->user_count == 0;
-    session->stats = entry != NULL ? entry->stats : false;
-    struct sy_buf *out = sy_session_scratch(session);
-    startup->login_started = true;
-    sy_session_set_state(session, SY_SESSION_LOGIN);
-    after_step(session, sy_login_start(&startup->login, &input, out, &err), out, &err);
-}
-
 /* The database's name is checked after the login, as PostgreSQL does: names are not for strangers.
  */
 static bool keep_database(struct sy_session *session, const struct sy_startup *packet,
@@ -423,6 +315,14 @@ static void handle_packet(struct sy_session *session, const struct sy_startup *p
         fatal(session, &err);
         return;
     }
+    const struct sy_auth_peer *peer = &session->startup->peer;
+    if (session->startup->topology->config->client_tls.mode == SY_TLS_REQUIRE && !peer->is_tls &&
+        !peer->is_unix_socket) {
+        (void)sy_err_set(&err, SY_E_AUTH_SPEC, "connection requires TLS");
+        sy_err_hint(&err, "Connect with sslmode=require or stricter.");
+        fatal(session, &err);
+        return;
+    }
     if (!read_settings(session, packet, &err)) {
         fatal(session, &err);
         return;
@@ -434,7 +334,7 @@ static void handle_packet(struct sy_session *session, const struct sy_startup *p
             *session->wait_error = no_database;
     }
     negotiate(session, packet);
-    begin_login(session, packet);
+    sy_session_login_begin(session, packet);
 }
 
 static bool contiguous(struct sy_session *session, struct sy_slice *ret)
@@ -468,6 +368,11 @@ static void read_packet(struct sy_session *session)
     uint32_t bytes = 0;
     if (!contiguous(session, &data))
         return;
+    if (data.bytes > 0 && data.data[0] == TLS_HANDSHAKE_RECORD && !session->startup->asked &&
+        !session->startup->tls_done) {
+        begin_direct_tls(session);
+        return;
+    }
     enum sy_status status = sy_startup_bytes(data.data, data.bytes, &bytes, &err);
     if (status != SY_OK) { /* whoever that is does not speak the protocol: closed without a word, as
                               PostgreSQL does */
@@ -489,141 +394,6 @@ static void read_packet(struct sy_session *session)
     sy_chunk_unref(held.chunk);
     if (session->state == SY_SESSION_STARTUP && session->input_count > 0)
         read_packet(session);
-}
-
-/* ---- login ---- */
-
-static void hashed(struct sy_hash_job *job)
-{
-    struct sy_session *session = job->owner;
-    struct sy_startup_state *startup = session->startup;
-    startup->job_running = false;
-    if (session->state == SY_SESSION_CLOSED) {
-        sy_session_free_closed(session);
-        return;
-    }
-    if (session->state >= SY_SESSION_CLOSING)
-        return;
-    struct sy_err err = {0};
-    struct sy_buf *out = sy_session_scratch(session);
-    after_step(session, sy_login_hashed(&startup->login, job, out, &err), out, &err);
-    sy_session_drive(session);
-}
-
-static bool start_hash(struct sy_session *session, struct sy_err *err)
-{
-    struct sy_startup_state *startup = session->startup;
-    sy_login_fill_job(&startup->login, &startup->job);
-    startup->job.loop = session->worker->loop;
-    startup->job.owner = session;
-    startup->job.done = hashed;
-    if (sy_hash_pool_submit(&startup->job, err) != SY_OK)
-        return false;
-    startup->job_running = true;
-    return true;
-}
-
-static bool enter(struct sy_session *session, struct sy_err *err)
-{
-    if (session->wait_error != NULL) {
-        *err = *session->wait_error;
-        free(session->wait_error);
-        session->wait_error = NULL;
-        return false;
-    }
-    struct sy_process *process = session->worker->process;
-    const struct sy_config *config = session->startup->topology->config;
-    const struct sy_config_user *entry = find_user(config, sy_slice_of(session->user));
-    const struct sy_topology_database *database = session->database->topology;
-    if (session->database_is_console && !session->admin && !session->stats)
-        return sy_err_set(err, SY_E_PRIVILEGE, "user \"%s\" may not use the console",
-                          session->user),
-               false;
-    if (session->database->disabled)
-        return sy_err_set(err, SY_E_TOO_MANY, "database \"%.*s\" is disabled",
-                          (int)session->database->name.bytes, session->database->name.data),
-               false;
-    uint32_t kept =
-        session->admin || config->admin_slots >= config->clients_max ? 0 : config->admin_slots;
-    uint32_t clients_max = config->clients_max - kept;
-    struct sy_client_limits limits = {
-        .all = session->database_is_console ? 0 : clients_max,
-        .user = entry == NULL ? 0 : entry->connections_max,
-        .database = database == NULL ? 0 : database->config->clients_max,
-    };
-    session->counted_database = session->database->name;
-    if (sy_client_counts_enter(process->counts, sy_slice_of(session->user),
-                               session->counted_database, &limits, err) != SY_OK)
-        return false;
-    session->counted = true;
-    session->database->clients++;
-    if (sy_cancel_register(process->cancels, session->worker->index, &session->pid, session->key,
-                           err) != SY_OK)
-        return false;
-    session->registered = true;
-    if (database != NULL) {
-        session->consistency = (uint8_t)database->config->reads.consistency;
-        session->pinned_by_mode = database->config->pool.mode == SY_POOL_SESSION;
-    }
-    sy_session_settings_changed(session, sy_settings_ref(session->settings_startup));
-    return true;
-}
-
-static void after_step(struct sy_session *session, enum sy_login_step step, struct sy_buf *out,
-                       struct sy_err *err)
-{
-    if (step != SY_LOGIN_FAILED)
-        sy_session_put_buf(session, out);
-    switch (step) {
-    case SY_LOGIN_MESSAGE:
-        return;
-    case SY_LOGIN_HASH:
-        if (start_hash(session, err))
-            return;
-        break;
-    case SY_LOGIN_OK:
-        sy_login_failures_clear(session->worker->process->failures, sy_slice_of(session->user),
-                                sy_slice_of(session->peer));
-        if (enter(session, err)) {
-            sy_counter_add(&session->database->counters->logins, 1);
-            sy_session_set_state(session, SY_SESSION_WELCOME);
-            sy_session_drive(session);
-            return;
-        }
-        break;
-    case SY_LOGIN_FAILED:
-    default:
-        if (err->status == SY_E_AUTH) {
-            struct sy_login_rate rate = failure_rate(session);
-            sy_login_failures_add(session->worker->process->failures, sy_slice_of(session->user),
-                                  sy_slice_of(session->peer), &rate,
-                                  sy_loop_now_us(session->worker->loop));
-        }
-        if (session->database != NULL)
-            sy_counter_add(&session->database->counters->login_failures, 1);
-        break;
-    }
-    fatal(session, err);
-}
-
-static void read_password(struct sy_session *session)
-{
-    struct sy_frame frame;
-    struct sy_err err = {0};
-    struct sy_startup_state *startup = session->startup;
-    if (startup->job_running)
-        return;
-    if (!sy_input_frame(session, &frame, &err)) {
-        if (err.status == SY_E_LIMIT)
-            (void)sy_err_set(&err, SY_E_PROTOCOL, "invalid password message length");
-        if (err.status != SY_OK)
-            fatal(session, &err);
-        return;
-    }
-    struct sy_buf *out = sy_session_scratch(session);
-    enum sy_login_step step = sy_login_message(&startup->login, frame.body, out, &err);
-    sy_input_consume(session, &frame);
-    after_step(session, step, out, &err);
 }
 
 /* ---- welcome ---- */
@@ -760,7 +530,7 @@ void sy_startup_step(struct sy_session *session)
         read_packet(session);
         return;
     case SY_SESSION_LOGIN:
-        read_password(session);
+        sy_session_login_message(session);
         return;
     case SY_SESSION_WELCOME:
         welcome_client(session);

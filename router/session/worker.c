@@ -1,6 +1,7 @@
 /* A worker's life, its databases, and what other threads ask of it. */
 #include "router/session/worker.h"
 
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "router/session/internal.h"
@@ -151,6 +152,25 @@ static void on_tick(struct sy_timer *timer)
         }
     }
     sy_timer_start(worker->loop, &worker->tick, TICK_US);
+}
+
+SSL_CTX *sy_process_client_tls(struct sy_process *process)
+{
+    pthread_mutex_lock(&process->tls_lock);
+    SSL_CTX *context = process->client_tls;
+    if (context != NULL && SSL_CTX_up_ref(context) != 1)
+        context = NULL;
+    pthread_mutex_unlock(&process->tls_lock);
+    return context;
+}
+
+void sy_process_set_client_tls(struct sy_process *process, SSL_CTX *context)
+{
+    pthread_mutex_lock(&process->tls_lock);
+    SSL_CTX *old = process->client_tls;
+    process->client_tls = context;
+    pthread_mutex_unlock(&process->tls_lock);
+    SSL_CTX_free(old);
 }
 
 enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *process, uint32_t index,

@@ -19,6 +19,7 @@
 #include "parser/parser.h"
 #include "router/metrics/counters.h"
 #include "router/pool/pool.h"
+#include "router/session/auth_cache.h"
 #include "router/session/cancel.h"
 #include "router/session/clients.h"
 #include "router/session/failures.h"
@@ -36,10 +37,12 @@ struct sy_process {
     struct sy_cancel_registry *cancels;
     struct sy_client_counts *counts;
     struct sy_login_failures *failures;
+    struct sy_auth_cache *auth_cache;
     uint8_t mock_nonce[32]; /* makes unknown users look like known ones */
     _Atomic bool draining;  /* a graceful shutdown has begun: no new clients, idle ones leave */
     _Atomic uint32_t unauthenticated; /* sockets that have not logged in */
-    _Atomic(void *) client_tls;       /* SSL_CTX of the listeners, or NULL; replaced at RELOAD */
+    pthread_mutex_t tls_lock;
+    SSL_CTX *client_tls; /* of the listeners, or NULL; under tls_lock: replaced at RELOAD */
     uint64_t started_us;
     /* Set by cli/serve.c: what the console's commands and signals ask for. Any thread. */
     void (*request_reload)(void *ctx);
@@ -91,6 +94,11 @@ struct sy_worker {
     pthread_t thread;
     bool pools_closed, stopping;
 };
+
+/* A reference to the listeners' TLS context for SSL_CTX_free(), or NULL. Any thread. */
+SSL_CTX *sy_process_client_tls(struct sy_process *process);
+/* Takes the reference. Connections that have the old one keep it. Any thread. */
+void sy_process_set_client_tls(struct sy_process *process, SSL_CTX *context);
 
 /* Creates the parts on the calling thread, which must be the one that runs it. */
 SY_MUST_CHECK enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *process,

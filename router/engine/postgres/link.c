@@ -149,11 +149,9 @@ static enum sy_status fill_login(struct pg_login *login, const struct sy_link_ta
                           login->user);
     login->password_bytes = password.bytes;
     login->in.bytes_max = (size_t)2 * SY_LIMIT_CHUNK_BYTES + SY_LIMIT_PREAUTH_MESSAGE_BYTES;
-    login->have_keys = target->scram_client_key != NULL && target->scram_server_key != NULL;
-    if (login->have_keys) {
-        memcpy(login->client_key, target->scram_client_key, SY_SCRAM_KEY_BYTES);
-        memcpy(login->server_key, target->scram_server_key, SY_SCRAM_KEY_BYTES);
-    }
+    login->have_keys = target->keys != NULL && password.bytes == 0;
+    if (login->have_keys)
+        login->keys = *target->keys;
     return SY_OK;
 }
 

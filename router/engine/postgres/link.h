@@ -46,8 +46,8 @@ struct pg_login {
     char database[PG_USER_BYTES_MAX + 1];
     char password[PG_PASSWORD_BYTES_MAX + 1]; /* zeroed when it is not needed any more */
     size_t password_bytes;
-    bool have_keys;
-    uint8_t client_key[SY_SCRAM_KEY_BYTES], server_key[SY_SCRAM_KEY_BYTES];
+    bool have_keys; /* the client's own; used where there is no password */
+    struct sy_link_keys keys;
     struct sy_buf in; /* received, not yet a whole message */
     bool verified;    /* SCRAM: the server proved that it knows the secret */
     bool proved;      /* we sent a proof that asks for that */

@@ -76,8 +76,8 @@ void pg_login_free(struct pg_login **login)
     if (self == NULL)
         return;
     explicit_bzero(self->password, sizeof(self->password));
-    explicit_bzero(self->client_key, sizeof(self->client_key));
-    explicit_bzero(self->server_key, sizeof(self->server_key));
+    explicit_bzero(&self->keys, sizeof(self->keys));
+    explicit_bzero(&self->job, sizeof(self->job));
     sy_scram_client_release(&self->scram);
     sy_buf_release(&self->in);
     free(self);
@@ -92,7 +92,9 @@ static enum sy_status need_password(struct pg_link *link, struct sy_err *err)
     enum sy_status status =
         sy_err_set(err, SY_E_AUTH, "node %s asks for a password, but none is known for user \"%s\"",
                    link->base.node->name, link->login->user);
-    sy_err_hint(err, "Give the node a user and a password, or a server_password to the user.");
+    sy_err_hint(err,
+                "Give the node a user and a password, or a server_password to the user; a login "
+                "by scram-sha-256 can also be passed on.");
     return status;
 }
 
@@ -263,6 +265,14 @@ static void on_hashed(struct sy_hash_job *job)
         pg_login_take(link, NULL, 0, 0);
 }
 
+/* A client's key belongs to one salt and one number of iterations. */
+static bool keys_fit(const struct pg_login *login)
+{
+    return login->keys.iterations == login->scram.iterations &&
+           login->keys.salt_bytes == login->scram.salt_bytes &&
+           memcmp(login->keys.salt, login->scram.salt, login->scram.salt_bytes) == 0;
+}
+
 static enum sy_status continue_scram(struct pg_link *link, struct sy_reader *body,
                                      struct sy_err *err)
 {
@@ -271,8 +281,17 @@ static enum sy_status continue_scram(struct pg_link *link, struct sy_reader *bod
     enum sy_status status = sy_scram_client_server_first(&login->scram, message, err);
     if (status != SY_OK)
         return status;
-    if (login->have_keys)
-        return send_proof(link, login->client_key, login->server_key, err);
+    if (login->have_keys) {
+        if (!keys_fit(login)) {
+            status = sy_err_set(err, SY_E_AUTH,
+                                "the SCRAM secret of user \"%s\" is not the one that node %s has",
+                                login->user, link->base.node->name);
+            sy_err_hint(err, "Copy the secret of this user, salt and iterations included, from one "
+                             "server to all.");
+            return status;
+        }
+        return send_proof(link, login->keys.client_key, login->keys.server_key, err);
+    }
     struct sy_hash_job *job = &login->job;
     if (login->password_bytes > sizeof(job->password) ||
         login->scram.salt_bytes > sizeof(job->salt))

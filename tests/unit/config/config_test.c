@@ -111,6 +111,18 @@ static const struct bad_case bad_cases[] = {
      "needs \"regions\""},
     {"console's name", "databases = ( { name = \"switchyard\"; " ONE_SHARD " } );",
      "that is the admin console"},
+    {"auth_query without a user",
+     "databases = ( { name = \"d\"; " ONE_SHARD " auth_query = { query = \"select $1\"; }; } );",
+     "auth_query needs \"user\""},
+    {"auth_query without the name",
+     "databases = ( { name = \"d\"; " ONE_SHARD
+     " auth_query = { user = \"a\"; query = \"select 1, 2\"; }; } );",
+     "auth_query.query needs $1"},
+    {"auth_query of embedded shards",
+     "databases = ( { name = \"d\"; engine = \"sqlite\"; shards = ( { name = \"s0\"; } ); "
+     "auth_query = { "
+     "user = \"a\"; }; } );",
+     "auth_query needs the engine \"postgres\""},
     {"tls without files", "client_tls = { mode = \"require\"; };\ndatabases = ();",
      "client_tls.cert_file"},
 };
