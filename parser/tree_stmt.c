@@ -206,12 +206,93 @@ static void pin_literals(struct sy_facts_context *context, struct sy_tree_facts 
     result->pinned_count = count;
 }
 
+/* ---- EXPLAIN (ROUTE) of what PostgreSQL's EXPLAIN does not take ---- */
+
+/* Behind the option's name: does its value, if it has one, turn it on? */
+static bool turns_on(struct cursor *c)
+{
+    static const char *const off[] = {"off", "false", "0", "'off'", "'false'", "'0'"};
+    for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++)
+        if (is_word(c, off[i]))
+            return false;
+    return true;
+}
+
+/* Where the explained statement starts, in a text that starts with EXPLAIN (... ROUTE ...); 0: it
+ * is another text. */
+static uint32_t route_explained(const struct sy_tree_input *input)
+{
+    struct cursor c = {.text = {input->text.data, input->body_to},
+                       .conforming = input->standard_conforming_strings};
+    bool found = false;
+    if (!next(&c) || !is_word(&c, "explain") || !next(&c) || !is_word(&c, "("))
+        return 0;
+    while (next(&c) && !is_word(&c, ")")) {
+        bool named = is_word(&c, "route");
+        if (!next(&c))
+            return 0;
+        found = named ? turns_on(&c) : found;
+        while (!is_word(&c, ",") && !is_word(&c, ")"))
+            if (!next(&c))
+                return 0;
+        if (is_word(&c, ")"))
+            break;
+    }
+    return found && next(&c) ? c.from : 0;
+}
+
+/* The statement alone: blanks in front of it keep every place in the text. */
+static enum sy_status parse_explained(const struct sy_tree_input *input, uint32_t from,
+                                      struct sy_tree *ret_tree, struct sy_err *err)
+{
+    char *copy = malloc(input->text.bytes + 1);
+    if (copy == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory while parsing");
+    memcpy(copy, input->text.data, input->text.bytes);
+    memset(copy, ' ', from);
+    enum sy_status status = sy_tree_parse((struct sy_slice){copy, input->text.bytes},
+                                          input->standard_conforming_strings, ret_tree, err);
+    free(copy);
+    if (status != SY_OK || (ret_tree->stmts != NULL && ret_tree->stmts->length == 1))
+        return status;
+    sy_tree_free(ret_tree);
+    return sy_err_set(err, SY_E_SYNTAX, "EXPLAIN (ROUTE) takes one statement");
+}
+
+/* The only statement becomes the inner one of an EXPLAIN. */
+static void wrap_explained(struct sy_facts_context *context, struct sy_facts *facts, uint32_t from)
+{
+    struct sy_stmt *outer = sy_arena_calloc(context->arena, 1, sizeof(*outer));
+    if (outer == NULL) {
+        sy_build_no_memory(context);
+        return;
+    }
+    struct sy_stmt *inner = facts->stmts;
+    inner->text_from = from;
+    *outer = (struct sy_stmt){.kind = SY_STMT_EXPLAIN,
+                              .tag = "EXPLAIN",
+                              .text_to = inner->text_to,
+                              .explain_route = true,
+                              .inner = inner,
+                              .inner_text_from = from,
+                              .inner_text_to = inner->text_to,
+                              .has_parameters = inner->has_parameters,
+                              .parameter_max = inner->parameter_max,
+                              .too_deep = inner->too_deep,
+                              .limit = {.kind = SY_VALUE_NULL},
+                              .offset = {.kind = SY_VALUE_NULL}};
+    facts->stmts = outer;
+}
+
 enum sy_status sy_tree_make_facts(const struct sy_tree_input *input, struct sy_arena *arena,
                                   struct sy_tree_facts *ret_facts, struct sy_err *err)
 {
     struct sy_tree tree = {0};
     enum sy_status status =
         sy_tree_parse(input->text, input->standard_conforming_strings, &tree, err);
+    uint32_t from = status == SY_E_SYNTAX ? route_explained(input) : 0;
+    if (from > 0)
+        status = parse_explained(input, from, &tree, err);
     if (status != SY_OK)
         return status;
     struct sy_facts *facts = sy_arena_calloc(arena, 1, sizeof(*facts));
@@ -222,6 +303,8 @@ enum sy_status sy_tree_make_facts(const struct sy_tree_input *input, struct sy_a
         sy_build_no_memory(&context);
     } else {
         all_statements(&context, tree.stmts, facts);
+        if (from > 0 && context.status == SY_OK)
+            wrap_explained(&context, facts, from);
         pin_literals(&context, &result);
     }
     free(context.literal_state);

@@ -141,6 +141,8 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
                       route->figures);
     if (route->pins != NULL)
         sy_buf_printf(out, "The client stays on its server: %s.\n", route->pins);
+    if (plan->kind == SY_PLAN_ROUTER)
+        return;
     sy_buf_printf(out, "%s\n",
                   route->read_only ? "Read-only: proven."
                                    : "Read-only: not proven, so the primary runs it.");

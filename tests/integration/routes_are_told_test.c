@@ -1,4 +1,5 @@
-/* Sizes and statistics of a sharded database are added up, or the client is told whose they are. */
+/* What the client is told about where its statements go: sizes and statistics of a sharded database
+ * are added up or say whose they are, and EXPLAIN (ROUTE) takes any statement. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -168,6 +169,35 @@ static void who_wants_no_notices_gets_none(void **state)
     PQfinish(c);
 }
 
+/* PostgreSQL's EXPLAIN takes none of these. */
+static void any_statement_can_be_asked_for_its_route(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *route;
+    } cases[] = {
+        {"create index on customers (name)", "Route: the same statement on s0, s1"},
+        {"copy customers from stdin", "Route: each row to the shard of its key, among s0, s1"},
+        {"set x.y = 'z'", "Route: the router itself answers or tracks it"},
+        {"begin", "Route: the router itself answers or tracks it"},
+        {"listen c", "Route: the router itself answers or tracks it"},
+        {"vacuum audit", "Route: one shard, s0 (the primary)"},
+        {"select pg_table_size('orders')", "Route: combine the rows of s0, s1 (the primary)"},
+    };
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char sql[128];
+        snprintf(sql, sizeof(sql), "explain (route) %s", cases[i].sql);
+        assert_string_equal(sy_ask(c, sql), cases[i].route);
+        PGresult *result = PQexecParams(c, sql, 0, NULL, NULL, NULL, NULL, 0);
+        assert_string_equal(PQgetvalue(result, 0, 0), cases[i].route);
+        PQclear(result);
+    }
+    assert_int_equal(PQtransactionStatus(c), PQTRANS_IDLE);
+    assert_string_equal(sy_ask(c, "explain (route) begin; select 1"), "ERROR 42601");
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +205,7 @@ int main(void)
         cmocka_unit_test(the_size_of_the_database_is_that_of_all_shards),
         cmocka_unit_test(the_shard_of_a_local_table_is_asked),
         cmocka_unit_test(the_rest_says_which_shard_it_is_of),
+        cmocka_unit_test(any_statement_can_be_asked_for_its_route),
         cmocka_unit_test(who_wants_no_notices_gets_none),
     };
     cluster = world_cluster();
