@@ -334,7 +334,8 @@ static enum sy_step acquire(struct sy_session *session, const struct sy_target *
         if (step != SY_STEP_DONE)
             return step;
     }
-    if (target->several && target->writes && session->txn == 'I' && !session->implicit_txn) {
+    if (target->several && target->writes && session->txn == 'I' && !session->implicit_txn &&
+        !target->no_block) {
         for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
             if (part->touched && part->wrote)
                 return refuse_mixed(err);

@@ -377,8 +377,9 @@ struct sy_target {
     bool all;     /* SY_PLAN_ALL */
     bool split;   /* COPY FROM by key */
     bool replica_ok, writes;
-    bool any;     /* reads no rows that are spread: catalogs, reference tables */
-    bool copy_in; /* COPY FROM: the server waits for data after it */
+    bool any;      /* reads no rows that are spread: catalogs, reference tables */
+    bool copy_in;  /* COPY FROM: the server waits for data after it */
+    bool no_block; /* VACUUM and its like: refuses a transaction block */
     uint32_t shard;
     struct sy_shard_set shards;
     bool merge; /* SY_PLAN_MERGE */

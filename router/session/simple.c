@@ -165,8 +165,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         return SY_STEP_ERROR;
     /* Several shards change together or not at all: the router's own transaction, unless the client
      * has one. */
-    bool own =
-        target.several && target.writes && session->txn == 'I' && !exec->stmt->not_in_transaction;
+    bool own = target.several && target.writes && session->txn == 'I' && !target.no_block;
     if (own)
         session->implicit_txn = true;
     enum sy_step step = sy_target_acquire(session, &target, err);

@@ -465,6 +465,7 @@ enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *
         status = check_snapshot(session, exec->stmt, &target, err);
     if (status == SY_OK)
         status = check_writes(session, &target, err);
+    target.no_block = exec->stmt->not_in_transaction;
     if (status == SY_OK)
         *ret_target = target;
     return status;

@@ -75,6 +75,8 @@ static bool runtime_statement(const sq_node *node, struct sq_out *out)
         if ((int)node->node_case == kinds[i].node) {
             out->t->kind = kinds[i].kind;
             out->t->tag = kinds[i].tag;
+            if (kinds[i].node == NODE(VACUUM_STMT) && !node->vacuum_stmt->is_vacuumcmd)
+                out->t->tag = "ANALYZE";
             return true;
         }
     return false;

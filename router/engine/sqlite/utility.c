@@ -400,6 +400,16 @@ static enum sy_sqlite_step run_discard(struct sy_sqlite_session *s,
     return done(s, "DISCARD TEMP");
 }
 
+static bool relation_exists(struct sy_sqlite_session *s, const PgQuery__RangeVar *r)
+{
+    const char *schema = r->schemaname != NULL && r->schemaname[0] != '\0' ? r->schemaname : NULL;
+    if (sy_sqlite_catalog_find(s->catalog, schema, r->relname) != NULL)
+        return true;
+    sy_err_set(&s->err, SY_E_NOT_FOUND, "relation \"%s\" does not exist", r->relname);
+    sy_err_state(&s->err, "42P01");
+    return false;
+}
+
 static enum sy_sqlite_step run_lock(struct sy_sqlite_session *s, const PgQuery__LockStmt *stmt)
 {
     if (s->txn == 'I') {
@@ -408,14 +418,8 @@ static enum sy_sqlite_step run_lock(struct sy_sqlite_session *s, const PgQuery__
         return SY_STEP_ERROR;
     }
     for (size_t i = 0; i < stmt->n_relations; i++) {
-        const PgQuery__RangeVar *r = stmt->relations[i]->range_var;
-        const char *schema =
-            r->schemaname != NULL && r->schemaname[0] != '\0' ? r->schemaname : NULL;
-        if (sy_sqlite_catalog_find(s->catalog, schema, r->relname) == NULL) {
-            sy_err_set(&s->err, SY_E_NOT_FOUND, "relation \"%s\" does not exist", r->relname);
-            sy_err_state(&s->err, "42P01");
+        if (!relation_exists(s, stmt->relations[i]->range_var))
             return SY_STEP_ERROR;
-        }
     }
     /* From ROW EXCLUSIVE (mode 3) on a lock is about writing: the writer is the lock. */
     enum { ROW_EXCLUSIVE = 3 };
@@ -427,9 +431,22 @@ static enum sy_sqlite_step run_lock(struct sy_sqlite_session *s, const PgQuery__
     return done(s, "LOCK TABLE");
 }
 
-static enum sy_sqlite_step run_maintenance(struct sy_sqlite_session *s,
-                                           const struct sy_sqtranslation *t)
+static bool maintained_exist(struct sy_sqlite_session *s, const PgQuery__Node *node)
 {
+    const PgQuery__VacuumStmt *stmt =
+        node->node_case == PG_QUERY__NODE__NODE_VACUUM_STMT ? node->vacuum_stmt : NULL;
+    for (size_t i = 0; stmt != NULL && i < stmt->n_rels; i++)
+        if (!relation_exists(s, stmt->rels[i]->vacuum_relation->relation))
+            return false;
+    return true;
+}
+
+static enum sy_sqlite_step run_maintenance(struct sy_sqlite_session *s,
+                                           const struct sy_sqlite_plan *plan)
+{
+    const struct sy_sqtranslation *t = plan->t;
+    if (!maintained_exist(s, plan->node))
+        return SY_STEP_ERROR;
     if (s->file->index > 0)
         return done(s, t->tag);
     bool vacuum = strcmp(t->tag, "VACUUM") == 0;
@@ -518,7 +535,7 @@ static enum sy_sqlite_step dispatch(struct sy_sqlite_session *s, struct sy_sqlit
     case SY_STMT_LOCK:
         return run_lock(s, node->lock_stmt);
     case SY_STMT_MAINTENANCE:
-        return run_maintenance(s, plan->t);
+        return run_maintenance(s, plan);
     case SY_STMT_COPY_FROM:
     case SY_STMT_COPY_TO:
         return sy_sqlite_copy_start(s, portal);
