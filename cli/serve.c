@@ -31,6 +31,7 @@
 #include "router/accept/accept.h"
 #include "router/auth/hash_pool.h"
 #include "router/engine/engine.h"
+#include "router/engine/sqlite/sqlite.h"
 #include "router/metrics/counters.h"
 #include "router/metrics/endpoint.h"
 #include "router/session/worker.h"
@@ -117,6 +118,23 @@ static enum sy_status load(const struct sy_serve_options *options, struct sy_con
     return SY_OK;
 }
 
+/* Embedded shards are opened before anybody is told of them: what another process holds must not be
+ * served. What fails for any other reason is tried again by the inspector. */
+static enum sy_status open_embedded(const struct sy_topology *topology, struct sy_err *err)
+{
+    for (uint32_t i = 0; i < topology->database_count; i++) {
+        const struct sy_topology_database *database = &topology->databases[i];
+        if (database->config->engine != SY_ENGINE_SQLITE)
+            continue;
+        enum sy_status status = sy_sqlite_database_open(database, err);
+        if (status == SY_E_STATE)
+            return status;
+        if (status != SY_OK)
+            sy_log_err(SY_LOG_ERROR, "embedded shards cannot be opened", err);
+    }
+    return SY_OK;
+}
+
 /* Loads and publishes; the running snapshot stays when anything is wrong. */
 static enum sy_status publish(const struct sy_serve_options *options, bool first,
                               struct sy_err *err)
@@ -129,7 +147,11 @@ static enum sy_status publish(const struct sy_serve_options *options, bool first
     if (status == SY_OK)
         status = sy_topology_build(config, previous, &next, err);
     if (status == SY_OK)
+        status = open_embedded(next, err);
+    if (status == SY_OK)
         sy_topology_publish(next);
+    else
+        sy_topology_unref(&next);
     sy_topology_unref(&previous);
     sy_config_unref(&config); /* the snapshot holds its own reference */
     return status;

@@ -1,6 +1,7 @@
 /* A router in a child process. */
 #include "tests/harness/router.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -88,12 +89,54 @@ struct sy_router *sy_router_start(const char *databases, const char *extra, cons
     return router;
 }
 
+static bool log_has(const struct sy_router *router, const char *text)
+{
+    char line[4096];
+    bool found = false;
+    FILE *file = fopen(router->log, "r");
+    while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
+        found = strstr(line, text) != NULL;
+    if (file != NULL)
+        (void)fclose(file);
+    return found;
+}
+
+void sy_router_wait_log(const struct sy_router *router, const char *text)
+{
+    for (int i = 0; i < 3000; i++) {
+        if (log_has(router, text))
+            return;
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    sy_harness_die("the router has not logged \"%s\", see %s", text, router->log);
+}
+
+/* A killed process's io_uring is taken down by the kernel after the process is gone, and its
+ * listening socket with it. */
+static void wait_until_port_is_free(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (int i = 0; i < 3000; i++) {
+        int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+        bool free_now =
+            bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0;
+        close(fd);
+        if (free_now)
+            return;
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    sy_harness_die("port %u does not become free", (unsigned)port);
+}
+
 void sy_router_restart(struct sy_router *router, bool kill_first)
 {
     if (kill_first)
         kill(router->pid, SIGKILL);
     for (int i = 0; i < 3000; i++) {
         if (waitpid(router->pid, NULL, WNOHANG) == router->pid) {
+            wait_until_port_is_free(router->port);
             fflush(NULL);
             router->pid = fork();
             if (router->pid == 0)

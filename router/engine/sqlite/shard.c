@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "router/engine/sqlite/folder.h"
 #include "router/engine/sqlite/replica.h"
 #include "router/engine/sqlite/session.h"
 #include "router/engine/sqlite/sqlite.h"
@@ -204,7 +205,9 @@ static enum sy_status open_primary(struct sy_sqlite_shard *shard, struct sy_err 
 {
     struct sy_sqlite_file *file = shard->files[0];
     make_folders(file->path);
-    enum sy_status status = sy_sqlite_conn_open(file->path, true, &shard->writer, err);
+    enum sy_status status = sy_sqlite_folder_claim(file->path, err);
+    if (status == SY_OK)
+        status = sy_sqlite_conn_open(file->path, true, &shard->writer, err);
     if (status == SY_OK)
         status = sy_sqlite_catalog_create(shard->writer, err);
     if (status == SY_OK)
@@ -313,6 +316,19 @@ enum sy_status sy_sqlite_node_attach(struct sy_node *node, struct sy_err *err)
     return status;
 }
 
+enum sy_status sy_sqlite_database_open(const struct sy_topology_database *database,
+                                       struct sy_err *err)
+{
+    enum sy_status status = sy_sqlite_tasks_start(0, err);
+    for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++) {
+        const struct sy_topology_shard *shard = &database->shards[i];
+        struct sy_sqlite_file *file = NULL;
+        for (uint32_t n = 0; status == SY_OK && n < shard->node_count; n++)
+            status = sy_sqlite_file_open(shard->nodes[n]->file, n, &file, err);
+    }
+    return status;
+}
+
 void sy_sqlite_each_shard(void (*each)(void *ctx, struct sy_sqlite_shard *shard), void *ctx)
 {
     pthread_mutex_lock(&registry.lock);
@@ -332,6 +348,7 @@ void sy_sqlite_shutdown(void)
         sy_sqlite_tick_remove(&shard->tick);
         shard_free(shard);
     }
+    sy_sqlite_folders_release();
     pthread_mutex_unlock(&registry.lock);
 }
 

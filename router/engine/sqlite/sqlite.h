@@ -19,6 +19,13 @@
 SY_MUST_CHECK enum sy_status sy_sqlite_node_attach(struct sy_node *node, struct sy_err *err);
 
 /*
+ * Opens (creates) the files of all shards of a database, for this process alone. The nodes are not
+ * tied yet. Blocks. Errors: SY_E_STATE (another process has the folder), and as above.
+ */
+SY_MUST_CHECK enum sy_status sy_sqlite_database_open(const struct sy_topology_database *database,
+                                                     struct sy_err *err);
+
+/*
  * The schema of a database for the router: relations and columns of all shards, the volatility of
  * the functions that the engine knows, table OIDs that differ. As struct sy_engine.inspect. Blocks.
  * Errors: as above.
