@@ -24,7 +24,8 @@ enum {
     SY_SQLITE_SCHEMA_PUBLIC = 2200,
     SY_SQLITE_SCHEMA_PG_CATALOG = 11,
     SY_SQLITE_SCHEMA_INFORMATION = 13000,
-    SY_SQLITE_ROLE = 10, /* the one owner of everything */
+    SY_SQLITE_ROLE = 10, /* the one owner of everything, but for the schema public: */
+    SY_SQLITE_ROLE_DATABASE_OWNER = 6171,
     SY_SQLITE_DATABASE = 5,
 };
 

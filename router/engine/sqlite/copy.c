@@ -362,7 +362,7 @@ static bool prepare(struct sy_sqlite_session *s, const struct sy_sqlite_plan *pl
     s->copy_starting = copy;
     copy->is_in = stmt->is_from;
     sy_sqlite_refresh_catalog(s);
-    sy_sqlite_env_statement(s);
+    sy_sqlite_env_query(s);
     return read_options(s, copy, stmt) &&
            (copy->is_in ? prepare_in(s, copy, plan) : prepare_out(s, copy, plan));
 }

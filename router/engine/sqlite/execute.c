@@ -473,7 +473,7 @@ static enum sy_sqlite_step run_whole(struct sy_sqlite_session *s, struct sy_sqli
         s->run_flushed = false;
         if (failed_block(s) || refused(s, t))
             return SY_STEP_ERROR;
-        sy_sqlite_env_statement(s);
+        sy_sqlite_env_query(s);
         sy_sqlite_session_limit(s, &s->statement_deadline_us,
                                 sy_sqlite_settings_statement_limit_us(s->settings));
     }
@@ -604,7 +604,7 @@ bool sy_sqlite_evaluate_plan(struct sy_sqlite_session *s, struct sy_sqlite_scrip
 {
     struct sy_sqlite_plan *plan = NULL;
     struct sy_sqlite_portal portal = {0};
-    sy_sqlite_env_statement(s);
+    sy_sqlite_env_query(s);
     if (sy_sqlite_plan_make(s, script, select, NULL, 0, &plan, &s->err) != SY_OK)
         return false;
     struct sy_sqlite_conn *conn = NULL;

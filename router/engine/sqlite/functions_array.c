@@ -91,6 +91,22 @@ static void f_array_get(struct sq_call *call)
     }
 }
 
+/* sy_name_get(name, index): a name is 64 bytes that are counted from 0. */
+static void f_name_get(struct sq_call *call)
+{
+    enum { NAME_BYTES = 64 };
+    struct sy_slice name = sq_arg_text(call, 0);
+    int64_t at = sq_arg_int(call, 1);
+    if (at < 0 || at >= NAME_BYTES)
+        return;
+    if (at >= (int64_t)name.bytes)
+        sq_return_text(call, "", 0);
+    else if ((unsigned char)name.data[at] >= 0x80)
+        sq_fail(call, "0A000", "a byte of a name outside ASCII cannot be shown");
+    else
+        sq_return_text(call, name.data + at, 1);
+}
+
 static void f_cardinality(struct sq_call *call)
 {
     sq_return_int(call, length(call, 0));
@@ -290,6 +306,7 @@ static const struct sq_function functions[] = {
     {"sy_array_remove", 2, 0, f_array_remove},
     {"sy_array", -1, SQ_F_NULLS, f_array},
     {"sy_array_get", 4, 0, f_array_get},
+    {"sy_name_get", 2, 0, f_name_get},
     {"sy_cardinality", 1, 0, f_cardinality},
     {"sy_array_length", 2, 0, f_array_length},
     {"sy_array_lower", 2, 0, f_array_lower},

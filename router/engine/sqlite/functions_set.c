@@ -4,6 +4,7 @@
  * generate_series counts as it goes.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "router/engine/sqlite/datetime.h"
 #include "router/engine/sqlite/functions_internal.h"
@@ -202,6 +203,29 @@ static bool fill_subscripts(struct cursor *c, struct sq_call *call)
     return sq_arg_int(call, 1) != 1 || walk_array(c, call, true);
 }
 
+/* pg_options_to_table(array of "name=value"): key and value; the value is NULL where there is no
+ * '='. */
+static bool fill_options(struct cursor *c, struct sq_call *call)
+{
+    struct sq_array_walk walk;
+    struct sy_slice element = {0};
+    bool is_null = false;
+    (void)sq_array_begin(&walk, sq_arg_text(call, 0));
+    while (sq_array_next(&walk, &c->arena, &element, &is_null)) {
+        const char *equals = is_null ? NULL : memchr(element.data, '=', element.bytes);
+        size_t bytes = equals == NULL ? element.bytes : (size_t)(equals - element.data);
+        struct sy_sqvalue value = {0};
+        if (is_null)
+            continue;
+        if (equals != NULL)
+            value =
+                kept(c, sq_value_text((struct sy_slice){equals + 1, element.bytes - bytes - 1}));
+        if (!add_row(c, value, kept(c, sq_value_text((struct sy_slice){element.data, bytes}))))
+            return false;
+    }
+    return true;
+}
+
 /* ---- JSON ---- */
 
 static struct sy_sqvalue json_value(struct cursor *c, const struct sq_json *value, bool text)
@@ -275,6 +299,7 @@ static const struct set_kind kinds[] = {
     {"sy_generate_series", 4, 0, fill_series},
     {"sy_unnest", 2, 0, fill_unnest},
     {"sy_generate_subscripts", 2, 0, fill_subscripts},
+    {"sy_options_to_table", 1, 0, fill_options},
     {"sy_json_elements", 2, 0, fill_elements},
     {"sy_json_keys", 1, 0, fill_keys},
     {"sy_json_each", 2, 0, fill_each},

@@ -174,7 +174,7 @@ struct rowset {
     struct sy_arena arena;
     struct sy_buf rows;
     uint64_t generation;
-    const struct sy_sqlite_session *session;
+    uint32_t pid; /* of the session */
 };
 
 struct table {
@@ -306,7 +306,7 @@ static int make_rows(struct table *table)
     uint64_t generation = s->catalog->generation;
     bool changes = table->source != NULL && table->source->changes;
     if (table->rowset != NULL && !changes && table->rowset->generation == generation &&
-        table->rowset->session == s)
+        table->rowset->pid == s->pid)
         return SQLITE_OK;
     rowset_unref(&table->rowset);
     struct rowset *rowset = calloc(1, sizeof(*rowset));
@@ -314,7 +314,7 @@ static int make_rows(struct table *table)
         return SQLITE_NOMEM;
     rowset->refs = 1;
     rowset->generation = generation;
-    rowset->session = s;
+    rowset->pid = s->pid;
     struct sy_emit e = {.session = s,
                         .catalog = s->catalog,
                         .relation = table->relation,

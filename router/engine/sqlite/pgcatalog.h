@@ -4,7 +4,8 @@
  * the session sees.
  *
  * pgcatalog.c: the virtual table, relations as the translator sees them. pgcatalog_columns.c: their
- * columns. pgcatalog_objects.c, _fixed.c, _information.c: rows. pgcatalog_functions.c:
+ * columns. pgcatalog_objects.c, _fixed.c, _information.c: rows. pgcatalog_acl.c: roles and
+ * privileges. pgcatalog_qualify.c: names with their schema. pgcatalog_functions.c:
  * pg_get_indexdef() and its like.
  */
 #ifndef SY_ROUTER_ENGINE_SQLITE_PGCATALOG_H
@@ -56,10 +57,30 @@ SY_MUST_CHECK int sy_sqlite_pgcatalog_register(sqlite3 *db, struct sy_sqsession_
 SY_MUST_CHECK int sy_sqlite_pgfunctions_register(sqlite3 *db, struct sy_sqsession_slot *slot);
 
 uint32_t sy_sqlite_schema_oid(const char *name);
+/* pg_type.typstorage, which columns of the type have too. */
+char sy_sqlite_storage_of(const struct sy_type_info *type);
+/* NULL: no such role. */
+const char *sy_sqlite_role_name(const struct sy_sqlite_session *session, int64_t oid);
+uint32_t sy_sqlite_role_oid(const struct sy_sqlite_session *session, const char *name); /* 0 */
+/* acldefault(): false: no such kind of object. */
+bool sy_sqlite_acl_default(char kind, const char *owner, struct sy_buf *out);
+/* pg_namespace.nspacl of the schemas that are always there. */
+void sy_sqlite_acl_schema(const char *owner, struct sy_buf *out);
 /* Definitions as PostgreSQL prints them; pretty: with fewer parentheses. */
 void sy_sqlite_indexdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out);
-void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, bool pretty,
+void sy_sqlite_constraintdef(struct sy_sqlite_session *session,
+                             const struct sy_sqlite_object *object, bool pretty,
                              struct sy_buf *out);
+/* The user's relations that a query names. */
+void sy_sqlite_query_relations(const struct sy_sqlite_catalog *catalog, const char *text,
+                               void (*each)(void *ctx, const struct sy_sqrelation *relation),
+                               void *ctx);
+bool sy_sqlite_public_is_searched(struct sy_sqlite_session *session);
+/* A query or an expression of the catalog, relations with their schema where the session needs it.
+ */
+void sy_sqlite_put_query(struct sy_sqlite_session *session, const char *text, struct sy_buf *out);
+void sy_sqlite_put_expression(struct sy_sqlite_session *session, const char *text,
+                              struct sy_buf *out);
 /* Attribute number of a column of `relation` by name, 0: none. */
 int16_t sy_sqlite_attnum(const struct sy_sqrelation *relation, const char *column);
 

@@ -95,6 +95,11 @@ const struct sy_sqlite_emulated_columns sy_sqlite_emulated_columns[] = {
      "schemaname:19 tablename:19 indexname:19 tablespace:19 indexdef:25"},
     {2611, "pg_catalog", "pg_inherits", 'r',
      "inhrelid:26 inhparent:26 inhseqno:23 inhdetachpending:16"},
+    {2602, "pg_catalog", "pg_amop", 'r',
+     "oid:26 amopfamily:26 amoplefttype:26 amoprighttype:26 amopstrategy:21 amoppurpose:18 "
+     "amopopr:26 amopmethod:26 amopsortfamily:26"},
+    {2603, "pg_catalog", "pg_amproc", 'r',
+     "oid:26 amprocfamily:26 amproclefttype:26 amprocrighttype:26 amprocnum:21 amproc:24"},
     {3394, "pg_catalog", "pg_init_privs", 'r',
      "objoid:26 classoid:26 objsubid:23 privtype:18 initprivs:1034"},
     {2612, "pg_catalog", "pg_language", 'r',

@@ -22,9 +22,21 @@ static void rows_namespace(struct sy_emit *e)
         sy_emit_begin(e);
         sy_emit_int(e, "oid", sy_sqlite_schema_oid(names[i]));
         sy_emit_text(e, "nspname", names[i]);
-        sy_emit_int(e, "nspowner", SY_SQLITE_ROLE);
+        uint32_t owner = i == 1 ? SY_SQLITE_ROLE_DATABASE_OWNER : SY_SQLITE_ROLE;
+        struct sy_buf acl = {0};
+        sy_sqlite_acl_schema(sy_sqlite_role_name(e->session, owner), &acl);
+        sy_emit_int(e, "nspowner", owner);
+        sy_emit_format(e, "nspacl", "%.*s", (int)acl.bytes, acl.data == NULL ? "" : acl.data);
         sy_emit_end(e);
+        sy_buf_release(&acl);
     }
+}
+
+char sy_sqlite_storage_of(const struct sy_type_info *type)
+{
+    if (type != NULL && type->length != -1)
+        return 'p';
+    return type != NULL && type->oid == SY_T_NUMERIC ? 'm' : 'x';
 }
 
 static void rows_type(struct sy_emit *e)
@@ -54,7 +66,7 @@ static void rows_type(struct sy_emit *e)
                      : t->length == 2 ? 's'
                      : t->length == 1 ? 'c'
                                       : 'i');
-        sy_emit_char(e, "typstorage", t->length == -1 ? 'x' : 'p');
+        sy_emit_char(e, "typstorage", sy_sqlite_storage_of(t));
         sy_emit_int(e, "typtypmod", -1);
         sy_emit_int(e, "typcollation", t->category == 'S' ? 100 : 0);
         sy_emit_end(e);
@@ -144,6 +156,13 @@ static void rows_roles(struct sy_emit *e)
     sy_emit_text(e, "rolname", e->session->user);
     sy_emit_int(e, "rolinherit", 1);
     sy_emit_int(e, "rolcanlogin", 1);
+    sy_emit_int(e, "rolconnlimit", -1);
+    sy_emit_text(e, "rolpassword", strcmp(e->relation->name, "pg_roles") == 0 ? "********" : NULL);
+    sy_emit_end(e);
+    sy_emit_begin(e);
+    sy_emit_int(e, "oid", SY_SQLITE_ROLE_DATABASE_OWNER);
+    sy_emit_text(e, "rolname", sy_sqlite_role_name(e->session, SY_SQLITE_ROLE_DATABASE_OWNER));
+    sy_emit_int(e, "rolinherit", 1);
     sy_emit_int(e, "rolconnlimit", -1);
     sy_emit_text(e, "rolpassword", strcmp(e->relation->name, "pg_roles") == 0 ? "********" : NULL);
     sy_emit_end(e);

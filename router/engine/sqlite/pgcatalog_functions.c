@@ -118,7 +118,8 @@ static const char *action_name(char action)
                            : NULL;
 }
 
-void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out)
+void sy_sqlite_constraintdef(struct sy_sqlite_session *session,
+                             const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out)
 {
     const struct sy_sqconstraint *c = object->constraint;
     switch (c->kind) {
@@ -130,7 +131,8 @@ void sy_sqlite_constraintdef(const struct sy_sqlite_object *object, bool pretty,
     case 'f':
         sy_buf_append_str(out, "FOREIGN KEY ");
         put_names(object->relation, c->columns, NULL, c->column_count, out);
-        sy_buf_append_str(out, " REFERENCES ");
+        sy_buf_append_str(out, sy_sqlite_public_is_searched(session) ? " REFERENCES "
+                                                                     : " REFERENCES public.");
         sy_sqlite_put_identifier(out, c->ref_table);
         if (c->ref_columns != NULL)
             put_names(NULL, NULL, c->ref_columns, c->column_count, out);
@@ -174,7 +176,7 @@ static void get_constraintdef(const struct call *c)
         give_text(c, NULL);
         return;
     }
-    sy_sqlite_constraintdef(o, int_arg(c, 1) != 0, &out);
+    sy_sqlite_constraintdef(c->s, o, int_arg(c, 1) != 0, &out);
     give_buf(c, &out);
 }
 
@@ -191,13 +193,26 @@ static void get_viewdef(const struct call *c)
         give_text(c, NULL);
         return;
     }
-    sy_buf_printf(&out, " %s;", r->view_sql);
+    sy_buf_append_str(&out, " ");
+    sy_sqlite_put_query(c->s, r->view_sql, &out);
+    sy_buf_append_str(&out, ";");
     give_buf(c, &out);
 }
 
-static void get_first(const struct call *c) /* pg_get_expr: what is stored is the text */
+static void get_first(const struct call *c)
 {
     give_text(c, text_arg(c, 0));
+}
+
+static void get_expr(const struct call *c) /* what is stored is the text */
+{
+    struct sy_buf out = {0};
+    if (text_arg(c, 0) == NULL) {
+        give_text(c, NULL);
+        return;
+    }
+    sy_sqlite_put_expression(c->s, text_arg(c, 0), &out);
+    give_buf(c, &out);
 }
 
 static void get_serial_sequence(const struct call *c)
@@ -275,7 +290,24 @@ static void get_userbyid(const struct call *c)
 {
     char unknown[48];
     snprintf(unknown, sizeof(unknown), "unknown (OID=%" PRId64 ")", int_arg(c, 0));
-    give_text(c, int_arg(c, 0) == SY_SQLITE_ROLE ? c->s->user : unknown);
+    const char *name = sy_sqlite_role_name(c->s, int_arg(c, 0));
+    give_text(c, name != NULL ? name : unknown);
+}
+
+static void acl_default(const struct call *c)
+{
+    const char *kind = text_arg(c, 0), *owner = sy_sqlite_role_name(c->s, int_arg(c, 1));
+    struct sy_buf out = {0};
+    char number[24];
+    if (kind == NULL || sqlite3_value_type(c->argv[1]) == SQLITE_NULL) {
+        give_text(c, NULL);
+        return;
+    }
+    snprintf(number, sizeof(number), "%" PRId64, int_arg(c, 1));
+    if (sy_sqlite_acl_default(kind[0], owner != NULL ? owner : number, &out))
+        give_buf(c, &out);
+    else
+        sqlite3_result_error(c->context, "unrecognized object type abbreviation", -1);
 }
 
 static void encoding_to_char(const struct call *c)
@@ -578,6 +610,7 @@ static const struct function {
     const char *name;
     void (*run)(const struct call *c);
 } functions[] = {
+    {"sy_acldefault", acl_default},
     {"sy_col_description", col_description},
     {"sy_format_type", format_type},
     {"sy_getdatabaseencoding", give_utf8},
@@ -614,7 +647,7 @@ static const struct function {
     {"sy_pg_encoding_to_char", encoding_to_char},
     {"sy_pg_function_is_visible", give_true},
     {"sy_pg_get_constraintdef", get_constraintdef},
-    {"sy_pg_get_expr", get_first},
+    {"sy_pg_get_expr", get_expr},
     {"sy_pg_get_function_arguments", give_empty},
     {"sy_pg_get_function_identity_arguments", give_empty},
     {"sy_pg_get_function_result", give_null},

@@ -5,7 +5,13 @@
 
 #include "router/engine/sqlite/pgcatalog.h"
 
-enum { AM_HEAP = 2, AM_BTREE = 403, COLLATION_DEFAULT = 100, CLASS_PG_CLASS = 1259 };
+enum { AM_HEAP = 2, AM_BTREE = 403, COLLATION_DEFAULT = 100 };
+enum {
+    CLASS_PG_CLASS = 1259,
+    CLASS_PG_ATTRDEF = 2604,
+    CLASS_PG_NAMESPACE = 2615,
+    CLASS_PG_REWRITE = 2618
+};
 
 int16_t sy_sqlite_attnum(const struct sy_sqrelation *relation, const char *column)
 {
@@ -114,7 +120,7 @@ static void attribute(struct sy_emit *e, uint32_t relation, const char *name, ui
                  : length == 2               ? 's'
                  : length == 1 || length > 8 ? 'c'
                                              : 'i');
-    sy_emit_char(e, "attstorage", length == -1 ? type == SY_T_NUMERIC ? 'm' : 'x' : 'p');
+    sy_emit_char(e, "attstorage", sy_sqlite_storage_of(info));
     sy_emit_text(e, "attcompression", "");
     sy_emit_text(e, "attidentity", "");
     sy_emit_text(e, "attgenerated", "");
@@ -436,13 +442,13 @@ static void rows_sequences(struct sy_emit *e)
     }
 }
 
-static void description(struct sy_emit *e, uint32_t oid, int attnum, const char *text)
+static void describe(struct sy_emit *e, uint32_t class, uint32_t oid, int attnum, const char *text)
 {
     if (text == NULL)
         return;
     sy_emit_begin(e);
     sy_emit_int(e, "objoid", oid);
-    sy_emit_int(e, "classoid", CLASS_PG_CLASS);
+    sy_emit_int(e, "classoid", class);
     sy_emit_int(e, "objsubid", attnum);
     sy_emit_text(e, "description", text);
     sy_emit_end(e);
@@ -452,31 +458,115 @@ static void rows_description(struct sy_emit *e)
 {
     for (uint32_t i = 0; i < e->catalog->relation_count; i++) {
         const struct sy_sqrelation *r = &e->catalog->relations[i];
-        description(e, r->oid, 0, r->comment);
+        describe(e, CLASS_PG_CLASS, r->oid, 0, r->comment);
         for (uint32_t c = 0; c < r->column_count; c++)
-            description(e, r->oid, r->columns[c].attnum, r->columns[c].comment);
+            describe(e, CLASS_PG_CLASS, r->oid, r->columns[c].attnum, r->columns[c].comment);
+    }
+    describe(e, CLASS_PG_NAMESPACE, SY_SQLITE_SCHEMA_PG_CATALOG, 0, "system catalog schema");
+    describe(e, CLASS_PG_NAMESPACE, SY_SQLITE_SCHEMA_PUBLIC, 0, "standard public schema");
+}
+
+static void depend(struct sy_emit *e, uint32_t class, uint32_t object,
+                   const struct sy_sqrelation *on, int attnum, char type)
+{
+    sy_emit_begin(e);
+    sy_emit_int(e, "classid", class);
+    sy_emit_int(e, "objid", object);
+    sy_emit_int(e, "refclassid", CLASS_PG_CLASS);
+    sy_emit_int(e, "refobjid", on->oid);
+    sy_emit_int(e, "refobjsubid", attnum);
+    sy_emit_char(e, "deptype", type);
+    sy_emit_end(e);
+}
+
+/* The sequence that a default takes its value from, NULL: none. */
+static const struct sy_sqrelation *sequence_of_default(const struct sy_emit *e, const char *text)
+{
+    static const char call[] = "nextval('";
+    const char *at = text == NULL ? NULL : strstr(text, call);
+    char *name = NULL;
+    uint32_t oid = 0;
+    struct sy_err ignored = {0};
+    if (at == NULL)
+        return NULL;
+    at += sizeof(call) - 1;
+    size_t bytes = 0, from = 0;
+    name = sy_arena_strdup(e->arena, at);
+    for (; name != NULL && at[from] != '\0'; from++) {
+        if (at[from] == '\'' && at[++from] != '\'')
+            break;
+        name[bytes++] = at[from];
+    }
+    struct sy_sqlite_session *s = e->session;
+    if (name == NULL ||
+        !s->sq.types.reg_in(s, SY_T_REGCLASS, (struct sy_slice){name, bytes}, &oid, &ignored))
+        return NULL;
+    return sy_sqlite_catalog_by_oid(e->catalog, oid);
+}
+
+static void depend_defaults(struct sy_emit *e, const struct sy_sqrelation *r)
+{
+    for (uint32_t c = 0; c < r->column_count; c++) {
+        const struct sy_sqcolumn *column = &r->columns[c];
+        if (column->default_sql == NULL || column->identity != 0)
+            continue;
+        uint32_t oid = attrdef_oid(r, column->attnum);
+        depend(e, CLASS_PG_ATTRDEF, oid, r, column->attnum, 'a');
+        const struct sy_sqrelation *sequence = sequence_of_default(e, column->default_sql);
+        if (sequence != NULL)
+            depend(e, CLASS_PG_ATTRDEF, oid, sequence, 0, 'n');
     }
 }
 
-/* What drivers look for: which sequence belongs to which column. */
+/* A view's rule has the view's own OID. */
+struct view_rule {
+    struct sy_emit *e;
+    uint32_t oid;
+};
+
+static void depend_view(void *ctx, const struct sy_sqrelation *relation)
+{
+    const struct view_rule *rule = ctx;
+    depend(rule->e, CLASS_PG_REWRITE, rule->oid, relation, 0, 'n');
+}
+
+/* What drivers and pg_dump look for: which sequence belongs to which column, which one its default
+ * needs, and what a view reads. */
 static void rows_depend(struct sy_emit *e)
 {
     for (uint32_t i = 0; i < e->catalog->relation_count; i++) {
         const struct sy_sqrelation *r = &e->catalog->relations[i];
+        depend_defaults(e, r);
+        if (r->kind == 'v' && r->view_sql != NULL) {
+            struct view_rule rule = {e, r->oid};
+            depend(e, CLASS_PG_REWRITE, r->oid, r, 0, 'i');
+            sy_sqlite_query_relations(e->catalog, r->view_sql, depend_view, &rule);
+        }
         if (r->sequence == NULL || r->sequence->owner_table == NULL)
             continue;
         const struct sy_sqrelation *owner =
             sy_sqlite_catalog_find(e->catalog, r->schema, r->sequence->owner_table);
-        if (owner == NULL)
-            continue;
+        if (owner != NULL)
+            depend(e, CLASS_PG_CLASS, r->oid, owner,
+                   sy_sqlite_attnum(owner, r->sequence->owner_column),
+                   r->sequence->identity ? 'i' : 'a');
+    }
+}
+
+/* The schemas of the system are as they were made. */
+static void rows_init_privs(struct sy_emit *e)
+{
+    static const uint32_t schemas[] = {SY_SQLITE_SCHEMA_PG_CATALOG, SY_SQLITE_SCHEMA_INFORMATION};
+    for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
+        struct sy_buf acl = {0};
+        sy_sqlite_acl_schema(e->session->user, &acl);
         sy_emit_begin(e);
-        sy_emit_int(e, "classid", CLASS_PG_CLASS);
-        sy_emit_int(e, "objid", r->oid);
-        sy_emit_int(e, "refclassid", CLASS_PG_CLASS);
-        sy_emit_int(e, "refobjid", owner->oid);
-        sy_emit_int(e, "refobjsubid", sy_sqlite_attnum(owner, r->sequence->owner_column));
-        sy_emit_char(e, "deptype", r->sequence->identity ? 'i' : 'a');
+        sy_emit_int(e, "objoid", schemas[i]);
+        sy_emit_int(e, "classoid", CLASS_PG_NAMESPACE);
+        sy_emit_char(e, "privtype", 'i');
+        sy_emit_format(e, "initprivs", "%.*s", (int)acl.bytes, acl.data == NULL ? "" : acl.data);
         sy_emit_end(e);
+        sy_buf_release(&acl);
     }
 }
 
@@ -524,6 +614,7 @@ const struct sy_emit_source sy_emit_objects[] = {
     {"pg_catalog", "pg_sequences", rows_sequences, false},
     {"pg_catalog", "pg_description", rows_description, false},
     {"pg_catalog", "pg_depend", rows_depend, false},
+    {"pg_catalog", "pg_init_privs", rows_init_privs, false},
     {"pg_catalog", "pg_rewrite", rows_rewrite, false},
     {"pg_catalog", "pg_stat_user_tables", rows_stat_tables, false},
     {"pg_catalog", "pg_stat_all_tables", rows_stat_tables, false},

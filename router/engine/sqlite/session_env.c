@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "router/engine/sqlite/pgcatalog.h"
 #include "router/engine/sqlite/settings.h"
 
 /* ---- sequences ---- */
@@ -292,7 +293,7 @@ static bool reg_out(void *ctx, uint32_t type, uint32_t oid, struct sy_buf *out)
         name = schema_name(oid);
         break;
     case SY_T_REGROLE:
-        name = oid == SY_SQLITE_ROLE ? s->user : NULL;
+        name = sy_sqlite_role_name(s, oid);
         break;
     case SY_T_REGCOLLATION:
         name = oid == 100 ? "\"default\"" : oid == 950 ? "\"C\"" : NULL;
@@ -400,8 +401,8 @@ static bool reg_in(void *ctx, uint32_t type, struct sy_slice name, uint32_t *ret
         *ret_oid = oid = find_schema(last);
         return oid != 0 || not_found(err, "schema", name, "3F000");
     case SY_T_REGROLE:
-        *ret_oid = SY_SQLITE_ROLE;
-        return strcmp(last, s->user) == 0 || not_found(err, "role", name, "42704");
+        *ret_oid = oid = sy_sqlite_role_oid(s, last);
+        return oid != 0 || not_found(err, "role", name, "42704");
     default:
         *ret_oid = oid = sy_sqlite_proc_oid(last);
         return oid != 0 || not_found(err, "function", name, "42883");
@@ -447,6 +448,11 @@ void sy_sqlite_env_statement(struct sy_sqlite_session *s)
     if (s->txn_start_us == 0)
         s->txn_start_us = s->sq.types.now_us;
     s->sq.transaction_us = s->txn_start_us;
+}
+
+void sy_sqlite_env_query(struct sy_sqlite_session *s)
+{
+    sy_sqlite_env_statement(s);
     if (s->txn == 'T')
         s->txn_used = true;
 }

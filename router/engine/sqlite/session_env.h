@@ -8,6 +8,8 @@ void sy_sqlite_env_init(struct sy_sqlite_session *s);
 void sy_sqlite_env_release(struct sy_sqlite_session *s);
 /* A statement starts: sets its time. */
 void sy_sqlite_env_statement(struct sy_sqlite_session *s);
+/* The same for one that reads or writes rows: from now on the block's isolation is fixed. */
+void sy_sqlite_env_query(struct sy_sqlite_session *s);
 /* RESTART IDENTITY. False: s->err is set. */
 bool sy_sqlite_env_restart_sequence(struct sy_sqlite_session *s, const char *name);
 /* DISCARD SEQUENCES. */

@@ -610,6 +610,7 @@ static const struct row rows[] = {
     {"pg_size_pretty_numeric", "sy_pg_size_pretty($*)"},
     {"pg_statistics_obj_is_visible", "sy_pg_statistics_obj_is_visible($*)"},
     {"pg_opclass_is_visible", "1"},
+    {"acldefault_sql", "sy_acldefault($*)"}, {"pg_options_to_table", "sy_options_to_table($1)"},
     {"pg_partition_ancestors", "sy_unnest('{}', 2205)"},
     {"pg_tablespace_location", "''"},
     {"pg_current_wal_lsn", "sy_pg_current_wal_lsn()"},

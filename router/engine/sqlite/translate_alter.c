@@ -291,6 +291,28 @@ static bool column_not_null(struct sq_cx *cx, struct alter *a, const PgQuery__Al
                                 column->name, a->old->name));
 }
 
+static bool add_identity(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
+                         struct sq_out *out)
+{
+    int index = need_column(cx, a, cmd->name);
+    if (index < 0)
+        return false;
+    struct sy_sqcolumn *column = &a->def.columns[index];
+    if (!column->not_null)
+        return sq_error(cx, "55000", -1,
+                        "column \"%s\" of relation \"%s\" must be declared NOT NULL before "
+                        "identity can be added",
+                        column->name, a->old->name);
+    if (column->identity != 0 || column->default_sql != NULL)
+        return sq_error(cx, "55000", -1, "column \"%s\" of relation \"%s\" already %s",
+                        column->name, a->old->name,
+                        column->identity != 0 ? "is an identity column" : "has a default value");
+    if (!sq_def_identity(cx, &a->def, column, cmd->def->constraint))
+        return false;
+    const struct sy_sqrelation *sequence = a->def.sequences.items[a->def.sequences.count - 1];
+    return sq_ddl(cx, out, SY_SQDDL_CREATE, "public", sequence->name, sequence);
+}
+
 static bool column_type(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTableCmd *cmd,
                         struct sq_out *out)
 {
@@ -459,6 +481,8 @@ static bool alter_command(struct sq_cx *cx, struct alter *a, const PgQuery__Alte
         return column_not_null(cx, a, cmd, true, out);
     case PG_QUERY__ALTER_TABLE_TYPE__AT_AlterColumnType:
         return column_type(cx, a, cmd, out);
+    case PG_QUERY__ALTER_TABLE_TYPE__AT_AddIdentity:
+        return add_identity(cx, a, cmd, out);
     case PG_QUERY__ALTER_TABLE_TYPE__AT_AddConstraint:
         return add_constraint(cx, a, cmd, out);
     case PG_QUERY__ALTER_TABLE_TYPE__AT_DropConstraint:

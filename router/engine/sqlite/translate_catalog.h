@@ -7,6 +7,7 @@
 #define SY_ROUTER_ENGINE_SQLITE_TRANSLATE_CATALOG_H
 
 #define SY_SQCATALOG_FUNCTIONS(X)                                                                  \
+    X(sy_acldefault)                                                                               \
     X(sy_col_description)                                                                          \
     X(sy_format_type)                                                                              \
     X(sy_getdatabaseencoding)                                                                      \

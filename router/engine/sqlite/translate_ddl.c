@@ -425,6 +425,25 @@ static uint32_t serial_type(const PgQuery__TypeName *name)
     return 0;
 }
 
+/* The name that SEQUENCE NAME asks for, else one of the usual kind. */
+static const char *sequence_name(struct sq_cx *cx, struct sq_def *def,
+                                 const struct sy_sqcolumn *column, sq_node *const *options,
+                                 size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const PgQuery__DefElem *option = options[i]->def_elem;
+        if (strcmp(option->defname, "sequence_name") != 0 || option->arg == NULL ||
+            option->arg->node_case != NODE(LIST) || option->arg->list->n_items == 0)
+            continue;
+        const PgQuery__List *list = option->arg->list;
+        const char *name = sq_str(list->items[list->n_items - 1]);
+        if (sq_name_taken(cx, name))
+            return sq_error_null(cx, "42P07", -1, "relation \"%s\" already exists", name);
+        return sy_arena_strdup(cx->arena, name);
+    }
+    return sq_choose_name(cx, def, def->relation->name, column->name, "seq");
+}
+
 static bool add_sequence(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolumn *column,
                          sq_node *const *options, size_t count)
 {
@@ -432,7 +451,7 @@ static bool add_sequence(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolum
     bool restart = false;
     struct sy_sqsequence *values =
         sq_sequence_options(cx, NULL, options, count, column->type, &restart);
-    const char *name = sq_choose_name(cx, def, def->relation->name, column->name, "seq");
+    const char *name = sequence_name(cx, def, column, options, count);
     if (sequence == NULL || values == NULL || name == NULL)
         return false;
     values->owner_table = def->relation->name;
@@ -468,6 +487,16 @@ static bool set_default(struct sq_cx *cx, struct sy_sqcolumn *column, sq_node *e
     return column->default_sql != NULL;
 }
 
+bool sq_def_identity(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolumn *column,
+                     const PgQuery__Constraint *node)
+{
+    if (column->type != SY_T_INT2 && column->type != SY_T_INT4 && column->type != SY_T_INT8)
+        return sq_error(cx, "22023", node->location,
+                        "identity column type must be smallint, integer, or bigint");
+    column->identity = node->generated_when[0];
+    return add_sequence(cx, def, column, node->options, node->n_options);
+}
+
 static bool column_constraint(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolumn *column,
                               const PgQuery__Constraint *node)
 {
@@ -478,12 +507,8 @@ static bool column_constraint(struct sq_cx *cx, struct sq_def *def, struct sy_sq
     case PG_QUERY__CONSTR_TYPE__CONSTR_DEFAULT:
         return set_default(cx, column, node->raw_expr);
     case PG_QUERY__CONSTR_TYPE__CONSTR_IDENTITY:
-        if (column->type != SY_T_INT2 && column->type != SY_T_INT4 && column->type != SY_T_INT8)
-            return sq_error(cx, "22023", node->location,
-                            "identity column type must be smallint, integer, or bigint");
-        column->identity = node->generated_when[0];
         column->not_null = true;
-        return add_sequence(cx, def, column, node->options, node->n_options);
+        return sq_def_identity(cx, def, column, node);
     case PG_QUERY__CONSTR_TYPE__CONSTR_GENERATED:
         column->generated = 's';
         column->default_sql = sq_deparse(cx, node->raw_expr);

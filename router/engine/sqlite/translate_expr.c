@@ -531,6 +531,12 @@ static struct sq_expr *expr_subscript(struct sq_cx *cx, struct sq_expr *base,
                                       sq_printf(cx, "sy_jsonb_get(%s, %s)", base->sql, index->sql));
     }
     const struct sy_type_info *info = sy_type_find(base->type);
+    if (base->type == SY_T_NAME) {
+        index = sq_coerce(cx, index, SY_T_INT4, -1, 'a', base->location);
+        return index == NULL ? NULL
+                             : sq_new(cx, SY_T_CHAR, base->location,
+                                      sq_printf(cx, "sy_name_get(%s, %s)", base->sql, index->sql));
+    }
     if (info == NULL || info->element == 0)
         return sq_error_null(cx, "42804", base->location,
                              "cannot subscript type %s because it does not support subscripting",

@@ -308,6 +308,10 @@ static const struct set_function multi_column[] = {
     {"jsonb_each", {"key", "value"}, {"key", "value"}, {SY_T_TEXT, SY_T_JSONB}},
     {"json_each_text", {"key", "value"}, {"key", "value"}, {SY_T_TEXT, SY_T_TEXT}},
     {"jsonb_each_text", {"key", "value"}, {"key", "value"}, {SY_T_TEXT, SY_T_TEXT}},
+    {"pg_options_to_table",
+     {"key", "value"},
+     {"option_name", "option_value"},
+     {SY_T_TEXT, SY_T_TEXT}},
     {"_pg_expandarray", {"value", "ordinality"}, {"x", "n"}, {SY_T_INT2, SY_T_INT4}},
 };
 

@@ -371,6 +371,9 @@ bool sq_def_init(struct sq_cx *cx, struct sq_def *def, const struct sy_sqrelatio
                  uint32_t room);
 /* Puts the lists into the relation. */
 bool sq_def_finish(struct sq_cx *cx, struct sq_def *def);
+/* GENERATED ... AS IDENTITY: the column gets a sequence. */
+bool sq_def_identity(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolumn *column,
+                     const PgQuery__Constraint *node);
 bool sq_def_column(struct sq_cx *cx, struct sq_def *def, const PgQuery__ColumnDef *node);
 bool sq_def_constraint(struct sq_cx *cx, struct sq_def *def, const PgQuery__Constraint *node,
                        int column);

@@ -40,6 +40,8 @@ EXTRA = [[name, "pg_opclass_is_visible", "f", "f", "0", "s", "16", "0", "26", ""
     "pg_ts_config_is_visible", "pg_ts_dict_is_visible", "pg_ts_parser_is_visible", "pg_ts_template_is_visible")]
 EXTRA += [["pg_partition_ancestors", "pg_partition_ancestors", "f", "t", "0", "i", "2205", "0", "2205", ""],
           ["pg_tablespace_location", "pg_tablespace_location", "f", "f", "0", "s", "25", "0", "26", ""]]
+EXTRA += [["acldefault", "acldefault_sql", "f", "f", "0", "i", "1034", "0", "18 26", ""],
+          ["pg_options_to_table", "pg_options_to_table", "f", "t", "0", "s", "2249", "0", "1009", ""]]
 EXTRA += [[name, "pg_current_wal_lsn", "f", "f", "0", "v", "25", "0", "", ""] for name in (
     "pg_current_wal_lsn", "pg_current_wal_insert_lsn", "pg_current_wal_flush_lsn", "pg_last_wal_replay_lsn",
     "pg_last_wal_receive_lsn")]
