@@ -34,7 +34,8 @@ static void explain_kind(struct sy_buf *out, const struct sy_route *route,
         sy_buf_printf(out, " (%s)\n", role_words(plan));
         break;
     case SY_PLAN_CONCAT:
-        sy_buf_append_str(out, "Route: append the rows of ");
+        sy_buf_append_str(out, plan->writes ? "Route: the same statement on each of "
+                                            : "Route: append the rows of ");
         put_shards(out, route, &plan->shards);
         sy_buf_printf(out, " (%s)\n", role_words(plan));
         break;
@@ -131,7 +132,10 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
             sy_buf_append_str(
                 out, "No row can match: the key maps to no shard, or the conditions exclude each "
                      "other.\n");
-        if (plan->kind == SY_PLAN_CONCAT)
+        if (plan->kind == SY_PLAN_CONCAT && plan->writes)
+            sy_buf_append_str(out, "Each shard changes its own rows; counts are added up, and all "
+                                   "commit or none.\n");
+        else if (plan->kind == SY_PLAN_CONCAT)
             sy_buf_append_str(out, "Nothing needs combining: every row comes from one shard.\n");
         if (plan->uses_temporary)
             sy_buf_append_str(out, "Uses a temporary object.\n");

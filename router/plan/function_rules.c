@@ -198,6 +198,18 @@ static bool check_origin(struct prepare *p, const struct sy_function_use *use)
     return false;
 }
 
+static const char *const large_objects[] = {"lo_", NULL};
+
+/* A function of users may write whatever it is called in; large objects are rows, too. */
+static bool may_write(const struct prepare *p, struct sy_qname name, enum sy_volatility volatility)
+{
+    if (p->context->schema == NULL)
+        return false;
+    if (origin_of(p, name) == ORIGIN_BUILTIN)
+        return listed_prefix(large_objects, name.name) || listed(runs_queries, name.name);
+    return volatility == SY_VOLATILE || volatility == SY_VOLATILE_UNKNOWN;
+}
+
 bool sy_route_check_functions(struct prepare *p)
 {
     struct sy_route *route = p->route;
@@ -209,6 +221,8 @@ bool sy_route_check_functions(struct prepare *p)
         if (volatility == SY_VOLATILE_UNKNOWN || volatility == SY_VOLATILE ||
             differs(use->name.name))
             route->read_only = false;
+        if (may_write(p, use->name, volatility))
+            route->calls_writer = true;
         if (!route->sharded)
             continue;
         if (listed(fixed, use->name.name) || listed_prefix(fixed_prefixes, use->name.name))
@@ -216,6 +230,8 @@ bool sy_route_check_functions(struct prepare *p)
         if (fine)
             fine = check_origin(p, use);
     }
+    bool runs = route->outer->kind != SY_STMT_EXPLAIN || route->outer->explain_analyze;
+    route->writes |= route->calls_writer && runs;
     return fine;
 }
 
@@ -230,6 +246,18 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
             sy_schema_volatility(route->schema, (struct sy_slice){"", 0}, name) !=
                 SY_VOLATILE_UNKNOWN)
             return name.data; /* a user's: it may be an aggregate */
+    }
+    return NULL;
+}
+
+const char *sy_route_write_dependent_function(const struct sy_route *route)
+{
+    for (int32_t i = 0; i < route->stmt->function_count; i++) {
+        struct sy_slice name = route->stmt->functions[i].name.name;
+        bool each_row = sy_slice_eq(name, SY_SLICE("clock_timestamp")) ||
+                        sy_slice_eq(name, SY_SLICE("timeofday"));
+        if (!each_row && (listed(clocks, name) || differs(name) || listed(differing_shards, name)))
+            return name.data;
     }
     return NULL;
 }

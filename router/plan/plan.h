@@ -21,7 +21,8 @@
 
 enum sy_plan_kind {
     SY_PLAN_SINGLE, /* one shard answers */
-    SY_PLAN_CONCAT, /* a read on several shards whose rows are just appended */
+    SY_PLAN_CONCAT, /* a statement on several shards, as it is: a read whose rows are appended, or a
+                       write (UPDATE, DELETE, INSERT ... SELECT) whose counts are added up, too */
     SY_PLAN_MERGE,  /* a read on several shards whose rows are put in order, made one or added up:
                        router/plan/combine.h says what each shard is sent */
     SY_PLAN_ALL, /* the same statement on every shard of the set (DDL, reference-table writes): tags
@@ -99,6 +100,9 @@ SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route,
  * NULL when there are none. Static text. */
 const char *sy_route_figures(const struct sy_route *route);
 bool sy_route_read_only(const struct sy_route *route); /* proven: may run on a replica */
+/* It writes the rows that its count tells and nothing else: where that is 0, nothing was written.
+ */
+bool sy_route_writes_counted(const struct sy_route *route);
 bool sy_route_needs_values(
     const struct sy_route *route); /* the shard depends on literals or parameters */
 bool sy_route_pins(const struct sy_route *route,

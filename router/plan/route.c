@@ -638,6 +638,21 @@ bool sy_route_read_only(const struct sy_route *route)
     return route->read_only;
 }
 
+bool sy_route_writes_counted(const struct sy_route *route)
+{
+    int32_t targets = 0;
+    for (int32_t i = 0; i < route->stmt->table_count; i++) {
+        if (route->stmt->tables[i].role != SY_TABLE_TARGET)
+            continue;
+        const struct sy_schema_relation *relation = route->uses[i].relation;
+        targets++;
+        if (route->stmt->tables[i].scope != 0 || relation == NULL || relation->has_triggers ||
+            relation->kind != SY_RELATION_TABLE)
+            return false;
+    }
+    return targets == 1 && !route->calls_writer && route->outer == route->stmt;
+}
+
 bool sy_route_needs_values(const struct sy_route *route)
 {
     return route->needs_values;

@@ -70,6 +70,7 @@ struct sy_route {
     uint32_t keyspace; /* the only one involved; UINT32_MAX: none or several */
 
     bool read_only, writes, uses_temporary;
+    bool calls_writer;     /* a function that may write, whatever the statement does */
     bool uses_fixed_shard; /* something besides the tables lives on fixed_shard only */
     uint32_t fixed_shard;
     bool conflicts;   /* ... and something else on another: refused */
@@ -117,6 +118,8 @@ bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);
 bool sy_route_check_functions(struct prepare *p);
 /* Functions whose value may differ between shards or calls: NULL when there are none. */
 const char *sy_route_shard_dependent_function(const struct sy_route *route);
+/* The same for a write, whose volatile functions are called for each row anyway. */
+const char *sy_route_write_dependent_function(const struct sy_route *route);
 bool sy_route_all_immutable(const struct sy_route *route);
 bool sy_route_is_monitoring(struct sy_slice name);
 
@@ -147,6 +150,13 @@ struct sy_value_target sy_route_stored_target(const struct use *use, enum sy_key
 
 /* route_spread.c: may the rows of several shards be appended? Sets combine and root. */
 void sy_route_check_spread(struct sy_route *route);
+/* Everything sharded lives beside a row of `root`; marks it in `reached`, one for each use. */
+bool sy_route_reaches_all(const struct sy_route *route, int32_t root, bool *reached);
+/* What keeps a table of the statement from being on every shard; NULL: nothing. */
+const char *sy_route_uses_obstacle(const struct sy_route *route);
+
+/* route_spread_write.c: the same for UPDATE, DELETE and INSERT. False: it is none of these. */
+bool sy_route_check_spread_write(struct sy_route *route);
 
 /* plan_make.c: shapes of plans. */
 void sy_plan_set_single(struct sy_plan *plan, uint32_t shard);

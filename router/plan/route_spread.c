@@ -64,8 +64,7 @@ static const char *scopes_obstacle(struct sy_route *route)
     return NULL;
 }
 
-/* Marks everything that lives beside a row of `root`. */
-static bool reaches_all(const struct sy_route *route, int32_t root, bool *reached)
+bool sy_route_reaches_all(const struct sy_route *route, int32_t root, bool *reached)
 {
     int32_t count = route->stmt->table_count;
     memset(reached, 0, (size_t)count * sizeof(*reached));
@@ -90,7 +89,7 @@ static const char *find_root(struct sy_route *route)
             continue;
         any = true;
         bool leads = stmt->tables[i].scope <= 0 && !stmt->tables[i].nullable_side;
-        if (leads && reaches_all(route, i, reached)) {
+        if (leads && sy_route_reaches_all(route, i, reached)) {
             route->root = i;
             return NULL;
         }
@@ -98,7 +97,7 @@ static const char *find_root(struct sy_route *route)
     return any ? "a query that does not tie its tables together by their sharding keys" : NULL;
 }
 
-static const char *uses_obstacle(const struct sy_route *route)
+const char *sy_route_uses_obstacle(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->table_count; i++) {
         switch (route->uses[i].kind) {
@@ -149,11 +148,13 @@ static const char *shard_dependent(struct sy_route *route)
 
 void sy_route_check_spread(struct sy_route *route)
 {
+    if (sy_route_check_spread_write(route))
+        return;
     route->combine = form_obstacle(route);
     if (route->combine == NULL)
         route->combine = scopes_obstacle(route);
     if (route->combine == NULL)
-        route->combine = uses_obstacle(route);
+        route->combine = sy_route_uses_obstacle(route);
     if (route->combine == NULL && route->uses_fixed_shard)
         route->combine =
             "a function that belongs to one shard (sequences, advisory locks, large objects)";

@@ -50,7 +50,7 @@ struct sy_schema_relation {
     uint32_t oid;
     enum sy_relation_kind kind;
     bool is_unlogged, has_triggers,
-        has_rls;            /* triggers: the users' own, not those of foreign keys */
+        has_rls;            /* triggers: the users' own, not those of foreign keys; rules, too */
     bool is_read_only_view; /* views: the loader has proved that no function in it is volatile or
                                differs on a standby */
     struct sy_schema_column *columns;

@@ -153,6 +153,15 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     return SWALLOW;
 }
 
+/* A shard that had none of the rows need not take part in the commit. */
+static bool wrote_nothing(const struct sy_session *session, const struct sy_expect *head,
+                          struct sy_slice tag)
+{
+    uint64_t rows;
+    return (head->flags & SY_X_GATHER) != 0 && session->gather->counted &&
+           sy_tag_rows(tag, &rows) && rows == 0;
+}
+
 static enum action on_complete(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
@@ -166,7 +175,7 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     }
     head->answered = true;
     part->copying_in = false;
-    if ((head->flags & SY_X_WRITE) != 0)
+    if ((head->flags & SY_X_WRITE) != 0 && !wrote_nothing(session, head, tag))
         part->wrote = true;
     bool committed = sy_slice_eq(tag, SY_SLICE("COMMIT"));
     if (head->why == SY_WHY_COMMIT)

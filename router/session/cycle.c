@@ -51,12 +51,21 @@ static void put_ready(struct sy_session *session)
     session->ready_sent = true;
 }
 
+void sy_gather_tell(struct sy_session *session)
+{
+    struct sy_gather *gather = session->gather;
+    if (gather == NULL || !gather->active || gather->held[0] == 0)
+        return;
+    if (!session->cycle_errored)
+        sy_session_put_complete(session, gather->held);
+    gather->held[0] = 0;
+}
+
 static void gather_over(struct sy_session *session)
 {
     if (session->gather == NULL || !session->gather->active)
         return;
-    if (session->gather->held[0] != 0 && !session->cycle_errored)
-        sy_session_put_complete(session, session->gather->held);
+    sy_gather_tell(session);
     sy_gather_reset(session);
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
         part->gather_done = part->stalled = false;

@@ -534,6 +534,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     portal->shards = target.shards;
     portal->all = target.all;
     portal->writes = target.writes;
+    portal->counted = target.counted;
     portal->copies = exec.stmt->kind == SY_STMT_COPY_FROM;
     portal->replica = target.replica_ok;
     portal->figures = target.several ? NULL : sy_tells_shard(&exec);
@@ -794,7 +795,8 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
                                .all = portal->all,
                                .shards = portal->shards,
                                .replica_ok = portal->replica,
-                               .writes = portal->writes};
+                               .writes = portal->writes,
+                               .counted = portal->counted};
     if (portal->merge_serial == 0)
         sy_gather_begin(session, &target, false);
     else
@@ -1018,6 +1020,7 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
         if (step != SY_STEP_DONE)
             return step;
     }
+    sy_gather_tell(session);
     enum sy_step step = dispatch(session, frame, &err);
     return step == SY_STEP_ERROR ? fail_batch(session, &err) : step;
 }

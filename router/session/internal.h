@@ -188,7 +188,8 @@ struct sy_txn {
 /* One statement answered by several servers, or by the router's own transaction. */
 struct sy_gather {
     bool active;
-    bool all; /* SY_PLAN_ALL: answers must agree, one is told */
+    bool all;     /* SY_PLAN_ALL: answers must agree, one is told */
+    bool counted; /* a write whose count of 0 says that nothing was written */
     bool simple;
     bool failed;
     bool copy_header; /* COPY TO with HEADER: drop it from all but the first */
@@ -227,7 +228,7 @@ struct sy_portal {
     uint32_t shard;
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
     bool local;         /* the session runs it */
-    bool several, all, writes, replica, copies;
+    bool several, all, writes, replica, copies, counted;
     uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
     const char *figures;   /* one shard's own, to be told at Execute; NULL: nothing to tell */
 };
@@ -382,7 +383,8 @@ struct sy_target {
     bool no_block; /* VACUUM and its like: refuses a transaction block */
     uint32_t shard;
     struct sy_shard_set shards;
-    bool merge; /* SY_PLAN_MERGE */
+    bool merge;   /* SY_PLAN_MERGE */
+    bool counted; /* several shards: one that reports no rows has written nothing */
 };
 
 /* input.c */
@@ -519,6 +521,8 @@ enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy
 /* All servers needed are held and prepared; fills parts in shard order. */
 enum sy_step sy_target_acquire(struct sy_session *session, const struct sy_target *target,
                                struct sy_err *err);
+/* Tells the combined tag that waits for a commit; what follows in the batch stands behind it. */
+void sy_gather_tell(struct sy_session *session);
 void sy_gather_begin(struct sy_session *session, const struct sy_target *target, bool simple);
 uint8_t sy_class_of(const struct sy_stmt *stmt, bool writes);
 bool sy_target_has(const struct sy_target *target, const struct sy_part *part);

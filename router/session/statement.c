@@ -325,6 +325,13 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
                                    struct sy_err *err)
 {
     bool block = session->txn != 'I' || session->in_batch || session->implicit_txn;
+    if (target->several && target->writes && !target->all && !target->split &&
+        session->database->topology->config->engine != SY_ENGINE_POSTGRES) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "a statement that writes rows of several shards is not supported here");
+        sy_err_hint(err, "Restrict the sharding key to the rows of one shard at a time.");
+        return SY_E_UNSUPPORTED;
+    }
     if (!block || target->several || target->split)
         return SY_OK;
     const struct sy_txn *txn = session->txn_state;
@@ -402,6 +409,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         target->merge = plan->kind == SY_PLAN_MERGE && target->several;
         if (!target->several)
             target->shard = sy_shard_set_first(&plan->shards);
+        target->counted =
+            target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
         break;
     case SY_PLAN_SPLIT:
         target->shards = plan->shards;
