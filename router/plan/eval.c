@@ -638,3 +638,24 @@ enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_
         obey_role(route, hints, ret_plan);
     return SY_OK;
 }
+
+bool sy_route_matter(const struct sy_route *route, const struct sy_plan_values *values,
+                     struct sy_arena *arena, struct sy_shard_set *ret_set)
+{
+    struct sy_err value_error;
+    struct sy_plan plan;
+    value_error.status = SY_OK;
+    size_t count = (size_t)route->stmt->table_count;
+    struct eval e = {.route = route,
+                     .reader = {.values = values, .arena = arena, .value_error = &value_error},
+                     .sets = sy_arena_calloc(arena, count + 1, sizeof(*e.sets)),
+                     .plan = &plan};
+    if (route->is_fixed || e.sets == NULL || !table_shards(&e))
+        return false;
+    propagate(&e);
+    *ret_set = nowhere;
+    for (size_t i = 0; i < count; i++)
+        if (route->uses[i].kind == USE_SHARDED || route->uses[i].kind == USE_LOCAL)
+            *ret_set = sy_shard_set_or(ret_set, &e.sets[i]);
+    return true;
+}

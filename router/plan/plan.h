@@ -95,6 +95,12 @@ SY_MUST_CHECK enum sy_status sy_route_eval(const struct sy_route *route,
                                            const struct sy_hints *hints, struct sy_arena *arena,
                                            struct sy_plan *ret_plan, struct sy_err *err);
 
+/* The shards that may have rows of its sharded tables that matter, also for a statement that is
+ * refused over several shards: an upper bound. False: it cannot be told (no sharded table, a key
+ * that cannot be read). `arena` as in sy_route_eval(). */
+bool sy_route_matter(const struct sy_route *route, const struct sy_plan_values *values,
+                     struct sy_arena *arena, struct sy_shard_set *ret_set);
+
 /* Facts about a route that do not need values. */
 /* Sizes, statistics or estimates that the one shard that is asked has of its own; in words why,
  * NULL when there are none. Static text. */

@@ -111,12 +111,15 @@ class Client:
         finally:
             self.simple("ROLLBACK")
 
-    def extended(self, sql, parameters=(), formats=(), describe="P", name="", limit=0):
+    def extended(self, sql, parameters=(), formats=(), describe="P", name="", limit=0,
+                 parameter_formats=(), parameter_types=()):
         """One Parse, Bind, Describe, Execute, Sync. formats: of the result, as in Bind."""
-        out = self.message(b"P", f"{name}\0{sql}\0".encode() + struct.pack("!h", 0))
-        bind = b"\0" + name.encode() + b"\0" + struct.pack("!hh", 0, len(parameters))
+        out = self.message(b"P", f"{name}\0{sql}\0".encode() + struct.pack("!h", len(parameter_types))
+                           + b"".join(struct.pack("!i", oid) for oid in parameter_types))
+        bind = b"\0" + name.encode() + b"\0" + struct.pack("!h", len(parameter_formats))
+        bind += b"".join(struct.pack("!h", form) for form in parameter_formats) + struct.pack("!h", len(parameters))
         for value in parameters:
-            text = None if value is None else str(value).encode()
+            text = value if value is None or isinstance(value, bytes) else str(value).encode()
             bind += struct.pack("!i", -1) if text is None else struct.pack("!i", len(text)) + text
         bind += struct.pack("!h", len(formats)) + b"".join(struct.pack("!h", f) for f in formats)
         if describe == "S":
