@@ -102,6 +102,13 @@ void sq_return_buf(struct sq_call *call, struct sy_buf *buf)
     sy_buf_release(buf);
 }
 
+void sq_return_num(struct sq_call *call, const struct sq_num *num)
+{
+    struct sy_buf buf = {0};
+    sq_num_print(num, &buf);
+    sq_return_buf(call, &buf);
+}
+
 void sq_return_blob(struct sq_call *call, const void *data, size_t bytes)
 {
     if (bytes == 0)
@@ -297,9 +304,9 @@ enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *sl
                                        struct sy_err *err)
 {
     static const struct sq_function_table *const tables[] = {
-        &sq_functions_text,   &sq_functions_numeric, &sq_functions_datetime, &sq_functions_json,
-        &sq_functions_regex,  &sq_functions_misc,    &sq_functions_format,   &sq_functions_array,
-        &sq_functions_tochar, &sq_functions_decimal};
+        &sq_functions_text,  &sq_functions_numeric, &sq_functions_datetime, &sq_functions_datefield,
+        &sq_functions_json,  &sq_functions_regex,   &sq_functions_misc,     &sq_functions_format,
+        &sq_functions_array, &sq_functions_tochar,  &sq_functions_decimal};
     int rc = sqlite3_create_collation(db, "sy_numeric", SQLITE_UTF8, NULL, collate_numeric);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_collation(db, "sy_interval", SQLITE_UTF8, NULL, collate_interval);

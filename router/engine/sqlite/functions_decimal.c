@@ -16,13 +16,6 @@ static bool argument(struct sq_call *call, int index, struct sq_num *num)
     return false;
 }
 
-static void return_num(struct sq_call *call, const struct sq_num *num)
-{
-    struct sy_buf buf = {0};
-    sq_num_print(num, &buf);
-    sq_return_buf(call, &buf);
-}
-
 void sq_num_sqrt(struct sq_num *out, const struct sq_num *value, int32_t scale)
 {
     struct sq_num wide;
@@ -71,7 +64,7 @@ static void f_numsqrt(struct sq_call *call)
     scale = scale < 0 ? 0 : scale > SQ_NUM_DISPLAY_MAX ? SQ_NUM_DISPLAY_MAX : scale;
     sq_num_init(&out);
     sq_num_sqrt(&out, &value, scale);
-    return_num(call, &out);
+    sq_return_num(call, &out);
     sq_num_clear(&out);
     sq_num_clear(&value);
 }
@@ -106,7 +99,7 @@ static void whole_power(struct sq_call *call, const struct sq_num *base, int64_t
         sq_num_set(&result, &out);
         sq_num_round(&result, scale);
     }
-    return_num(call, &result);
+    sq_return_num(call, &result);
     sq_num_clear(&out);
     sq_num_clear(&one);
     sq_num_clear(&result);

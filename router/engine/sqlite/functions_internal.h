@@ -11,6 +11,8 @@
 #include "router/engine/sqlite/functions.h"
 #include "router/engine/sqlite/types_internal.h"
 
+struct sq_num; /* numeric.h */
+
 struct sq_call {
     sqlite3_context *context;
     int argc;
@@ -54,8 +56,9 @@ struct sq_aggregate_table {
 };
 
 extern const struct sq_function_table sq_functions_text, sq_functions_numeric,
-    sq_functions_datetime, sq_functions_json, sq_functions_regex, sq_functions_misc,
-    sq_functions_format, sq_functions_array, sq_functions_tochar, sq_functions_decimal;
+    sq_functions_datetime, sq_functions_datefield, sq_functions_json, sq_functions_regex,
+    sq_functions_misc, sq_functions_format, sq_functions_array, sq_functions_tochar,
+    sq_functions_decimal;
 extern const struct sq_aggregate_table sq_aggregates;
 
 /* Virtual tables: generate_series, unnest and friends. */
@@ -75,6 +78,7 @@ void sq_return_bool(struct sq_call *call, bool value);
 void sq_return_real(struct sq_call *call, double value);
 void sq_return_text(struct sq_call *call, const char *data, size_t bytes);
 void sq_return_buf(struct sq_call *call, struct sy_buf *buf); /* releases it */
+void sq_return_num(struct sq_call *call, const struct sq_num *num);
 void sq_return_blob(struct sq_call *call, const void *data, size_t bytes);
 void sq_return_value(struct sq_call *call, const struct sy_sqvalue *value);
 void sq_return_null(struct sq_call *call);

@@ -346,13 +346,6 @@ static bool argument(struct sq_call *call, int index, struct sq_num *num)
     return false;
 }
 
-static void return_num(struct sq_call *call, const struct sq_num *num)
-{
-    struct sy_buf buf = {0};
-    sq_num_print(num, &buf);
-    sq_return_buf(call, &buf);
-}
-
 static void binary(struct sq_call *call,
                    void (*operation)(struct sq_num *, const struct sq_num *, const struct sq_num *),
                    bool divides)
@@ -365,7 +358,7 @@ static void binary(struct sq_call *call,
         if (!zero_divisor(call, divides && b.kind == SQ_NUM_FINITE && a.kind != SQ_NUM_NAN &&
                                     mpz_sgn(b.coefficient) == 0)) {
             operation(&out, &a, &b);
-            return_num(call, &out);
+            sq_return_num(call, &out);
         }
         sq_num_clear(&out);
         sq_num_clear(&b);
@@ -493,7 +486,7 @@ static void unary(struct sq_call *call, void (*operation)(struct sq_num *))
     if (!argument(call, 0, &num))
         return;
     operation(&num);
-    return_num(call, &num);
+    sq_return_num(call, &num);
     sq_num_clear(&num);
 }
 
@@ -538,7 +531,7 @@ static void rounded(struct sq_call *call, bool half_up)
         sq_num_round(&num, (int32_t)scale);
     else
         sq_num_trunc(&num, (int32_t)scale);
-    return_num(call, &num);
+    sq_return_num(call, &num);
     sq_num_clear(&num);
 }
 
@@ -616,24 +609,23 @@ static void f_numfac(struct sq_call *call)
     }
     sq_num_init(&num);
     mpz_fac_ui(num.coefficient, (unsigned long)n);
-    return_num(call, &num);
+    sq_return_num(call, &num);
     sq_num_clear(&num);
+}
+
+static void divisors(struct sq_num *out, const struct sq_num *a, const struct sq_num *b,
+                     void (*operation)(mpz_ptr, mpz_srcptr, mpz_srcptr))
+{
+    struct sq_num x, y;
+    out->scale = sq_num_align(&x, &y, a, b);
+    operation(out->coefficient, x.coefficient, y.coefficient);
+    sq_num_clear(&x);
+    sq_num_clear(&y);
 }
 
 static void gcd_numbers(struct sq_num *out, const struct sq_num *a, const struct sq_num *b)
 {
-    struct sq_num x, y;
-    int32_t scale = a->scale > b->scale ? a->scale : b->scale;
-    sq_num_init(&x);
-    sq_num_init(&y);
-    sq_num_set(&x, a);
-    sq_num_set(&y, b);
-    sq_num_rescale(&x, scale);
-    sq_num_rescale(&y, scale);
-    mpz_gcd(out->coefficient, x.coefficient, y.coefficient);
-    out->scale = scale;
-    sq_num_clear(&x);
-    sq_num_clear(&y);
+    divisors(out, a, b, mpz_gcd);
 }
 
 static void f_numgcd(struct sq_call *call)
@@ -643,18 +635,7 @@ static void f_numgcd(struct sq_call *call)
 
 static void lcm_numbers(struct sq_num *out, const struct sq_num *a, const struct sq_num *b)
 {
-    struct sq_num x, y;
-    int32_t scale = a->scale > b->scale ? a->scale : b->scale;
-    sq_num_init(&x);
-    sq_num_init(&y);
-    sq_num_set(&x, a);
-    sq_num_set(&y, b);
-    sq_num_rescale(&x, scale);
-    sq_num_rescale(&y, scale);
-    mpz_lcm(out->coefficient, x.coefficient, y.coefficient);
-    out->scale = scale;
-    sq_num_clear(&x);
-    sq_num_clear(&y);
+    divisors(out, a, b, mpz_lcm);
 }
 
 static void f_numlcm(struct sq_call *call)

@@ -334,18 +334,25 @@ static bool special_sum(struct sq_num *out, const struct sq_num *a, const struct
     return true;
 }
 
+int32_t sq_num_align(struct sq_num *x, struct sq_num *y, const struct sq_num *a,
+                     const struct sq_num *b)
+{
+    int32_t scale = a->scale > b->scale ? a->scale : b->scale;
+    sq_num_init(x);
+    sq_num_init(y);
+    sq_num_set(x, a);
+    sq_num_set(y, b);
+    sq_num_rescale(x, scale);
+    sq_num_rescale(y, scale);
+    return scale;
+}
+
 static void sum(struct sq_num *out, const struct sq_num *a, const struct sq_num *b, bool subtract)
 {
     if (special_sum(out, a, b, subtract))
         return;
-    int32_t scale = a->scale > b->scale ? a->scale : b->scale;
     struct sq_num x, y;
-    sq_num_init(&x);
-    sq_num_init(&y);
-    sq_num_set(&x, a);
-    sq_num_set(&y, b);
-    sq_num_rescale(&x, scale);
-    sq_num_rescale(&y, scale);
+    int32_t scale = sq_num_align(&x, &y, a, b);
     if (subtract)
         mpz_sub(out->coefficient, x.coefficient, y.coefficient);
     else
@@ -482,14 +489,8 @@ void sq_num_mod(struct sq_num *out, const struct sq_num *a, const struct sq_num 
             out->kind = SQ_NUM_NAN;
         return;
     }
-    int32_t scale = a->scale > b->scale ? a->scale : b->scale;
     struct sq_num x, y;
-    sq_num_init(&x);
-    sq_num_init(&y);
-    sq_num_set(&x, a);
-    sq_num_set(&y, b);
-    sq_num_rescale(&x, scale);
-    sq_num_rescale(&y, scale);
+    int32_t scale = sq_num_align(&x, &y, a, b);
     mpz_tdiv_r(out->coefficient, x.coefficient, y.coefficient);
     out->kind = SQ_NUM_FINITE;
     out->scale = scale;

@@ -40,6 +40,9 @@ void sq_num_round(struct sq_num *num, int32_t scale);
 void sq_num_trunc(struct sq_num *num, int32_t scale);
 /* Gives it more digits after the point without changing the value. */
 void sq_num_rescale(struct sq_num *num, int32_t scale);
+/* Copies at the larger scale of the two, which is returned; the caller clears them. */
+int32_t sq_num_align(struct sq_num *x, struct sq_num *y, const struct sq_num *a,
+                     const struct sq_num *b);
 int sq_num_compare(const struct sq_num *a, const struct sq_num *b);
 /* Comparison of texts without arithmetic, for the collation. */
 int sq_num_compare_text(const char *a, size_t a_bytes, const char *b, size_t b_bytes);

@@ -465,18 +465,27 @@ static const char *where(struct sq_cx *cx, const sq_node *node)
     return expr == NULL ? NULL : sq_printf(cx, " WHERE %s", expr->sql);
 }
 
+/* The table that is changed, among the names that expressions may use. */
+static const struct sy_sqrelation *named_target(struct sq_cx *cx, const PgQuery__RangeVar *range,
+                                                const char *verb, const char **ret_alias)
+{
+    const struct sy_sqrelation *relation = target(cx, range, verb);
+    if (relation == NULL)
+        return NULL;
+    *ret_alias = range->alias != NULL ? range->alias->aliasname : relation->name;
+    return sq_add_relation(cx, relation, *ret_alias, sq_ident(cx, *ret_alias)) == NULL ? NULL
+                                                                                       : relation;
+}
+
 bool sq_update(struct sq_cx *cx, const PgQuery__UpdateStmt *node, struct sq_out *out)
 {
     const char *with = node->with_clause == NULL ? "" : sq_with(cx, node->with_clause);
+    const char *alias = NULL;
     const struct sy_sqrelation *relation =
-        with == NULL ? NULL : target(cx, node->relation, "UPDATE");
+        with == NULL ? NULL : named_target(cx, node->relation, "UPDATE", &alias);
     if (relation == NULL)
         return false;
-    const char *alias =
-        node->relation->alias != NULL ? node->relation->alias->aliasname : relation->name;
     const char *quoted = sq_ident(cx, alias);
-    if (sq_add_relation(cx, relation, alias, quoted) == NULL)
-        return false;
     const char *from = sq_from(cx, node->from_clause, node->n_from_clause);
     const char *set =
         from == NULL ? NULL : assignments(cx, relation, node->target_list, node->n_target_list);
@@ -509,15 +518,12 @@ static const char *rowid_name(const struct sy_sqrelation *relation)
 bool sq_delete(struct sq_cx *cx, const PgQuery__DeleteStmt *node, struct sq_out *out)
 {
     const char *with = node->with_clause == NULL ? "" : sq_with(cx, node->with_clause);
+    const char *alias = NULL;
     const struct sy_sqrelation *relation =
-        with == NULL ? NULL : target(cx, node->relation, "DELETE");
+        with == NULL ? NULL : named_target(cx, node->relation, "DELETE", &alias);
     if (relation == NULL)
         return false;
-    const char *alias =
-        node->relation->alias != NULL ? node->relation->alias->aliasname : relation->name;
     const char *quoted = sq_ident(cx, alias);
-    if (sq_add_relation(cx, relation, alias, quoted) == NULL)
-        return false;
     const char *using_text = sq_from(cx, node->using_clause, node->n_using_clause);
     const char *condition = using_text == NULL ? NULL : where(cx, node->where_clause);
     const char *back = condition == NULL
