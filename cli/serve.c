@@ -98,16 +98,14 @@ static enum sy_status apply_options(const struct sy_serve_options *options,
 }
 
 static enum sy_status load(const struct sy_serve_options *options, struct sy_config **ret_config,
-                           struct sy_err *err)
+                           struct sy_buf *problems, struct sy_err *err)
 {
-    struct sy_buf problems = {0};
     struct sy_config *config = NULL;
     enum sy_status status = options->config_path != NULL
-                                ? sy_config_load(options->config_path, &config, &problems, err)
+                                ? sy_config_load(options->config_path, &config, problems, err)
                                 : sy_config_builtin(&config, err);
-    if (problems.bytes > 0)
-        fwrite(problems.data, 1, problems.bytes, stderr);
-    sy_buf_release(&problems);
+    if (problems->bytes > 0)
+        fwrite(problems->data, 1, problems->bytes, stderr);
     if (status == SY_OK)
         status = apply_options(options, config, err);
     if (status != SY_OK) {
@@ -137,11 +135,11 @@ static enum sy_status open_embedded(const struct sy_topology *topology, struct s
 
 /* Loads and publishes; the running snapshot stays when anything is wrong. */
 static enum sy_status publish(const struct sy_serve_options *options, bool first,
-                              struct sy_err *err)
+                              struct sy_buf *problems, struct sy_err *err)
 {
     struct sy_config *config = NULL;
     struct sy_topology *next = NULL, *previous = sy_topology_acquire();
-    enum sy_status status = load(options, &config, err);
+    enum sy_status status = load(options, &config, problems, err);
     if (status == SY_OK && first)
         status = sy_harden(config, err);
     if (status == SY_OK)
@@ -337,6 +335,9 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     enum sy_status status = sy_cancel_registry_new(&server->process.cancels, err);
     if (status == SY_OK)
         status = sy_client_counts_new(&server->process.counts, err);
+    server->process.reloads = sy_reload_board_new();
+    if (status == SY_OK && server->process.reloads == NULL)
+        status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     uint64_t seed = 0;
     if (status == SY_OK && RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
@@ -395,6 +396,7 @@ static void stop_parts(struct server *server)
             sy_worker_release(&server->seats[i].worker);
     sy_cancel_registry_free(&server->process.cancels);
     sy_client_counts_free(&server->process.counts);
+    sy_reload_board_free(&server->process.reloads);
     sy_login_failures_free(&server->process.failures);
     sy_auth_cache_free(&server->process.auth_cache);
     sy_process_set_client_tls(&server->process, NULL);
@@ -415,9 +417,14 @@ static void wake_all(struct server *server)
 static void reload(struct server *server)
 {
     struct sy_err err = {0};
-    enum sy_status status = publish(server->options, false, &err);
+    struct sy_buf problems = {0};
+    uint64_t requests = sy_reload_asked(server->process.reloads);
+    enum sy_status status = publish(server->options, false, &problems, &err);
     if (status == SY_OK)
         status = renew_tls(server, &err);
+    sy_reload_tell(server->process.reloads, requests, &err,
+                   (struct sy_slice){problems.data, problems.bytes});
+    sy_buf_release(&problems);
     if (status != SY_OK) {
         sy_log_err(SY_LOG_ERROR, "reload failed, the old configuration stays", &err);
         return;
@@ -504,7 +511,10 @@ int sy_serve(const struct sy_serve_options *options)
     raise_file_limit();
     sy_engine_register(SY_ENGINE_POSTGRES, sy_engine_postgres());
     sy_engine_register(SY_ENGINE_SQLITE, sy_engine_sqlite());
-    if (publish(options, true, &err) != SY_OK) {
+    struct sy_buf problems = {0};
+    enum sy_status status = publish(options, true, &problems, &err);
+    sy_buf_release(&problems);
+    if (status != SY_OK) {
         complain("", &err);
         return SY_EXIT_FAILED;
     }
@@ -513,7 +523,7 @@ int sy_serve(const struct sy_serve_options *options)
     sy_log_configure(config->log.level, config->log.format, STDERR_FILENO);
     server.process.request_reload = request_reload;
     server.process.request_shutdown = request_shutdown;
-    enum sy_status status = start_parts(&server, config, &err);
+    status = start_parts(&server, config, &err);
     if (status == SY_OK) {
         SY_LOG(SY_LOG_INFO, "ready", SY_KV_STR("version", SY_VERSION),
                SY_KV_STR("hardening", sy_harden_summary()),

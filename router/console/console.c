@@ -48,6 +48,21 @@ static void split_words(struct sy_slice sql, struct words *ret)
     }
 }
 
+struct sy_slice sy_console_cut(struct sy_slice *rest)
+{
+    const char *at = rest->data, *end = rest->data + rest->bytes;
+    while (at < end && is_blank(*at))
+        at++;
+    struct sy_slice command = {at, 0};
+    for (bool quoted = false; at < end && (quoted || *at != ';'); at++)
+        quoted = quoted != (*at == '"');
+    command.bytes = (size_t)(at - command.data);
+    while (at < end && is_blank(*at))
+        at++;
+    *rest = (struct sy_slice){at, (size_t)(end - at)};
+    return command;
+}
+
 static bool word_is(struct sy_slice word, const char *text, size_t bytes)
 {
     return word.bytes == bytes && strncasecmp(word.data, text, bytes) == 0;

@@ -71,6 +71,10 @@ SY_MUST_CHECK enum sy_status sy_console_parse(struct sy_slice sql,
                                               struct sy_console_command *ret_command,
                                               struct sy_err *err);
 
+/* Takes the next command off *rest: up to a semicolon outside of double quotes; empty ones are left
+ * out. Empty: there is none. */
+struct sy_slice sy_console_cut(struct sy_slice *rest);
+
 /*
  * Appends the whole reply up to and including CommandComplete; the caller adds ReadyForQuery.
  * `gathered`: one element per worker for SY_CONSOLE_WORKERS, else NULL and 0.

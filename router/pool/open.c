@@ -152,6 +152,7 @@ static enum sy_status open_one(struct sy_pool *pool, struct sy_err *err)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     server->base.pool = pool;
     server->set = pool->set;
+    server->base.opened_us = sy_loop_now_us(pool->set->loop); /* until it is open: since it began */
     sy_list_init(&server->base.link_in_pool);
     sy_timer_init(&server->reset_timer, on_reset_timeout);
     const struct pool_shared *shared = pool->shared;

@@ -18,9 +18,14 @@ struct sy_console_run {
     struct sy_process *process;
     uint32_t worker_count;
     uint64_t session_id;
-    uint32_t in_use; /* PAUSE: servers that clients still hold */
+    uint32_t in_use;         /* PAUSE: servers that clients still hold */
+    uint32_t killed;         /* KILL_CLIENT: clients */
+    uint64_t reload_request; /* RELOAD */
+    struct sy_buf problems;  /* RELOAD: of the configuration file, a line each */
+    struct sy_err outcome;   /* of the action */
+    struct sy_buf rest;      /* commands of the same Query that come behind it */
     struct sy_worker *asking;
-    struct sy_timer timer; /* PAUSE: when to look again */
+    struct sy_timer timer; /* PAUSE, RELOAD: when to look again */
 };
 
 /* What one worker gathers into. */
@@ -223,8 +228,7 @@ static void mark(struct sy_worker *worker, struct sy_slice name, bool paused, bo
     }
 }
 
-static void kill_clients(struct sy_worker *worker, const struct sy_console_run *run,
-                         struct sy_slice name)
+static void kill_clients(struct sy_worker *worker, struct sy_console_run *run, struct sy_slice name)
 {
     sy_list_each_safe(node, &worker->sessions)
     {
@@ -233,8 +237,10 @@ static void kill_clients(struct sy_worker *worker, const struct sy_console_run *
                         ? session->id == run->command.number
                         : session->database != NULL && !session->database_is_console &&
                               (name.bytes == 0 || sy_slice_eq(session->database->name, name));
-        if (mine)
-            sy_session_kill(session, "terminating connection due to administrator command");
+        if (!mine || session->state >= SY_SESSION_CLOSING)
+            continue;
+        sy_session_kill(session, "terminating connection due to administrator command");
+        run->killed++;
     }
 }
 
@@ -273,8 +279,10 @@ static void act(struct sy_worker *worker, void *ctx)
         mark(worker, name, false, true, run->command.action == SY_ACTION_DISABLE);
         return;
     case SY_ACTION_RELOAD:
-        if (worker->index == 0 && worker->process->request_reload != NULL)
+        if (worker->index == 0 && worker->process->request_reload != NULL) {
+            run->reload_request = sy_reload_ask(worker->process->reloads);
             worker->process->request_reload(worker->process->ctx);
+        }
         return;
     case SY_ACTION_RESOLVE:
         if (worker->index == 0)
@@ -299,6 +307,8 @@ static void free_run(struct sy_console_run *run)
     for (uint32_t i = 0; run->gathered != NULL && i < run->worker_count; i++)
         sy_gather_release(&run->gathered[i]);
     free(run->gathered);
+    sy_buf_release(&run->problems);
+    sy_buf_release(&run->rest);
     free(run);
 }
 
@@ -313,11 +323,41 @@ static struct sy_session *find_session(struct sy_worker *worker, uint64_t id)
     return NULL;
 }
 
-static void put_answer(struct sy_session *session, const struct sy_console_run *run)
+/* What is wrong with the file, a warning for each problem. */
+static void write_problems(const struct sy_console_run *run, struct sy_buf *out)
+{
+    struct sy_slice rest = {run->problems.data, run->problems.bytes};
+    while (rest.bytes > 0) {
+        const char *end = memchr(rest.data, '\n', rest.bytes);
+        size_t bytes = end == NULL ? rest.bytes : (size_t)(end - rest.data);
+        struct sy_err problem;
+        sy_err_init(&problem);
+        (void)sy_err_set(&problem, SY_E_CONFIG, "%.*s", (int)bytes, rest.data);
+        if (bytes > 0)
+            sy_write_notice(out, "WARNING", &problem);
+        bytes += end != NULL;
+        rest = (struct sy_slice){rest.data + bytes, rest.bytes - bytes};
+    }
+}
+
+/* The answer to one command, without ReadyForQuery. False: an error, which ends the Query. */
+static bool put_answer(struct sy_session *session, const struct sy_console_run *run)
 {
     struct sy_buf *out = sy_session_scratch(session);
-    sy_console_answer(&run->command, session->worker->topology, run->gathered, run->worker_count,
-                      out);
+    bool good = run->outcome.status == SY_OK;
+    write_problems(run, out);
+    if (good)
+        sy_console_answer(&run->command, session->worker->topology, run->gathered,
+                          run->worker_count, out);
+    else
+        sy_write_error(out, "ERROR", &run->outcome);
+    sy_session_put_buf(session, out);
+    return good;
+}
+
+static void put_ready(struct sy_session *session)
+{
+    struct sy_buf *out = sy_session_scratch(session);
     sy_write_ready(out, 'I');
     sy_session_put_buf(session, out);
 }
@@ -340,17 +380,40 @@ static void look_again(struct sy_timer *timer)
 {
     struct sy_console_run *run = sy_container_of(timer, struct sy_console_run, timer);
     struct sy_err err = {0};
+    if (run->command.action == SY_ACTION_RELOAD) {
+        on_visited(run->asking, run);
+        return;
+    }
     run->in_use = 0;
-    run->command.action = SY_ACTION_PAUSE;
     if (sy_worker_visit_all(run->asking, count_in_use, on_visited, run, &err) != SY_OK)
         sy_timer_start(run->asking->loop, &run->timer, PAUSE_LOOK_US);
 }
 
-/* PAUSE is answered when nobody uses a server of the database any more. True: not yet. */
-static bool still_in_use(struct sy_worker *asking, struct sy_console_run *run)
+static void judge_reload(struct sy_console_run *run)
 {
-    bool first = run->asking == NULL;
-    if (run->command.action != SY_ACTION_PAUSE || (!first && run->in_use == 0))
+    if (run->outcome.status == SY_OK)
+        return;
+    char why[SY_ERR_TEXT_BYTES];
+    snprintf(why, sizeof(why), "%s", run->outcome.text);
+    snprintf(run->outcome.text, sizeof(run->outcome.text), "nothing was reloaded: %.480s", why);
+    if (run->outcome.hint[0] == '\0')
+        sy_err_hint(&run->outcome, "The old configuration stays in force. Try `switchyard config "
+                                   "check FILE` before RELOAD.");
+}
+
+/* PAUSE is answered when nobody uses a server of the database any more, RELOAD when the file was
+ * read. True: not yet. */
+static bool is_under_way(struct sy_worker *asking, struct sy_console_run *run)
+{
+    bool first = run->asking == NULL, over = true;
+    if (run->command.action == SY_ACTION_PAUSE)
+        over = !first && run->in_use == 0;
+    else if (run->reload_request > 0)
+        over = sy_reload_told(run->process->reloads, run->reload_request, &run->outcome,
+                              &run->problems);
+    if (over && run->reload_request > 0)
+        judge_reload(run);
+    if (over)
         return false;
     if (first)
         sy_timer_init(&run->timer, look_again);
@@ -358,6 +421,16 @@ static bool still_in_use(struct sy_worker *asking, struct sy_console_run *run)
     sy_timer_start(asking->loop, &run->timer, first ? 1 : PAUSE_LOOK_US);
     return true;
 }
+
+static void judge_kill(struct sy_console_run *run)
+{
+    if (run->command.action != SY_ACTION_KILL_CLIENT || run->killed > 0)
+        return;
+    (void)sy_err_set(&run->outcome, SY_E_NOT_FOUND, "there is no client %s", run->command.argument);
+    sy_err_hint(&run->outcome, "Take ptr from SHOW CLIENTS.");
+}
+
+static enum sy_step run_commands(struct sy_session *session, struct sy_slice rest);
 
 static void on_visited(struct sy_worker *asking, void *ctx)
 {
@@ -367,7 +440,7 @@ static void on_visited(struct sy_worker *asking, void *ctx)
         free_run(run);
         return;
     }
-    if (session->state < SY_SESSION_CLOSING && !asking->stopping && still_in_use(asking, run))
+    if (session->state < SY_SESSION_CLOSING && !asking->stopping && is_under_way(asking, run))
         return;
     session->console_running = NULL;
     if (session->state == SY_SESSION_CLOSED) {
@@ -376,8 +449,13 @@ static void on_visited(struct sy_worker *asking, void *ctx)
         return;
     }
     if (session->state < SY_SESSION_CLOSING) {
-        put_answer(session, run);
+        judge_kill(run);
+        bool good = put_answer(session, run);
         sy_session_set_state(session, SY_SESSION_IDLE);
+        if (!good || run->rest.bytes == 0)
+            put_ready(session);
+        else
+            (void)run_commands(session, (struct sy_slice){run->rest.data, run->rest.bytes});
     }
     free_run(run);
     sy_session_drive(session);
@@ -428,35 +506,56 @@ static enum sy_status check_argument(const struct sy_session *session,
     return SY_E_NO_DATABASE;
 }
 
+/* Other workers or the file are asked: the answer comes later. */
+static bool begin_visit(struct sy_session *session, struct sy_console_run *run,
+                        struct sy_slice rest, struct sy_err *err)
+{
+    bool gathers = run->command.scope == SY_CONSOLE_WORKERS;
+    sy_buf_append_slice(&run->rest, rest);
+    if (run->rest.failed)
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    if (run->rest.failed || sy_worker_visit_all(session->worker, gathers ? gather_worker : act,
+                                                on_visited, run, err) != SY_OK) {
+        free_run(run);
+        return false;
+    }
+    session->console_running = run;
+    sy_session_set_state(session, SY_SESSION_ACTIVE);
+    return true;
+}
+
+/* One command after the other until one has to wait, which then takes the rest with it. */
+static enum sy_step run_commands(struct sy_session *session, struct sy_slice rest)
+{
+    struct sy_console_rights rights = {.admin = session->admin, .stats = session->stats};
+    do {
+        struct sy_err err = {0};
+        struct sy_console_command command;
+        struct sy_slice sql = sy_console_cut(&rest);
+        if (sy_console_parse(sql, &rights, &command, &err) != SY_OK ||
+            check_argument(session, &command, &err) != SY_OK)
+            return refuse(session, &err);
+        struct sy_console_run *run = new_run(session, &command);
+        if (run == NULL) {
+            (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
+            return refuse(session, &err);
+        }
+        if (command.scope == SY_CONSOLE_WORKERS || command.scope == SY_CONSOLE_ACTION)
+            return begin_visit(session, run, rest, &err) ? SY_STEP_DONE : refuse(session, &err);
+        put_answer(session, run);
+        free_run(run);
+    } while (rest.bytes > 0);
+    put_ready(session);
+    return SY_STEP_DONE;
+}
+
 enum sy_step sy_session_console(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err = {0};
     struct sy_slice sql;
-    struct sy_console_command command;
-    struct sy_console_rights rights = {.admin = session->admin, .stats = session->stats};
-    if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK ||
-        sy_console_parse(sql, &rights, &command, &err) != SY_OK ||
-        check_argument(session, &command, &err) != SY_OK)
+    if (sy_string_read(frame->body.data, frame->body.bytes, &sql, &err) != SY_OK)
         return refuse(session, &err);
-    struct sy_console_run *run = new_run(session, &command);
-    if (run == NULL) {
-        (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
-        return refuse(session, &err);
-    }
-    if (command.scope == SY_CONSOLE_EMPTY || command.scope == SY_CONSOLE_NOW) {
-        put_answer(session, run);
-        free_run(run);
-        return SY_STEP_DONE;
-    }
-    if (sy_worker_visit_all(session->worker,
-                            command.scope == SY_CONSOLE_WORKERS ? gather_worker : act, on_visited,
-                            run, &err) != SY_OK) {
-        free_run(run);
-        return refuse(session, &err);
-    }
-    session->console_running = run;
-    sy_session_set_state(session, SY_SESSION_ACTIVE);
-    return SY_STEP_DONE;
+    return run_commands(session, sql);
 }
 
 /* Drivers that know nothing but the extended protocol are told what to do. */

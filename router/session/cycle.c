@@ -20,6 +20,7 @@ void sy_cycle_begin(struct sy_session *session, bool query)
     session->canceled = false;
     session->replay_told = false;
     session->statement_class = SY_CLASS_OTHER;
+    session->block_over = false;
 }
 
 static void record(struct sy_session *session)
@@ -28,8 +29,11 @@ static void record(struct sy_session *session)
     struct sy_database_counters *counters = session->database->counters;
     sy_counter_add(&counters->statements, 1);
     sy_counter_add(&counters->statement_us, us);
-    if (session->txn == 'I')
+    if (session->txn == 'I') {
         sy_counter_add(&counters->transactions, 1);
+        if (!session->block_over) /* it was the transaction; a block has counted its own time */
+            sy_counter_add(&counters->transaction_us, us);
+    }
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
         struct sy_node_counters *node =
             sy_worker_node_counters(session->worker, session->database, part->shard, part->node);

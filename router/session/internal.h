@@ -327,6 +327,7 @@ struct sy_session {
     bool query_cycle; /* the cycle is a simple Query */
     bool sync_seen;
     bool cycle_errored;
+    bool block_over;   /* a transaction block ended in this cycle */
     bool need_barrier; /* before the next extended message */
     bool client_paused;
     bool driving, driving_again;

@@ -190,6 +190,7 @@ void sy_txn_over(struct sy_session *session, bool committed)
     if (!committed && txn->settings_begin != NULL)
         sy_session_settings_changed(session, sy_settings_ref(txn->settings_begin));
     sy_settings_unref(&txn->settings_begin);
+    session->block_over = true;
     sy_counter_add(&session->database->counters->transaction_us,
                    sy_loop_now_us(session->worker->loop) - txn->began_us);
     sy_temporary_txn_over(session, committed);

@@ -24,6 +24,7 @@
 #include "router/session/clients.h"
 #include "router/session/failures.h"
 #include "router/session/prepared.h"
+#include "router/session/reload.h"
 #include "router/session/settings.h"
 #include "router/topology/topology.h"
 
@@ -44,6 +45,7 @@ struct sy_process {
     pthread_mutex_t tls_lock;
     SSL_CTX *client_tls; /* of the listeners, or NULL; under tls_lock: replaced at RELOAD */
     uint64_t started_us;
+    struct sy_reload_board *reloads; /* requests of RELOAD and their outcome */
     /* Set by cli/serve.c: what the console's commands and signals ask for. Any thread. */
     void (*request_reload)(void *ctx);
     void (*request_shutdown)(void *ctx, bool immediately);

@@ -82,6 +82,111 @@ static void reload_keeps_clients_and_their_settings(void **state)
     PQfinish(open);
 }
 
+static void collect(void *opaque, const PGresult *result)
+{
+    char *text = opaque;
+    const char *message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    size_t used = strlen(text);
+    snprintf(text + used, 1024 - used, "%s\n", message == NULL ? "" : message);
+}
+
+/* The answer waits until the file was read: RELOAD means that it is in force, an error why not. */
+static void reload_tells_what_is_wrong_with_the_file(void **state)
+{
+    (void)state;
+    char warnings[1024] = "";
+    PGconn *c = sy_router_connect(router, "switchyard", NULL);
+    PQsetNoticeReceiver(c, collect, warnings);
+    char *databases = strdup(world_databases(cluster, "size = 4;"));
+    sy_router_reload(router, "{ name = \"blog\"; engine = \"nonsense\"; colour = 1; } );", NULL);
+    assert_string_equal(sy_run(c, "RELOAD; SHOW VERSION"), "ERROR F0000");
+    assert_non_null(strstr(PQerrorMessage(c), "nothing was reloaded"));
+    assert_non_null(strstr(warnings, "\"engine\" is \"nonsense\""));
+    assert_non_null(strstr(warnings, "unknown key \"colour\""));
+    assert_non_null(strstr(warnings, ".conf:"));
+    warnings[0] = 0;
+    sy_router_reload(router, databases, NULL);
+    assert_string_equal(sy_run(c, "RELOAD"), "RELOAD");
+    assert_string_equal(warnings, "");
+    bool in_force = false;
+    PGresult *result = PQexec(c, "SHOW DATABASES");
+    for (int i = 0; i < PQntuples(result); i++)
+        in_force |= strcmp(PQgetvalue(result, i, PQfnumber(result, "pool_size")), "4") == 0;
+    assert_true(in_force);
+    PQclear(result);
+    free(databases);
+    PQfinish(c);
+}
+
+static void a_client_that_is_not_there_is_not_killed(void **state)
+{
+    (void)state;
+    assert_string_equal(sy_run(console, "KILL_CLIENT 0x7ffffff0"), "ERROR 42704");
+    assert_string_equal(sy_run(console, "KILL_CLIENT x"), "ERROR 42601");
+    PGconn *c = sy_router_connect(router, "blog", "application_name=victim");
+    char sql[64] = "";
+    PGresult *result = PQexec(console, "SHOW CLIENTS");
+    for (int i = 0; i < PQntuples(result); i++)
+        if (strcmp(PQgetvalue(result, i, PQfnumber(result, "application_name")), "victim") == 0)
+            snprintf(sql, sizeof(sql), "KILL_CLIENT %s",
+                     PQgetvalue(result, i, PQfnumber(result, "ptr")));
+    PQclear(result);
+    assert_string_equal(sy_run(console, sql), "KILL_CLIENT");
+    assert_string_equal(sy_run(console, sql), "ERROR 42704");
+    PQfinish(c);
+}
+
+/* As psql -c sends them, with some that have to ask all workers. */
+static void several_commands_in_one_query_are_answered_in_order(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        PQsendQuery(console, "SHOW VERSION; SHOW CLIENTS;; SHOW LISTS; SHOW VERSION; "), 1);
+    static const char *const columns[] = {"version", "type", "list", "version"};
+    for (size_t i = 0; i < 4; i++) {
+        PGresult *result = PQgetResult(console);
+        assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+        assert_string_equal(PQfname(result, 0), columns[i]);
+        PQclear(result);
+    }
+    assert_null(PQgetResult(console));
+    assert_string_equal(sy_run(console, "SHOW LISTS; NOSUCH; SHOW VERSION"), "ERROR 42601");
+    assert_string_equal(sy_run(console, "SHOW VERSION"), "SHOW");
+    assert_string_equal(sy_run(console, " ; "), "");
+}
+
+static long long total_of(const char *name)
+{
+    long long total = -1;
+    PGresult *result = PQexec(console, "SHOW STATS");
+    for (int i = 0; i < PQntuples(result); i++)
+        if (strcmp(PQgetvalue(result, i, 0), "blog") == 0)
+            total = strtoll(PQgetvalue(result, i, PQfnumber(result, name)), NULL, 10);
+    PQclear(result);
+    return total;
+}
+
+static void time_counts_with_and_without_a_block(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    long long before = total_of("total_xact_time"), count = total_of("total_xact_count");
+    (void)sy_ask(c, "select pg_sleep(0.05)");
+    long long alone = total_of("total_xact_time") - before;
+    assert_true(alone >= 50000);
+    sy_run(c, "begin");
+    (void)sy_ask(c, "select pg_sleep(0.05)");
+    sy_run(c, "commit");
+    assert_true(total_of("total_xact_time") - before - alone >= 50000);
+    assert_int_equal(total_of("total_xact_count") - count, 2);
+    /* Blocks are counted once, though their statements are queries, too. */
+    long long query = total_of("total_query_time");
+    before = total_of("total_xact_time");
+    sy_run(c, "begin; select pg_sleep(0.05); commit");
+    assert_true(total_of("total_xact_time") - before <= total_of("total_query_time") - query);
+    PQfinish(c);
+}
+
 static void reconnect_replaces_servers_unseen(void **state)
 {
     (void)state;
@@ -192,6 +297,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pause_holds_statements_and_resume_lets_them_go),
         cmocka_unit_test(reload_keeps_clients_and_their_settings),
+        cmocka_unit_test(reload_tells_what_is_wrong_with_the_file),
+        cmocka_unit_test(a_client_that_is_not_there_is_not_killed),
+        cmocka_unit_test(several_commands_in_one_query_are_answered_in_order),
+        cmocka_unit_test(time_counts_with_and_without_a_block),
         cmocka_unit_test(reconnect_replaces_servers_unseen),
         cmocka_unit_test(servers_and_clients_are_shown_whole),
         cmocka_unit_test(every_show_answers),

@@ -190,6 +190,29 @@ static void every_show_writes_rows_as_wide_as_its_columns(void **state)
     sy_metrics_release_all();
 }
 
+static void a_text_is_cut_into_commands(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *commands[4];
+    } cases[] = {
+        {"SHOW A", {"SHOW A"}},
+        {" SHOW A ; SHOW B;", {"SHOW A ", "SHOW B"}},
+        {";;PAUSE \"a;b\";; RESUME ", {"PAUSE \"a;b\"", "RESUME "}},
+        {"", {""}},
+        {" ;", {""}},
+        {"KILL \"x;", {"KILL \"x;"}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sy_slice rest = sy_slice_of(cases[i].text);
+        for (size_t c = 0; cases[i].commands[c] != NULL; c++) {
+            struct sy_slice wanted = sy_slice_of(cases[i].commands[c]);
+            assert_true(sy_slice_eq(sy_console_cut(&rest), wanted));
+        }
+        assert_int_equal(rest.bytes, 0);
+    }
+}
+
 static void pools_are_summed_over_workers(void **state)
 {
     (void)state;
@@ -221,6 +244,7 @@ int main(void)
         cmocka_unit_test(reads_commands_and_checks_rights),
         cmocka_unit_test(every_command_but_show_needs_admin),
         cmocka_unit_test(answers_pgbouncers_columns_first),
+        cmocka_unit_test(a_text_is_cut_into_commands),
         cmocka_unit_test(pools_are_summed_over_workers),
         cmocka_unit_test(every_show_writes_rows_as_wide_as_its_columns),
     };
