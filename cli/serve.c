@@ -345,6 +345,10 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
         status = sy_login_failures_new(seed, &server->process.failures, err);
     if (status == SY_OK)
         status = sy_auth_cache_new(seed, &server->process.auth_cache, err);
+    if (status == SY_OK)
+        status = sy_rates_new(&server->process.rates, err);
+    if (status == SY_OK)
+        status = sy_rates_configure(server->process.rates, config, err);
     if (status == SY_OK &&
         RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
@@ -399,6 +403,7 @@ static void stop_parts(struct server *server)
     sy_reload_board_free(&server->process.reloads);
     sy_login_failures_free(&server->process.failures);
     sy_auth_cache_free(&server->process.auth_cache);
+    sy_rates_free(&server->process.rates);
     sy_process_set_client_tls(&server->process, NULL);
     free(server->process.workers);
     free(server->seats);
@@ -414,6 +419,14 @@ static void wake_all(struct server *server)
         sy_worker_wake(&server->seats[i].worker);
 }
 
+static enum sy_status renew_rates(struct server *server, struct sy_err *err)
+{
+    struct sy_topology *topology = sy_topology_acquire();
+    enum sy_status status = sy_rates_configure(server->process.rates, topology->config, err);
+    sy_topology_unref(&topology);
+    return status;
+}
+
 static void reload(struct server *server)
 {
     struct sy_err err = {0};
@@ -422,6 +435,8 @@ static void reload(struct server *server)
     enum sy_status status = publish(server->options, false, &problems, &err);
     if (status == SY_OK)
         status = renew_tls(server, &err);
+    if (status == SY_OK)
+        status = renew_rates(server, &err);
     sy_reload_tell(server->process.reloads, requests, &err,
                    (struct sy_slice){problems.data, problems.bytes});
     sy_buf_release(&problems);

@@ -60,10 +60,11 @@ enum sy_key_type {
 
 struct sy_config_user {
     const char *name;
-    const char *password;     /* clear text or NULL */
-    const char *secret;       /* "SCRAM-SHA-256$..." or "md5..." or NULL */
-    bool admin, stats;        /* console rights */
-    uint32_t connections_max; /* 0: no limit */
+    const char *password;                     /* clear text or NULL */
+    const char *secret;                       /* "SCRAM-SHA-256$..." or "md5..." or NULL */
+    bool admin, stats;                        /* console rights */
+    uint32_t connections_max;                 /* 0: no limit */
+    uint32_t statement_rate, connection_rate; /* in a second; 0: no limit */
     const char *server_user,
         *server_password; /* credentials at the servers; NULL: the client's own name */
 };
@@ -171,9 +172,10 @@ struct sy_config_database {
     } reads;
     struct {
         uint64_t query_us, transaction_us, idle_transaction_us, idle_client_us;
-    } timeouts;                /* 0: none */
-    uint32_t clients_max;      /* 0: no limit */
-    bool hints;                /* honour leading comments */
+    } timeouts;                               /* 0: none */
+    uint32_t clients_max;                     /* 0: no limit */
+    uint32_t statement_rate, connection_rate; /* in a second; 0: no limit */
+    bool hints;                               /* honour leading comments */
     bool allow_unsafe_objects; /* views/functions/triggers on sharded tables: all declared safe */
     const char **safe_objects; /* names of views and functions declared safe */
     uint32_t safe_object_count;
@@ -224,6 +226,7 @@ struct sy_config {
     uint32_t login_failures_max; /* of one address and user in a row before it has to wait; 0: no
                                     limit */
     uint64_t login_failure_wait_us;
+    uint64_t statement_wait_max_us;
     uint64_t login_timeout_us;
     uint64_t shutdown_timeout_us;
     uint32_t template_cache_bytes;

@@ -85,6 +85,13 @@ static const struct sy_key_row user_keys[] = {
      .about = "May use the SHOW commands of the admin console."},
     {"connections_max", SY_KEY_IS_UINT32, AT(T, connections_max), .default_text = "0",
      .about = "Client connections of this user at once; 0: no limit of its own. Beyond: 53300."},
+    {"statements_per_second", SY_KEY_IS_UINT32, AT(T, statement_rate), .default_text = "0",
+     .most = 1000000,
+     .about = "Statements of this user in a second, over all its connections and with bursts of as "
+              "many; 0: no limit. More wait (`statement_wait_max`), then get 53400."},
+    {"connections_per_second", SY_KEY_IS_UINT32, AT(T, connection_rate), .default_text = "0",
+     .most = 1000000,
+     .about = "Logins of this user in a second that succeed; 0: no limit. More get 53400."},
     {"server_user", SY_KEY_IS_STRING, AT(T, server_user),
      .about = "The user that server connections of this client log in as; default: the client's "
               "own name."},
@@ -315,6 +322,14 @@ static const struct sy_key_row database_keys[] = {
               "password is valid, and its connection limit are honoured whatever the query says."},
     {"clients_max", SY_KEY_IS_UINT32, AT(T, clients_max), .default_text = "0",
      .about = "Clients of this database at once; 0: no limit of its own. Beyond: 53300."},
+    {"statements_per_second", SY_KEY_IS_UINT32, AT(T, statement_rate), .default_text = "0",
+     .most = 1000000,
+     .about =
+         "Statements of all clients of this database in a second, with bursts of as many; 0: no "
+         "limit. More wait (`statement_wait_max`), then get 53400."},
+    {"connections_per_second", SY_KEY_IS_UINT32, AT(T, connection_rate), .default_text = "0",
+     .most = 1000000,
+     .about = "Logins to this database in a second that succeed; 0: no limit. More get 53400."},
     {"hints", SY_KEY_IS_BOOL, AT(T, hints), .default_text = "true",
      .about = "Honour `/* switchyard: ... */` at the start of a statement."},
     {"safe_objects", SY_KEY_IS_STRINGS, AT(T, safe_objects), COUNT(T, safe_object_count),
@@ -428,6 +443,11 @@ const struct sy_key_row sy_config_keys[] = {
               "wait `login_failure_wait` (it gets 53400 at once); 0: no limit."},
     {"login_failure_wait", SY_KEY_IS_DURATION, AT(T, login_failure_wait_us), .default_text = "5s",
      .least = 1000, .about = "In this time one failed login is forgiven."},
+    {"statement_wait_max", SY_KEY_IS_DURATION, AT(T, statement_wait_max_us), .default_text = "1s",
+     .most = 60 * (uint64_t)1000000,
+     .about = "How long a statement may wait for its user's or database's `statements_per_second`; "
+              "its client is not read meanwhile. One that would wait longer gets 53400; inside a "
+              "transaction it waits this long and runs, and later ones make up for it."},
     {"login_timeout", SY_KEY_IS_DURATION, AT(T, login_timeout_us), .default_text = "10s",
      .least = 1000, .about = "From accept to authenticated; then the connection is closed."},
     {"shutdown_timeout", SY_KEY_IS_DURATION, AT(T, shutdown_timeout_us), .default_text = "30s",

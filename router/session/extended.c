@@ -844,6 +844,10 @@ static enum sy_step on_execute(struct sy_session *session, const struct sy_frame
     struct sy_execute_msg message;
     if (sy_execute_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
         return SY_STEP_ERROR;
+    enum sy_step paid =
+        session->throttle == NULL ? SY_STEP_DONE : sy_throttle_statement(session, err);
+    if (paid != SY_STEP_DONE)
+        return paid;
     struct sy_portal cursor, *portal = portal_or_cursor(session, message.portal, &cursor);
     if (portal == NULL)
         return no_portal(message.portal, err);

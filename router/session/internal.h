@@ -292,8 +292,9 @@ struct sy_session {
     struct sy_err *wait_error;        /* a wait for a server failed with this */
     struct sy_part *waiting_part;
     char *user, *server_user, *server_password; /* one allocation, at user */
-    struct sy_link_keys *keys; /* of the login, for servers that know the same secret; or NULL */
-    char *temporary;           /* names of temporary relations, zero-separated; NULL: none */
+    struct sy_throttle *throttle; /* its user or database has a rate; else NULL: throttle.c */
+    struct sy_link_keys *keys;    /* of the login, for servers that know the same secret; or NULL */
+    char *temporary;              /* names of temporary relations, zero-separated; NULL: none */
     uint32_t temporary_bytes;
     bool temporary_fresh; /* one was made in this cycle */
     bool temporary_doubt; /* whether each still exists is not known */
@@ -457,6 +458,16 @@ enum sy_status sy_startup_begin(struct sy_session *session, const struct sockadd
 void sy_startup_step(struct sy_session *session); /* STARTUP, LOGIN, WELCOME */
 void sy_startup_forget_welcomes(struct sy_worker_database *database);
 void sy_startup_secured(struct sy_session *session);
+
+/* throttle.c */
+/* A login counts. Errors: SY_E_RATE. */
+enum sy_status sy_throttle_enter(struct sy_session *session, struct sy_err *err);
+/* With a throttle only. AGAIN: the statement waits, and the session is driven when it may run. */
+enum sy_step sy_throttle_statement(struct sy_session *session, struct sy_err *err);
+void sy_throttle_owe(struct sy_session *session, uint32_t statements);
+void sy_throttle_handled(struct sy_session *session); /* the message is done with */
+bool sy_throttle_waits(const struct sy_session *session);
+void sy_throttle_free(struct sy_session *session);
 
 /* login.c */
 void sy_session_login_begin(struct sy_session *session, const struct sy_startup *packet);

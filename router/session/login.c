@@ -198,6 +198,8 @@ static bool enter(struct sy_session *session, struct sy_err *err)
         return false;
     session->counted = true;
     session->database->clients++;
+    if (!session->database_is_console && sy_throttle_enter(session, err) != SY_OK)
+        return false;
     if (sy_cancel_register(process->cancels, session->worker->index, &session->pid, session->key,
                            err) != SY_OK)
         return false;

@@ -324,6 +324,8 @@ enum sy_step sy_script_step(struct sy_session *session, const struct sy_frame *f
             sy_session_yield(session);
         if (step != SY_STEP_DONE)
             return step;
+        if (session->throttle != NULL) /* the first one is paid for */
+            sy_throttle_owe(session, session->script->count - 1);
     }
     return session->script->stage == STAGE_WHOLE ? run_whole(session, frame, err)
                                                  : run_piece(session, text, err);

@@ -422,6 +422,7 @@ static void free_session(struct sy_session *session)
     sy_settings_unref(&session->settings);
     sy_settings_unref(&session->settings_startup);
     free(session->wait_error);
+    sy_throttle_free(session);
     sy_session_forget_secrets(session);
     free(session->user);
     free(session->temporary);
@@ -455,7 +456,8 @@ static bool takes_frames(const struct sy_session *session)
  */
 static bool has_enough(const struct sy_session *session)
 {
-    if (takes_frames(session) && session->script == NULL && !sy_stream_congested(&session->stream))
+    if (takes_frames(session) && session->script == NULL &&
+        !sy_stream_congested(&session->stream) && !sy_throttle_waits(session))
         return false;
     uint32_t most = session->state < SY_SESSION_IDLE ? INPUT_STRANGER_BYTES : INPUT_HIGH_BYTES;
     return sy_input_bytes(session->input, session->input_count) > most;
@@ -601,8 +603,11 @@ static bool one_frame(struct sy_session *session)
     enum sy_step step = copying ? sy_copy_message(session, &frame) : handle(session, &frame);
     if (session->state >= SY_SESSION_CLOSING)
         return false;
-    if (step == SY_STEP_DONE)
+    if (step == SY_STEP_DONE) {
         sy_input_consume(session, &frame);
+        if (session->throttle != NULL)
+            sy_throttle_handled(session);
+    }
     sy_arena_reset(&session->worker->arena);
     if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0 &&
         session->console_running == NULL)

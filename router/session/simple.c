@@ -255,11 +255,16 @@ enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *
     struct sy_slice text;
     struct sy_err err;
     sy_err_init(&err);
+    enum sy_step step = SY_STEP_DONE;
+    if (session->throttle != NULL && session->script == NULL)
+        step = sy_throttle_statement(session, &err);
+    if (step == SY_STEP_AGAIN)
+        return step;
     if (session->script == NULL)
         sy_cycle_begin(session, true);
-    if (sy_string_read(frame->body.data, frame->body.bytes, &text, &err) != SY_OK)
+    if (step == SY_STEP_ERROR ||
+        sy_string_read(frame->body.data, frame->body.bytes, &text, &err) != SY_OK)
         return fail_query(session, &err);
-    enum sy_step step = SY_STEP_DONE;
     if (session->script == NULL && sy_script_cut(session, text, &err) != SY_OK)
         step = SY_STEP_ERROR;
     else if (session->script == NULL)
@@ -273,7 +278,14 @@ enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *
 enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err = {0};
+    enum sy_step step = SY_STEP_DONE;
+    if (session->throttle != NULL)
+        step = sy_throttle_statement(session, &err);
+    if (step == SY_STEP_AGAIN)
+        return step;
     sy_cycle_begin(session, true);
+    if (step == SY_STEP_ERROR)
+        return fail_query(session, &err);
     struct sy_target target = {.writes = true};
     if (session->database->topology->shard_count > 1) {
         (void)sy_err_set(&err, SY_E_UNSUPPORTED,
@@ -287,7 +299,7 @@ enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy
             "current transaction is aborted, commands ignored until end of transaction block");
         return fail_query(session, &err);
     }
-    enum sy_step step = sy_target_acquire(session, &target, &err);
+    step = sy_target_acquire(session, &target, &err);
     if (step == SY_STEP_ERROR)
         return fail_query(session, &err);
     if (step != SY_STEP_DONE)

@@ -24,6 +24,7 @@
 #include "router/session/clients.h"
 #include "router/session/failures.h"
 #include "router/session/prepared.h"
+#include "router/session/rates.h"
 #include "router/session/reload.h"
 #include "router/session/settings.h"
 #include "router/topology/topology.h"
@@ -39,6 +40,7 @@ struct sy_process {
     struct sy_client_counts *counts;
     struct sy_login_failures *failures;
     struct sy_auth_cache *auth_cache;
+    struct sy_rates *rates;
     uint8_t mock_nonce[32]; /* makes unknown users look like known ones */
     _Atomic bool draining;  /* a graceful shutdown has begun: no new clients, idle ones leave */
     _Atomic uint32_t unauthenticated; /* sockets that have not logged in */
