@@ -284,3 +284,23 @@ PgQuery__Node *sy_node_operator(const char *name, PgQuery__Node *left, PgQuery__
     }
     return replace(made, &made->a_expr->rexpr, right);
 }
+
+/* As the grammar does: a AND b AND c is one node of three. */
+PgQuery__Node *sy_node_and(PgQuery__Node *left, PgQuery__Node *right)
+{
+    bool more = left != NULL && left->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
+                left->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR;
+    if (more && sy_node_append(&left->bool_expr->args, &left->bool_expr->n_args, right))
+        return left;
+    if (more) {
+        sy_node_free(left);
+        return NULL;
+    }
+    PgQuery__Node *made = take_value("SELECT a AND b");
+    made = replace(made, made == NULL ? NULL : &made->bool_expr->args[0], left);
+    if (made == NULL) {
+        sy_node_free(right);
+        return NULL;
+    }
+    return replace(made, &made->bool_expr->args[1], right);
+}

@@ -31,6 +31,7 @@ PgQuery__Node *sy_node_target(const char *name, PgQuery__Node *value);
 PgQuery__Node *sy_node_sort(PgQuery__Node *value, bool descending, bool nulls_first);
 PgQuery__Node *sy_node_collate_c(PgQuery__Node *value);
 PgQuery__Node *sy_node_cast(PgQuery__Node *value, const char *type);
+PgQuery__Node *sy_node_and(PgQuery__Node *left, PgQuery__Node *right);
 PgQuery__Node *sy_node_operator(const char *name, PgQuery__Node *left, PgQuery__Node *right);
 /* Appends to a list of a tree; takes the node. False: no memory, or node is NULL. */
 bool sy_node_append(PgQuery__Node ***list, size_t *count, PgQuery__Node *node);

@@ -159,23 +159,40 @@ static bool is_distinct_on(const PgQuery__SelectStmt *select)
            select->distinct_clause[0]->node_case != PG_QUERY__NODE__NODE__NOT_SET;
 }
 
-/* Rows of one key live on one shard, so groups by the key do not span shards. */
-static bool names_key(const struct combine *c, PgQuery__Node *const *list, size_t count,
-                      bool targets)
+/* The expression that an item stands for; NULL: it cannot be told. */
+static const PgQuery__Node *item_value(const struct combine *c, const PgQuery__Node *node,
+                                       enum combine_items items)
+{
+    int64_t number;
+    if (items == COMBINE_TARGETS)
+        return node->res_target->val;
+    if (items == COMBINE_EXPRESSIONS)
+        return node;
+    if (combine_integer(node, &number)) {
+        bool known = number >= 1 && number <= c->visible && !combine_has_star(c, (uint32_t)number);
+        return known ? c->select->target_list[number - 1]->res_target->val : NULL;
+    }
+    const char *name = items == COMBINE_DISTINCT_ON ? combine_plain_name(node) : NULL;
+    for (uint32_t i = 0; name != NULL && i < c->visible; i++) {
+        const PgQuery__ResTarget *target = c->select->target_list[i]->res_target;
+        if (target->name != NULL && strcmp(target->name, name) == 0)
+            return target->val;
+    }
+    return node;
+}
+
+bool combine_names_key(const struct combine *c, PgQuery__Node *const *list, size_t count,
+                       enum combine_items items)
 {
     const struct use *root = &c->route->uses[c->route->root];
-    bool hashed = sy_shardmap_keyspace(c->route->map, root->table->keyspace)->has_hash_key;
-    bool key = false, hash = !hashed;
+    bool key = false,
+         hash = !sy_shardmap_keyspace(c->route->map, root->table->keyspace)->has_hash_key;
     for (size_t i = 0; i < count; i++) {
-        const PgQuery__Node *node = targets ? list[i]->res_target->val : list[i];
-        int64_t number;
-        if (!targets && combine_integer(node, &number) && number >= 1 && number <= c->visible &&
-            !combine_has_star(c, (uint32_t)number))
-            node = c->select->target_list[number - 1]->res_target->val;
+        const PgQuery__Node *node = list[i] == NULL ? NULL : item_value(c, list[i], items);
         if (node == NULL)
             continue;
-        key = key || combine_is_key(c, node, false);
-        hash = hash || combine_is_key(c, node, true);
+        key = key || combine_is_key(c, node, false, true);
+        hash = hash || combine_is_key(c, node, true, true);
     }
     return key && hash;
 }
@@ -252,23 +269,27 @@ static bool combine_select(struct combine *c)
         select->n_group_clause > 0 || scope->has_aggregate || select->having_clause != NULL;
     bool distinct = select->n_distinct_clause > 0;
     if (select->op != PG_QUERY__SET_OPERATION__SETOP_NONE || select->n_values_lists > 0 ||
-        select->n_window_clause > 0 || select->n_locking_clause > 0 || select->group_distinct ||
-        scope->has_grouping_sets)
+        select->n_locking_clause > 0 || select->group_distinct || scope->has_grouping_sets)
         return combine_refuse(c, "this form of SELECT");
     c->spec.unique = -1;
     c->visible = (uint32_t)select->n_target_list;
     if (!check_names(c) || !read_bounds(c))
         return false;
-    if (grouped && names_key(c, select->group_clause, select->n_group_clause, false))
+    if (grouped &&
+        combine_names_key(c, select->group_clause, select->n_group_clause, COMBINE_GROUP))
         grouped = false;
+    if (scope->has_window && (grouped || !combine_windows_stay(c)))
+        return combine_refuse(c, "a window function that is not partitioned by the sharding key");
     if (grouped && distinct)
         return combine_refuse(c, "DISTINCT together with GROUP BY or an aggregate");
     if (distinct && scope->has_aggregate)
         return combine_refuse(c, "DISTINCT together with an aggregate");
     if (distinct && is_distinct_on(select)) {
-        if (!names_key(c, select->distinct_clause, select->n_distinct_clause, false))
+        if (!combine_names_key(c, select->distinct_clause, select->n_distinct_clause,
+                               COMBINE_DISTINCT_ON))
             return combine_distinct_on(c);
-    } else if (distinct && !names_key(c, select->target_list, c->visible, true)) {
+    } else if (distinct &&
+               !combine_names_key(c, select->target_list, c->visible, COMBINE_TARGETS)) {
         return distinct_to_group(c) && combine_groups(c);
     }
     if (grouped)

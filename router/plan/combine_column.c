@@ -80,23 +80,43 @@ const struct sy_schema_column *combine_column(const struct combine *c, const PgQ
     return found;
 }
 
-bool combine_is_key(const struct combine *c, const PgQuery__Node *node, bool hash)
+/* A column of a table use that is its key; *ret_has: the table has such a column at all. */
+static bool use_key(const struct combine *c, int32_t index, struct sy_slice name, bool hash,
+                    bool *ret_has)
+{
+    const struct use *use = &c->route->uses[index];
+    bool key = hash ? sy_use_is_hash_key(use, name) : sy_use_is_key(use, name);
+    *ret_has = key || (use->relation != NULL && sy_schema_column(use->relation, name) != NULL);
+    return key;
+}
+
+bool combine_is_key(const struct combine *c, const PgQuery__Node *node, bool hash, bool nulls)
 {
     if (c->route->root < 0 || node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF)
         return false;
     const PgQuery__ColumnRef *reference = node->column_ref;
     const char *name = reference->n_fields <= 2 ? field(reference, reference->n_fields - 1) : NULL;
     const char *table = reference->n_fields == 2 ? field(reference, 0) : NULL;
-    if (name == NULL || (reference->n_fields == 2 && table == NULL))
+    if (name == NULL || (reference->n_fields == 2 && table == NULL) ||
+        (table == NULL && !only_tables(c)))
         return false;
-    const struct use *use = &c->route->uses[c->route->root];
-    if (table != NULL &&
-        !sy_slice_eq(c->route->stmt->tables[c->route->root].alias, sy_slice_of(table)))
-        return false;
-    if (table == NULL && (!only_tables(c) || c->route->stmt->table_count > 1))
-        return false;
-    return hash ? sy_use_is_hash_key(use, sy_slice_of(name))
-                : sy_use_is_key(use, sy_slice_of(name));
+    bool found = false, certain = false;
+    for (int32_t i = 0; i < c->route->stmt->table_count; i++) {
+        const struct sy_table_use *use = &c->route->stmt->tables[i];
+        bool has;
+        if (!is_in_scope(c, i) || (table != NULL && !sy_slice_eq(use->alias, sy_slice_of(table))))
+            continue;
+        if (table == NULL && c->route->uses[i].relation == NULL && c->route->stmt->table_count > 1)
+            return false;
+        bool key = use_key(c, i, sy_slice_of(name), hash, &has);
+        /* An unqualified column of several tables is merged by USING: then it must be the key of
+         * each. */
+        if (has && !key)
+            return false;
+        found |= key;
+        certain |= key && !use->nullable_side;
+    }
+    return found && (certain || !nulls);
 }
 
 /* ---- collations ---- */

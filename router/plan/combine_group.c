@@ -23,7 +23,24 @@ static const struct {
     {"bit_xor", SY_FOLD_BIT_XOR, false},
 };
 
-const PgQuery__FuncCall *combine_aggregate(const PgQuery__Node *node, enum sy_fold_kind *ret_kind)
+/* DISTINCT x, where x is or contains the sharding key: no value is counted by two shards. */
+static bool is_distinct_apart(const struct combine *c, const PgQuery__FuncCall *call,
+                              enum sy_fold_kind kind)
+{
+    const PgQuery__Node *argument = call->n_args == 1 ? call->args[0] : NULL;
+    if (argument == NULL || (kind != SY_FOLD_COUNT && kind != SY_FOLD_SUM && kind != SY_FOLD_AVG))
+        return false;
+    if (argument->node_case == PG_QUERY__NODE__NODE_ROW_EXPR)
+        return kind == SY_FOLD_COUNT &&
+               combine_names_key(c, argument->row_expr->args, argument->row_expr->n_args,
+                                 COMBINE_EXPRESSIONS);
+    const struct use *root = &c->route->uses[c->route->root];
+    return !sy_shardmap_keyspace(c->route->map, root->table->keyspace)->has_hash_key &&
+           combine_is_key(c, argument, false, false);
+}
+
+const PgQuery__FuncCall *combine_aggregate(const struct combine *c, const PgQuery__Node *node,
+                                           enum sy_fold_kind *ret_kind)
 {
     if (node == NULL || node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL)
         return NULL;
@@ -37,7 +54,8 @@ const PgQuery__FuncCall *combine_aggregate(const PgQuery__Node *node, enum sy_fo
     const char *name = call->funcname[call->n_funcname - 1]->string->sval;
     for (size_t i = 0; i < sizeof(aggregates) / sizeof(aggregates[0]); i++)
         if (strcmp(aggregates[i].name, name) == 0 &&
-            (!call->agg_distinct || aggregates[i].distinct)) {
+            (!call->agg_distinct || aggregates[i].distinct ||
+             is_distinct_apart(c, call, aggregates[i].kind))) {
             *ret_kind = aggregates[i].kind;
             return call;
         }
@@ -172,7 +190,7 @@ static bool look_covered(const PgQuery__Node *node, void *opaque, bool *ret_skip
                 (node->func_call->agg_star || node->func_call->agg_distinct ||
                  node->func_call->agg_filter != NULL || node->func_call->n_agg_order > 0 ||
                  node->func_call->over != NULL);
-    return !call && combine_aggregate(node, &kind) == NULL &&
+    return !call && combine_aggregate(c, node, &kind) == NULL &&
            node->node_case != PG_QUERY__NODE__NODE_COLUMN_REF &&
            node->node_case != PG_QUERY__NODE__NODE_SUB_LINK &&
            node->node_case != PG_QUERY__NODE__NODE_GROUPING_FUNC;
@@ -200,7 +218,7 @@ static bool read_targets(struct combine *c)
         enum sy_fold_kind kind;
         if (find_group(c, value) >= 0)
             continue;
-        if (combine_aggregate(value, &kind) != NULL) {
+        if (combine_aggregate(c, value, &kind) != NULL) {
             if (!add_fold(c, i, (int32_t)i, kind))
                 return false;
         } else if (!is_covered(c, value)) {
@@ -266,24 +284,37 @@ static bool read_operator(const PgQuery__AExpr *expression, bool flipped, enum s
     return false;
 }
 
-static bool read_having(struct combine *c, const PgQuery__Node *node)
+/* A condition on the keys of a group holds for all of its parts or for none: the shards look. */
+static bool keep_having(struct combine *c, const PgQuery__Node *node, PgQuery__Node **kept)
+{
+    PgQuery__Node *copy = sy_node_copy(node);
+    if (*kept == NULL)
+        *kept = copy;
+    else
+        *kept = sy_node_and(*kept, copy);
+    return *kept != NULL || combine_no_memory(c);
+}
+
+static bool read_having(struct combine *c, const PgQuery__Node *node, PgQuery__Node **kept)
 {
     if (node->node_case == PG_QUERY__NODE__NODE_BOOL_EXPR &&
         node->bool_expr->boolop == PG_QUERY__BOOL_EXPR_TYPE__AND_EXPR) {
         for (size_t i = 0; i < node->bool_expr->n_args; i++)
-            if (!read_having(c, node->bool_expr->args[i]))
+            if (!read_having(c, node->bool_expr->args[i], kept))
                 return false;
         return true;
     }
+    if (c->group_count > 0 && is_covered(c, node))
+        return keep_having(c, node, kept);
     enum sy_fold_kind kind = SY_FOLD_COUNT;
     struct sy_merge_having having = {0};
     bool plain = node->node_case == PG_QUERY__NODE__NODE_A_EXPR &&
                  node->a_expr->kind == PG_QUERY__A__EXPR__KIND__AEXPR_OP &&
                  node->a_expr->lexpr != NULL && node->a_expr->rexpr != NULL &&
                  c->spec.having_count < COMBINE_KEYS_MAX;
-    bool flipped = plain && combine_aggregate(node->a_expr->rexpr, &kind) != NULL;
+    bool flipped = plain && combine_aggregate(c, node->a_expr->rexpr, &kind) != NULL;
     const PgQuery__Node *side = !plain ? NULL : flipped ? node->a_expr->rexpr : node->a_expr->lexpr;
-    if (!plain || combine_aggregate(side, &kind) == NULL ||
+    if (!plain || combine_aggregate(c, side, &kind) == NULL ||
         !read_number(flipped ? node->a_expr->lexpr : node->a_expr->rexpr, having.number) ||
         !read_operator(node->a_expr, flipped, &having.op))
         return combine_refuse(
@@ -292,6 +323,18 @@ static bool read_having(struct combine *c, const PgQuery__Node *node)
         return false;
     c->spec.having[c->spec.having_count++] = having;
     return true;
+}
+
+/* The router looks at aggregates, the shards at keys. */
+static bool split_having(struct combine *c)
+{
+    PgQuery__Node *kept = NULL;
+    if (c->select->having_clause == NULL)
+        return true;
+    bool fine = read_having(c, c->select->having_clause, &kept);
+    sy_node_free(c->select->having_clause);
+    c->select->having_clause = kept;
+    return fine;
 }
 
 /* ---- order ---- */
@@ -311,7 +354,7 @@ static bool read_client_order(struct combine *c, bool *ret_keys_only)
         key->nulls_first = sort->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_DEFAULT
                                ? key->descending
                                : sort->sortby_nulls == PG_QUERY__SORT_BY_NULLS__SORTBY_NULLS_FIRST;
-        if (combine_aggregate(sort->node, &kind) != NULL) {
+        if (combine_aggregate(c, sort->node, &kind) != NULL) {
             key->by_bytes = sort->node->func_call->n_args == 1 &&
                             combine_by_bytes(c, sort->node->func_call->args[0]);
             *ret_keys_only = false;
@@ -327,7 +370,7 @@ static bool read_client_order(struct combine *c, bool *ret_keys_only)
         int32_t group = find_group(c, value);
         *ret_keys_only = *ret_keys_only && group >= 0;
         key->by_bytes =
-            combine_aggregate(value, &kind) == NULL
+            combine_aggregate(c, value, &kind) == NULL
                 ? combine_by_bytes(c, value)
                 : value->func_call->n_args == 1 && combine_by_bytes(c, value->func_call->args[0]);
         if (group < 0 && key->column < 0 && !is_covered(c, value))
@@ -417,9 +460,5 @@ bool combine_groups(struct combine *c)
             return false;
     if (!read_targets(c))
         return false;
-    if (select->having_clause != NULL && !read_having(c, select->having_clause))
-        return false;
-    sy_node_free(select->having_clause);
-    select->having_clause = NULL;
-    return order_shards(c);
+    return split_having(c) && order_shards(c);
 }

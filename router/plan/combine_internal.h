@@ -31,8 +31,19 @@ bool combine_no_memory(struct combine *c);
 bool combine_by_bytes(const struct combine *c, const PgQuery__Node *node);
 /* The column of a table that a reference means; NULL: not known. */
 const struct sy_schema_column *combine_column(const struct combine *c, const PgQuery__Node *node);
-/* A reference to the key of the table whose shards are asked. */
-bool combine_is_key(const struct combine *c, const PgQuery__Node *node, bool hash);
+/* A reference to the key of a table, so that equal values come from one shard only. `nulls`: nulls
+ * too, which an outer join may put in on every shard. */
+bool combine_is_key(const struct combine *c, const PgQuery__Node *node, bool hash, bool nulls);
+/* What an item of a list may be besides an expression. */
+enum combine_items {
+    COMBINE_TARGETS,     /* the select list */
+    COMBINE_GROUP,       /* GROUP BY: a position */
+    COMBINE_DISTINCT_ON, /* a position, or an output's name before a column's */
+    COMBINE_EXPRESSIONS, /* nothing else */
+};
+/* Expressions that name the whole key, nulls included: rows equal in them live on one shard. */
+bool combine_names_key(const struct combine *c, PgQuery__Node *const *list, size_t count,
+                       enum combine_items items);
 bool combine_has_star(const struct combine *c, uint32_t before);
 /* The number of a plain integer constant. */
 bool combine_integer(const PgQuery__Node *node, int64_t *ret_value);
@@ -49,10 +60,15 @@ bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_co
 /* combine_size.c */
 bool combine_sizes(struct combine *c);
 
+/* combine_window.c */
+/* Every window of the query is made of rows of one shard. */
+bool combine_windows_stay(const struct combine *c);
+
 /* combine_group.c */
 bool combine_groups(struct combine *c);
 /* Is it an aggregate that can be put together? */
-const PgQuery__FuncCall *combine_aggregate(const PgQuery__Node *node, enum sy_fold_kind *ret_kind);
+const PgQuery__FuncCall *combine_aggregate(const struct combine *c, const PgQuery__Node *node,
+                                           enum sy_fold_kind *ret_kind);
 bool combine_same(const struct combine *c, const PgQuery__Node *a, const PgQuery__Node *b);
 
 #endif

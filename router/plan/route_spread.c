@@ -12,8 +12,6 @@ static const char *scope_obstacle(const struct sy_scope *scope)
         return "UNION, INTERSECT or EXCEPT";
     if (scope->has_grouping_sets)
         return "GROUPING SETS, ROLLUP or CUBE";
-    if (scope->has_window)
-        return "a window function";
     return scope->has_locking ? "a locking clause" : NULL;
 }
 
@@ -24,6 +22,8 @@ static const char *merge_obstacle(const struct sy_scope *scope)
         return "GROUP BY";
     if (scope->has_aggregate)
         return "an aggregate";
+    if (scope->has_window)
+        return "a window function";
     if (scope->has_distinct || scope->has_distinct_on)
         return "DISTINCT";
     if (scope->has_order_by)
