@@ -263,7 +263,9 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         sy_slice_eq(severity, SY_SLICE("PANIC")))
         return fatal_error(part, &fields);
     on_statement_gone(part, head, &fields);
-    bool forward = head->why == SY_WHY_CLIENT || head->why == SY_WHY_PREPARE;
+    bool forward =
+        head->why == SY_WHY_CLIENT || head->why == SY_WHY_PREPARE || head->why == SY_WHY_COLUMNS;
+    sy_part_rows_over(part);
     if (head->why == SY_WHY_PREPARE && head->kind == SY_X_QUERY)
         sy_prepared_set_remove(&sy_part_state(part)->prepared, head->statement_id);
     if (head->why == SY_WHY_PREPARE && !session->in_batch)
@@ -387,6 +389,7 @@ static enum action on_simple_answer(struct sy_part *part, char type)
         pops = head->kind == SY_X_DESCRIBE_S || head->kind == SY_X_DESCRIBE_P;
         break;
     case 's': /* INSERT ... RETURNING with a row limit has written all the same */
+        sy_part_rows_over(part);
         pops = head->kind == SY_X_EXECUTE;
         part->wrote = part->wrote || (pops && (head->flags & SY_X_WRITE) != 0);
         break;
@@ -429,6 +432,16 @@ static bool merges(const struct sy_part *part)
            (part->expects[part->expect_first].flags & SY_X_GATHER) != 0;
 }
 
+/* A row whose OIDs were mapped. */
+static enum action row_told(struct sy_part *part)
+{
+    struct sy_session *session = part->session;
+    if (!forwards(part, sy_part_head(part)))
+        return SWALLOW;
+    session->replay_told = session->replay_told || session->held_columns.bytes > 0;
+    return FORWARD;
+}
+
 static enum action on_message(struct sy_part *part, char type, struct sy_slice body)
 {
     const struct sy_expect *head = sy_part_head(part);
@@ -438,10 +451,17 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
             sy_merge_take(part, type, body);
             return SWALLOW;
         }
+        if (part->row_map != NULL)
+            return row_told(part);
         sy_session_saw_position(part->session, part, body);
         return SWALLOW;
     case 'C':
+        sy_part_rows_over(part);
         return on_complete(part, body);
+    case 't':
+        if (head != NULL)
+            sy_session_learn_parameters(part->session, head->statement_id, body);
+        return on_simple_answer(part, type);
     case 'I':
         if (head != NULL && head->kind == SY_X_EXECUTE) {
             enum action action = forwards(part, head) ? FORWARD : SWALLOW;
@@ -484,7 +504,8 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
 static bool is_streamed(const struct sy_part *part, char type)
 {
     if (type == 'D' && part->expect_count > 0 &&
-        (part->expects[part->expect_first].why == SY_WHY_LSN || merges(part)))
+        (part->row_map != NULL || part->expects[part->expect_first].why == SY_WHY_LSN ||
+         merges(part)))
         return false;
     return type == 'D' || type == 'd' || type == 'V';
 }
@@ -520,11 +541,24 @@ static void take_streamed(struct sy_part *part, const struct sy_frame_part *fram
         run_extend(session, frame->from, frame->to);
 }
 
+static void map_oids(struct sy_part *part, char type, char *body, size_t bytes)
+{
+    if (type == 'D') {
+        sy_part_map_row(part, body, bytes);
+        return;
+    }
+    if (type == 'T')
+        sy_part_note_columns(part, body, bytes);
+    sy_part_map_description(part, type, body, bytes);
+}
+
 /* A short message: whole in this receive, or collected until it is. */
 static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
 {
     struct sy_session *session = part->session;
-    bool mapped = (frame->type == 'T' || frame->type == 't') && sy_part_maps_types(part);
+    bool mapped = frame->type == 'D'
+                      ? part->row_map != NULL
+                      : (frame->type == 'T' || frame->type == 't') && sy_part_maps_types(part);
     if (frame->starts && frame->ends && frame->header_before == 0 && !mapped) {
         struct sy_slice body = {frame->body, frame->body_bytes};
         if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL) {
@@ -545,8 +579,7 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
         return true;
     struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
     if (mapped)
-        sy_part_map_description(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES,
-                                frame->body_bytes);
+        map_oids(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes);
     if (on_message(part, frame->type, body) == FORWARD) {
         put_held(session);
         run_flush(session);
@@ -601,7 +634,7 @@ static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at
 {
     const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
-    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) ||
+    if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->row_map != NULL ||
         part->session->held_columns.bytes > 0 || (gather != NULL && gather->drop_next_copy_row))
         return;
     uint32_t frames;
@@ -743,14 +776,14 @@ static void describe_loss(const struct sy_part *part, const struct sy_err *why, 
                      why != NULL && why->text[0] != 0 ? ": " : "", why != NULL ? why->text : "");
 }
 
-static void on_lost(struct sy_server *server, const struct sy_err *why)
+/* What the server had not answered. owed: the client waits for some of it; uncertain: of a write,
+ * or of the end of a transaction. */
+static void count_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain)
 {
-    struct sy_part *part = server->user;
-    struct sy_session *session = part->session;
+    const struct sy_session *session = part->session;
     /* The decision is made: what is left of it is recovery's, and the client gets a warning. */
     bool finishing = session->phase == SY_PHASE_FINISH;
     bool owed = false, uncertain = false;
-    sy_two_phase_lost(part);
     for (uint32_t i = 0; i < part->expect_count; i++) {
         const struct sy_expect *expect =
             &part->expects[(part->expect_first + i) & (part->expect_size - 1u)];
@@ -765,6 +798,18 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
         uncertain = uncertain || (expect->flags & SY_X_ENDS_TXN) != 0 ||
                     (autocommit && part->fatal_sqlstate[0] == 0);
     }
+    *ret_owed = owed;
+    *ret_uncertain = uncertain;
+}
+
+static void on_lost(struct sy_server *server, const struct sy_err *why)
+{
+    struct sy_part *part = server->user;
+    struct sy_session *session = part->session;
+    bool finishing = session->phase == SY_PHASE_FINISH;
+    bool owed, uncertain;
+    sy_two_phase_lost(part);
+    count_loss(part, &owed, &uncertain);
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
     bool in_txn = part->in_txn && session->txn != 'I' && !finishing;

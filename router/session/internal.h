@@ -79,6 +79,7 @@ enum sy_expect_why {
     SY_WHY_LSN,
     SY_WHY_TWO_PHASE, /* a step of a commit over several writers: two_phase.c */
     SY_WHY_POISON,    /* meant to fail, so that Sync rolls back */
+    SY_WHY_COLUMNS,   /* the router must know the types of the rows that follow: type_map.c */
 };
 
 enum {
@@ -133,10 +134,11 @@ struct sy_part {
     struct sy_settings
         *settings_begin; /* what the server had when its transaction began (reference) */
     struct sy_frame_walker walker;
-    bool streaming_forward;   /* a long frame is being passed on in runs (or dropped) */
-    struct sy_buf assembly;   /* a short frame that came in pieces */
-    struct sy_piece out;      /* to the server: contiguous bytes not handed over yet */
-    struct sy_piece stash[2]; /* from the server: delivered while it was another's turn */
+    bool streaming_forward;     /* a long frame is being passed on in runs (or dropped) */
+    struct sy_buf assembly;     /* a short frame that came in pieces */
+    struct sy_row_map *row_map; /* columns of the rows that follow hold OIDs to map; type_map.c */
+    struct sy_piece out;        /* to the server: contiguous bytes not handed over yet */
+    struct sy_piece stash[2];   /* from the server: delivered while it was another's turn */
     uint8_t stash_count;
     struct sy_expect *expects; /* ring: inline or heap */
     uint16_t expect_first, expect_count, expect_size;
@@ -229,6 +231,7 @@ struct sy_portal {
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
     bool local;         /* the session runs it */
     bool several, all, writes, replica, copies, counted;
+    bool binary;           /* some of its columns */
     uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
     const char *figures;   /* one shard's own, to be told at Execute; NULL: nothing to tell */
 };
@@ -513,6 +516,24 @@ bool sy_part_maps_types(const struct sy_part *part);
 void sy_part_map_description(const struct sy_part *part, char type, char *body, size_t bytes);
 void sy_part_map_parse(const struct sy_part *part, const uint32_t *types, uint16_t count,
                        uint32_t *ret_types);
+/* A 'T' as the server sent it: which columns of the rows behind it hold OIDs. */
+void sy_part_note_columns(struct sy_part *part, const char *body, size_t bytes);
+void sy_part_rows_over(struct sy_part *part);
+/* The body of a 'D', rewritten in place. */
+void sy_part_map_row(const struct sy_part *part, char *body, size_t bytes);
+/* Asks for the columns of a portal in front of its rows, if its values may hold OIDs to map. */
+void sy_part_ask_columns(struct sy_part *part, const struct sy_portal *portal,
+                         struct sy_slice name);
+/* The body of a Bind of the router's own making, rewritten in place to the shard's OIDs. */
+void sy_part_map_bind(const struct sy_part *part, const struct sy_statement *statement, char *body,
+                      size_t bytes);
+bool sy_part_maps_bind(const struct sy_part *part, const struct sy_bind_msg *bind);
+/* A 't' for the client: what its undeclared parameters are. */
+void sy_session_learn_parameters(struct sy_session *session, uint64_t statement_id,
+                                 struct sy_slice body);
+/* Binary COPY carries OIDs that nobody maps: refused where there may be some. */
+enum sy_status sy_exec_check_copy(const struct sy_session *session, const struct sy_exec *exec,
+                                  const struct sy_target *target, struct sy_err *err);
 
 /* statement.c */
 /* Parses a Query's text and finds the statement's route. */

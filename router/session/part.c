@@ -42,6 +42,7 @@ static void free_part(struct sy_part *part)
         sy_chunk_unref(part->out.chunk);
     sy_input_drop(part->stash, &part->stash_count);
     sy_buf_release(&part->assembly);
+    free(part->row_map);
     sy_settings_unref(&part->settings_begin);
     free(part->fatal_message);
     if (worker->free_part_count >= FREE_PARTS_MAX) {

@@ -74,6 +74,7 @@ static void free_statement(struct sy_statement *gone, struct sy_parser *parser)
     if (gone->template != NULL)
         sy_template_unref(parser, gone->template);
     free((void *)(uintptr_t)gone->scan.literals);
+    free(gone->learned);
     free(gone);
 }
 

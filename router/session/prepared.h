@@ -40,6 +40,10 @@ struct sy_statement {
     /* What the parser said of the text; facts through template. */
     struct sy_template *template;
     struct sy_scan scan; /* with its own copy of the literals */
+    /* What servers said of it, in the OIDs that clients are told; type_map.c. */
+    uint32_t *learned; /* types of its parameters; NULL: never asked */
+    uint16_t learned_count;
+    uint64_t plain_epoch; /* of the topology in which no column held OIDs to be mapped; 0: none */
     /* What shards are sent instead when the router combines their rows; the last one made.
      * Reference. */
     struct sy_statement *rewritten;

@@ -149,6 +149,9 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec->stmt, target.writes);
+    if (exec->stmt->copy.format == SY_COPY_BINARY &&
+        sy_exec_check_copy(session, exec, &target, err) != SY_OK)
+        return SY_STEP_ERROR;
     if (target.several && exec->stmt->kind == SY_STMT_COPY_TO &&
         exec->stmt->copy.format == SY_COPY_BINARY) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,

@@ -67,6 +67,19 @@ struct sy_node {
 struct sy_oid_pair {
     uint32_t from, to;
 };
+/* A type whose binary values may hold OIDs, or values of another type that may. */
+enum sy_type_shape_kind {
+    SY_SHAPE_ARRAY,  /* its header names the element's type */
+    SY_SHAPE_RECORD, /* each field's type stands before its value */
+    SY_SHAPE_RANGE,  /* of `inner` */
+    SY_SHAPE_MULTIRANGE,
+    SY_SHAPE_DOMAIN, /* over `inner` */
+};
+struct sy_type_shape {
+    uint32_t oid; /* of this shard */
+    enum sy_type_shape_kind kind;
+    uint32_t inner; /* 0 for records */
+};
 struct sy_type_map {
     bool unread; /* the shard could not be inspected: user-defined OIDs cannot be told */
     const struct sy_oid_pair *types; /* sorted by from: this shard's OID -> shard 0's OID */
@@ -75,6 +88,8 @@ struct sy_type_map {
     uint32_t back_count;
     const struct sy_oid_pair *tables; /* sorted by from: this shard's pg_class OID -> shard 0's */
     uint32_t table_count;
+    const struct sy_type_shape *shapes; /* sorted by oid: user-defined types, shard 0's map too */
+    uint32_t shape_count;
 };
 /* The OID that shard 0 uses for a type (or a table); the same OID when it does not differ. map
  * NULL: the same. 0: shard 0 has no such type, or the shard has not been inspected: refuse rather
@@ -83,6 +98,23 @@ uint32_t sy_type_map_type(const struct sy_type_map *map, uint32_t shard_oid);
 uint32_t sy_type_map_table(const struct sy_type_map *map, uint32_t shard_oid);
 /* The other way: shard 0's type OID -> this shard's, for parameters. */
 uint32_t sy_type_map_type_back(const struct sy_type_map *map, uint32_t canonical_oid);
+
+/* Which way the OIDs inside values are translated. */
+struct sy_value_map {
+    const struct sy_type_map *oids;   /* of the shard */
+    const struct sy_type_map *shapes; /* of the side that the value comes from */
+    bool back;                        /* from shard 0's OIDs to the shard's: parameters */
+};
+/* Binary values of this type (an OID of the side that they come from) may hold OIDs that have to be
+ * translated. */
+bool sy_value_map_concerns(const struct sy_value_map *map, uint32_t type);
+/*
+ * Translates the OIDs inside one binary value, in place: an OID has four bytes on both sides.
+ * False: it is not a value of that type, is nested too deeply, or the other side lacks a type that
+ * it names (its OID is 0 then).
+ * Source: PostgreSQL 15, array_send, record_send, range_send, multirange_send.
+ */
+bool sy_value_map_apply(const struct sy_value_map *map, uint32_t type, char *data, size_t bytes);
 
 /* What an inspection of a database found: the schema, one type map per shard, and differences
  * between shards. Reference counted (atomic), immutable, held by snapshots. `release` frees what

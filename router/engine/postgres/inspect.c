@@ -276,6 +276,8 @@ static bool fill(struct inspection *inspection, const struct sy_topology_databas
             continue;
         }
         inspect_compare(&report, database, &shards[0], &shards[i]);
+        if (!inspect_map_shapes(&inspection->arena, &shards[i], &base->maps[i]))
+            return false;
         if (i != 0 && !inspect_map_oids(&inspection->arena, &shards[0], &shards[i], &base->maps[i]))
             return false;
     }

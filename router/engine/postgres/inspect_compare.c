@@ -227,6 +227,49 @@ static bool map_types(struct sy_arena *arena, const struct inspect_shard *first,
     return true;
 }
 
+static int by_oid(const void *a, const void *b)
+{
+    const struct sy_type_shape *x = a, *y = b;
+    return x->oid < y->oid ? -1 : x->oid > y->oid;
+}
+
+bool inspect_map_shapes(struct sy_arena *arena, const struct inspect_shard *shard,
+                        struct sy_type_map *ret_map)
+{
+    int count = PQntuples(shard->results[INSPECT_TYPES]);
+    struct sy_type_shape *shapes = sy_arena_calloc(arena, 2 * (size_t)count + 1, sizeof(*shapes));
+    uint32_t used = 0;
+    if (shapes == NULL)
+        return false;
+    for (int row = 0; row < count; row++) {
+        uint32_t oid = inspect_oid(shard, INSPECT_TYPES, row, 1),
+                 array = inspect_oid(shard, INSPECT_TYPES, row, 2),
+                 inner = inspect_oid(shard, INSPECT_TYPES, row, 5);
+        if (array != 0)
+            shapes[used++] = (struct sy_type_shape){array, SY_SHAPE_ARRAY, oid};
+        switch (inspect_text(shard, INSPECT_TYPES, row, 4)[0]) {
+        case 'c':
+            shapes[used++] = (struct sy_type_shape){oid, SY_SHAPE_RECORD, 0};
+            break;
+        case 'd':
+            shapes[used++] = (struct sy_type_shape){oid, SY_SHAPE_DOMAIN, inner};
+            break;
+        case 'r':
+            shapes[used++] = (struct sy_type_shape){oid, SY_SHAPE_RANGE, inner};
+            break;
+        case 'm':
+            shapes[used++] = (struct sy_type_shape){oid, SY_SHAPE_MULTIRANGE, inner};
+            break;
+        default: /* base types and enums hold no OIDs */
+            break;
+        }
+    }
+    qsort(shapes, used, sizeof(*shapes), by_oid);
+    ret_map->shapes = shapes;
+    ret_map->shape_count = used;
+    return true;
+}
+
 bool inspect_map_oids(struct sy_arena *arena, const struct inspect_shard *first,
                       const struct inspect_shard *other, struct sy_type_map *ret_map)
 {

@@ -16,7 +16,7 @@ enum inspect_query {
                            nondeterministic,    formatted type */
     INSPECT_DEPENDS,    /* view oid, relation oid */
     INSPECT_FUNCTIONS,  /* schema, name, volatility */
-    INSPECT_TYPES,      /* key, oid, array oid, definition */
+    INSPECT_TYPES,      /* key, oid, array oid, definition, typtype, inner oid */
     INSPECT_QUERIES
 };
 
@@ -58,7 +58,10 @@ void inspect_differs(struct inspect_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void inspect_compare(struct inspect_report *report, const struct sy_topology_database *database,
                      const struct inspect_shard *first, const struct inspect_shard *other);
-/* Fills *ret_map; false: out of memory. */
+/* Fills the shapes of *ret_map, for any shard; false: out of memory. */
+bool inspect_map_shapes(struct sy_arena *arena, const struct inspect_shard *shard,
+                        struct sy_type_map *ret_map);
+/* Fills the OIDs of *ret_map; false: out of memory. */
 bool inspect_map_oids(struct sy_arena *arena, const struct inspect_shard *first,
                       const struct inspect_shard *other, struct sy_type_map *ret_map);
 

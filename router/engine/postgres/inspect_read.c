@@ -83,7 +83,13 @@ static const char *const queries[INSPECT_QUERIES] = {
         "pg_catalog.pg_attribute a "
         "where a.attrelid = t.typrelid and a.attnum > 0 and not a.attisdropped and "
         "(select relkind from pg_catalog.pg_class where oid = t.typrelid) = 'c'), '') "
-        "else 'type ' || t.typtype::text end "
+        "else 'type ' || t.typtype::text end, t.typtype, "
+        /* What its values are made of. Through json, since servers before 14 have no multiranges.
+         */
+        "case t.typtype when 'd' then t.typbasetype "
+        "when 'r' then (select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid) "
+        "when 'm' then (select r.rngtypid from pg_catalog.pg_range r "
+        "where (to_jsonb(r) ->> 'rngmultitypid')::oid = t.oid) else 0 end "
         "from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace "
         "where t.oid >= 16384 and n.nspname not like 'pg\\_toast%' and n.nspname not like "
         "'pg\\_temp%' "
