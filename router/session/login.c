@@ -434,6 +434,8 @@ void sy_session_login_message(struct sy_session *session)
     }
     struct sy_buf *out = sy_session_scratch(session);
     enum sy_login_step step = sy_login_message(&startup->login, frame.body, out, &err);
+    /* It may be a password. */
+    OPENSSL_cleanse(frame.chunk->data + frame.from, frame.to - frame.from);
     sy_input_consume(session, &frame);
     after_step(session, step, out, &err);
 }

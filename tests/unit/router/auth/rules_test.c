@@ -90,6 +90,58 @@ static void each_condition_of_a_rule_counts(void **state)
     }
 }
 
+/* Every cell: database, user, address, TLS and method of a rule against what a connection may be.
+ * Each condition is a table of its own here; a rule fits where all of them do. */
+static void every_cell_of_the_table_is_right(void **state)
+{
+    (void)state;
+    enum { PLACES = 6, PEERS = 7, NAMES = 4 };
+    static const char *const names[NAMES] = {NULL, "blog", "blo", "BLOG"};
+    static const bool name_fits[NAMES] = {true, true, false, false}; /* the connection says blog */
+    static const char *const peers[PEERS] = {
+        "local", "127.0.0.1", "10.1.2.3", "10.1.2.4", "11.0.0.1", "2001:db8::1", "::ffff:10.1.2.3"};
+    const struct sy_config_auth_rule places[PLACES] = {
+        {.any_address = true},           {.local_socket = true},
+        network("::ffff:10.0.0.0", 104), network("::ffff:10.1.2.3", 128),
+        network("2001:db8::", 32),       network("::ffff:127.0.0.1", 128)};
+    static const bool place_fits[PLACES][PEERS] = {
+        {true, true, true, true, true, true, true},       /* all */
+        {true, false, false, false, false, false, false}, /* local */
+        {false, false, true, true, false, false, true},   /* 10.0.0.0/8 */
+        {false, false, true, false, false, false, true},  /* 10.1.2.3 */
+        {false, false, false, false, false, true, false}, /* 2001:db8::/32 */
+        {false, true, false, false, false, false, false}, /* 127.0.0.1 */
+    };
+    static const bool tls_fits[2][2] = {{true, true}, {false, true}}; /* rule wants, peer has */
+    unsigned cells = 0;
+    for (unsigned d = 0; d < NAMES; d++)
+        for (unsigned u = 0; u < NAMES; u++)
+            for (unsigned place = 0; place < PLACES; place++)
+                for (unsigned cell = 0; cell < PEERS * 4; cell++)
+                    for (unsigned method = SY_AUTH_REJECT; method <= SY_AUTH_PASSWORD; method++) {
+                        unsigned peer = cell / 4, wants = cell / 2 % 2, has = cell % 2;
+                        struct sy_config_auth_rule rule = places[place];
+                        rule.database = names[d];
+                        rule.user = names[u];
+                        rule.tls_required = wants != 0;
+                        rule.method = (enum sy_auth_method)method;
+                        struct sy_auth_request request = {SY_SLICE("blog"), SY_SLICE("blog"),
+                                                          peer_of(peers[peer], has != 0)};
+                        bool fits = name_fits[d] && name_fits[u] && place_fits[place][peer] &&
+                                    tls_fits[wants][has];
+                        int decided;
+                        enum sy_auth_method got =
+                            sy_auth_method_for(&rule, 1, 1, &request, &decided);
+                        if (got != (fits ? rule.method : SY_AUTH_REJECT) ||
+                            decided != (fits ? 0 : -1))
+                            fail_msg("database %s, user %s, address %u from %s, TLS %u of %u: %s",
+                                     names[d], names[u], place, peers[peer], has, wants,
+                                     sy_auth_method_name(got));
+                        cells++;
+                    }
+    assert_int_equal(cells, NAMES * NAMES * PLACES * PEERS * 4 * (SY_AUTH_PASSWORD + 1));
+}
+
 static void first_match_decides(void **state)
 {
     (void)state;
@@ -140,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_condition_of_a_rule_counts),
+        cmocka_unit_test(every_cell_of_the_table_is_right),
         cmocka_unit_test(first_match_decides),
         cmocka_unit_test(without_rules_only_local_peers_get_in),
     };
