@@ -24,6 +24,13 @@ static void add_functions(struct sy_schema_builder *builder)
                                        volatility_of(sq_procs[i].volatility));
 }
 
+/* Text is compared by bytes, whatever COLLATE says elsewhere: SQLite's BINARY. */
+static enum sy_collation collation_of(uint32_t type)
+{
+    return type == SY_T_TEXT || type == SY_T_VARCHAR || type == SY_T_BPCHAR ? SY_COLLATION_DEFAULT_C
+                                                                            : SY_COLLATION_UNKNOWN;
+}
+
 static void add_columns(struct sy_schema_builder *builder, uint32_t index,
                         const struct sy_sqrelation *r)
 {
@@ -35,6 +42,8 @@ static void add_columns(struct sy_schema_builder *builder, uint32_t index,
             .name = sy_slice_of(c->name),
             .type = sy_slice_of(type == NULL ? "text" : type->name),
             .type_oid = c->type,
+            .type_modifier = c->typmod,
+            .collation = collation_of(c->type),
             .has_default = c->default_sql != NULL || c->identity != 0,
             .is_identity_or_serial = serial || c->identity != 0,
             .is_generated = c->generated != 0,

@@ -1,0 +1,92 @@
+/* Embedded shards behind the router answer as one database: text is ordered by bytes on each of
+ * them, so the router merges it, and only a key whose column rounds is taken for one
+ * that may be rounded. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/harness/router.h"
+
+static const char DATABASES[] =
+    "{ name = \"blog\"; engine = \"sqlite\"; shards = ( { name = \"s0\"; }, { name = \"s1\"; } );"
+    "  keyspaces = ( { name = \"authors\"; strategy = \"hash\"; type = \"int8\";"
+    "                  tables = ( { name = \"posts\"; key = \"author_id\"; } ); },"
+    "                { name = \"days\"; strategy = \"range\"; type = \"timestamp\";"
+    "                  ranges = ( { upto = \"2026-01-01\"; shard = \"s0\"; }, { shard = \"s1\"; } "
+    ");"
+    "                  tables = ( { name = \"exact\"; key = \"at\"; },"
+    "                             { name = \"seconds\"; key = \"at\"; } ); } ); } );";
+
+static struct sy_router *router;
+
+static int set_up(void **state)
+{
+    (void)state;
+    router = sy_router_start(DATABASES, NULL, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    return sy_router_stop(&router, SIGTERM);
+}
+
+static void text_is_merged_by_bytes(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    assert_string_equal(sy_run(c, "create table posts (author_id int8, title text, kind varchar(9),"
+                                  " primary key (author_id, title))"),
+                        "CREATE TABLE");
+    for (int i = 1; i <= 8; i++) {
+        char sql[160];
+        snprintf(sql, sizeof(sql), "insert into posts values (%d, '%c%d', 'k%d')", i,
+                 i % 2 == 0 ? 'a' : 'B', i, i % 3);
+        assert_string_equal(sy_run(c, sql), "INSERT 0 1");
+    }
+    assert_string_equal(sy_ask_all(c, "select title from posts order by title desc limit 3"),
+                        "a8\na6\na4");
+    assert_string_equal(
+        sy_ask_all(c, "select kind, count(*), max(title) from posts group by kind order by kind"),
+        "k0|2|a6\nk1|3|a4\nk2|3|a8");
+    PQfinish(c);
+}
+
+static void a_key_keeps_its_precision(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    assert_string_equal(sy_run(c, "create table exact (at timestamp primary key)"), "CREATE TABLE");
+    assert_string_equal(sy_run(c, "create table seconds (at timestamp(0) primary key)"),
+                        "CREATE TABLE");
+    const char *moment = "2025-12-31 23:59:59.6";
+    char sql[160];
+    snprintf(sql, sizeof(sql), "insert into exact values ('%s')", moment);
+    assert_string_equal(sy_run(c, sql), "INSERT 0 1");
+    assert_string_equal(sy_ask(c, "/* switchyard: shard=s0 */ select at from exact"), moment);
+    snprintf(sql, sizeof(sql), "insert into seconds values ('%s')", moment);
+    assert_string_equal(sy_run(c, sql), "ERROR 0A000"); /* the server would round it */
+    assert_string_equal(sy_run(c, "insert into seconds values ('2025-12-31 23:59:59')"),
+                        "INSERT 0 1");
+    assert_string_equal(sy_ask(c, "/* switchyard: shard=s0 */ select at from seconds"),
+                        "2025-12-31 23:59:59");
+    assert_string_equal(sy_ask(c, "select at from exact where at = '2025-12-31 23:59:59.6'"),
+                        moment);
+    PQfinish(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_merged_by_bytes),
+        cmocka_unit_test(a_key_keeps_its_precision),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
