@@ -295,16 +295,13 @@ static enum sy_status make(struct sy_parser *parser, struct sy_slice text,
     return SY_OK;
 }
 
-static void fill_scan(struct sy_parser *parser, struct sy_slice text,
-                      const struct sy_parse_settings *settings, struct sy_scan *scan)
+static void fill_scan(const struct sy_parser *parser, struct sy_scan *scan)
 {
     *scan = (struct sy_scan){
         .literals = parser->scanner.literals,
         .literal_count = parser->scanner.literal_count,
         .body_from = parser->scanner.body_from,
     };
-    if (settings->hints_enabled && parser->scanner.body_from > 0)
-        sy_scan_hints(text, &scan->hints);
 }
 
 enum sy_status sy_parser_parse(struct sy_parser *parser, struct sy_slice text,
@@ -340,7 +337,14 @@ enum sy_status sy_parser_parse(struct sy_parser *parser, struct sy_slice text,
             insert(parser, entry);
         }
     }
-    fill_scan(parser, text, settings, ret_scan);
+    fill_scan(parser, ret_scan);
+    if (settings->hints_enabled && scanner->body_from > 0) {
+        enum sy_status status = sy_scan_hints(text, &ret_scan->hints, err);
+        if (status != SY_OK) {
+            sy_template_unref(parser, &entry->public_);
+            return status;
+        }
+    }
     *ret_template = &entry->public_;
     return SY_OK;
 }

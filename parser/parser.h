@@ -78,7 +78,8 @@ void sy_parser_free(struct sy_parser **parser);
 /*
  * Finds or makes the template of `text`. On success *ret_template is referenced for the caller and
  * *ret_scan describes this text. Errors: SY_E_SYNTAX with err->position (1-based character) and
- * PostgreSQL's own message for text that PostgreSQL's grammar refuses; SY_E_LIMIT.
+ * PostgreSQL's own message for text that PostgreSQL's grammar refuses, and for hints that are none;
+ * SY_E_LIMIT.
  */
 SY_MUST_CHECK enum sy_status sy_parser_parse(struct sy_parser *parser, struct sy_slice text,
                                              const struct sy_parse_settings *settings,

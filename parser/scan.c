@@ -521,8 +521,8 @@ static struct sy_slice cut(struct sy_slice text, size_t bytes)
 }
 
 /* The value at the start of *text, plain up to a blank or comma, or in single quotes; moves *text
- * behind it. */
-static struct sy_slice hint_value(struct sy_slice *text)
+ * behind it. False: a quote is not closed. */
+static bool hint_value(struct sy_slice *text, struct sy_slice *ret_value)
 {
     struct sy_slice value = *text;
     if (text->bytes > 0 && text->data[0] == '\'') {
@@ -530,58 +530,101 @@ static struct sy_slice hint_value(struct sy_slice *text)
         value.data = text->data + 1;
         value.bytes = close != NULL ? (size_t)(close - value.data) : text->bytes - 1;
         *text = cut(*text, value.bytes + (close != NULL ? 2 : 1));
-        return value;
+        *ret_value = value;
+        return close != NULL;
     }
     value.bytes = 0;
     while (value.bytes < text->bytes && text->data[value.bytes] != ',' &&
            classes[(uint8_t)text->data[value.bytes]] != CLASS_BLANK)
         value.bytes++;
     *text = cut(*text, value.bytes);
-    return value;
+    *ret_value = value;
+    return true;
 }
 
-static void comment_hints(struct sy_slice text, struct sy_hints *hints)
+/* One hint of a comment. NULL: it was taken; else what is wrong with it. */
+static const char *take_hint(struct sy_slice *text, struct sy_hints *hints)
+{
+    struct sy_slice value = {0}, *named = NULL;
+    bool role = starts_with(*text, "role=");
+    if (starts_with(*text, "shard="))
+        named = &hints->shard;
+    else if (starts_with(*text, "key="))
+        named = &hints->key;
+    if (named == NULL && !role)
+        return "unknown hint";
+    *text =
+        cut(*text, (size_t)((const char *)memchr(text->data, '=', text->bytes) + 1 - text->data));
+    if (!hint_value(text, &value) || value.bytes == 0)
+        return "hint without a value, or with an open quote";
+    if (named != NULL) {
+        if (hints->shard.bytes > 0 || hints->key.bytes > 0)
+            return "second hint for the shard";
+        *named = value;
+        return NULL;
+    }
+    if (hints->role != SY_HINT_ROLE_NONE)
+        return "second hint for the role";
+    if (sy_slice_eq(value, SY_SLICE("primary")))
+        hints->role = SY_HINT_ROLE_PRIMARY;
+    else if (sy_slice_eq(value, SY_SLICE("replica")))
+        hints->role = SY_HINT_ROLE_REPLICA;
+    return hints->role == SY_HINT_ROLE_NONE ? "unknown role in hint" : NULL;
+}
+
+static enum sy_status wrong_hint(struct sy_slice text, struct sy_slice hint, const char *what,
+                                 struct sy_err *err)
+{
+    struct sy_slice rest = hint, word;
+    (void)hint_value(&rest, &word);
+    size_t bytes = word.bytes < 100 ? word.bytes : 100;
+    (void)sy_err_set(err, SY_E_SYNTAX, "%s: \"%.*s\"", what, (int)bytes, word.data);
+    sy_err_hint(err,
+                "Hints are shard=NAME, key=VALUE and role=primary or role=replica; hints = false "
+                "of the database turns them off.");
+    int position = 1;
+    for (const char *at = text.data; at < hint.data; at++)
+        position += ((uint8_t)*at & 0xc0) != 0x80;
+    if (err != NULL)
+        err->position = position;
+    return SY_E_SYNTAX;
+}
+
+static enum sy_status comment_hints(struct sy_slice whole, struct sy_slice text,
+                                    struct sy_hints *hints, struct sy_err *err)
 {
     text = trimmed(text);
     if (!starts_with(text, "switchyard:"))
-        return;
+        return SY_OK;
     text = trimmed(cut(text, strlen("switchyard:")));
     while (text.bytes > 0) {
-        if (starts_with(text, "shard=")) {
-            text = cut(text, strlen("shard="));
-            hints->shard = hint_value(&text);
-        } else if (starts_with(text, "key=")) {
-            text = cut(text, strlen("key="));
-            hints->key = hint_value(&text);
-        } else if (starts_with(text, "role=")) {
-            text = cut(text, strlen("role="));
-            struct sy_slice role = hint_value(&text);
-            if (sy_slice_eq(role, SY_SLICE("primary")))
-                hints->role = SY_HINT_ROLE_PRIMARY;
-            else if (sy_slice_eq(role, SY_SLICE("replica")))
-                hints->role = SY_HINT_ROLE_REPLICA;
-        } else {
-            (void)hint_value(&text);
-        }
+        struct sy_slice hint = text;
+        const char *wrong = take_hint(&text, hints);
+        if (wrong != NULL)
+            return wrong_hint(whole, hint, wrong, err);
         text = trimmed(text);
     }
+    return SY_OK;
 }
 
-void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints)
+enum sy_status sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints, struct sy_err *err)
 {
-    *ret_hints = (struct sy_hints){0};
-    uint32_t at = 0;
+    struct sy_hints hints = {0};
+    uint32_t at = 0, end = 0;
     while (at < text.bytes) {
         if (class_of(text, at) == CLASS_BLANK) {
             at++;
             continue;
         }
-        if (text.data[at] != '/' || !is_at(text, (size_t)at + 1, '*'))
-            return;
-        uint32_t end = 0;
-        if (!block_comment_end(text, at, &end))
-            return;
-        comment_hints((struct sy_slice){text.data + at + 2, end - at - 4}, ret_hints);
+        if (text.data[at] != '/' || !is_at(text, (size_t)at + 1, '*') ||
+            !block_comment_end(text, at, &end))
+            break;
+        struct sy_slice comment = {text.data + at + 2, end - at - 4};
+        enum sy_status status = comment_hints(text, comment, &hints, err);
+        if (status != SY_OK)
+            return status;
         at = end;
     }
+    *ret_hints = hints;
+    return SY_OK;
 }

@@ -34,8 +34,10 @@ bool sy_scan_text(struct sy_scanner *scanner, struct sy_slice text,
                   bool standard_conforming_strings);
 void sy_scanner_release(struct sy_scanner *scanner);
 
-/* Hints from the comments at the very start of the text. */
-void sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints);
+/* Hints from the comments at the very start of the text. Errors: SY_E_SYNTAX for what is no hint.
+ */
+SY_MUST_CHECK enum sy_status sy_scan_hints(struct sy_slice text, struct sy_hints *ret_hints,
+                                           struct sy_err *err);
 
 /* The first byte at or behind `at` that is neither white space nor part of a comment; text.bytes at
  * the end. */

@@ -541,17 +541,21 @@ static void obey_key(struct eval *e, struct sy_slice text)
                    is_empty(&found) ? "no shard" : "several shards");
 }
 
+/* False: there is none of that name, and the plan says so. */
+static bool check_shard(struct eval *e, struct sy_slice name)
+{
+    if (sy_shardmap_find_shard(e->route->map, name) != UINT32_MAX)
+        return true;
+    sy_plan_refuse(e->plan, SY_E_VALUE, "there is no shard \"%.*s\"",
+                   (int)(name.bytes < 100 ? name.bytes : 100), name.data);
+    return false;
+}
+
 static void obey(struct eval *e, const struct sy_hints *hints)
 {
     if (hints->shard.bytes > 0) {
-        uint32_t shard = sy_shardmap_find_shard(e->route->map, hints->shard);
-        if (shard == UINT32_MAX) {
-            sy_plan_refuse(e->plan, SY_E_VALUE, "there is no shard \"%.*s\"",
-                           (int)(hints->shard.bytes < 100 ? hints->shard.bytes : 100),
-                           hints->shard.data);
-            return;
-        }
-        obey_shard(e, shard);
+        if (check_shard(e, hints->shard))
+            obey_shard(e, sy_shardmap_find_shard(e->route->map, hints->shard));
     } else {
         obey_key(e, hints->key);
     }
@@ -577,9 +581,16 @@ static void obey_role(const struct sy_route *route, const struct sy_hints *hints
 {
     if (hints->role == SY_HINT_ROLE_PRIMARY)
         plan->role = SY_ROLE_PRIMARY;
-    if (hints->role == SY_HINT_ROLE_REPLICA && !route->writes && !route->outer->writes &&
-        !route->uses_temporary && plan->kind != SY_PLAN_ALL)
+    if (hints->role != SY_HINT_ROLE_REPLICA || plan->kind == SY_PLAN_ROUTER ||
+        plan->kind == SY_PLAN_REFUSED)
+        return;
+    if (route->read_only && !route->uses_temporary) {
         plan->role = SY_ROLE_REPLICA;
+        return;
+    }
+    sy_plan_refuse(plan, SY_E_UNSUPPORTED, "the hint role=replica on %s is not supported",
+                   plan->writes ? "a write" : "a statement that is not proven to only read");
+    sy_err_hint(&plan->refusal, "Leave the hint out: the primary answers.");
 }
 
 /* One comparison decides: no set for each table, nothing allocated. */
@@ -634,6 +645,8 @@ enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_
     }
     if (steered)
         obey(&e, hints);
+    else if (hints != NULL && hints->shard.bytes > 0)
+        check_shard(&e, hints->shard);
     if (hints != NULL)
         obey_role(route, hints, ret_plan);
     return SY_OK;

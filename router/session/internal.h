@@ -673,6 +673,12 @@ const char *sy_tells_shard(const struct sy_exec *exec);
 void sy_tell_shard(struct sy_session *session, const char *figures, uint32_t shard);
 /* The same in a batch: behind what servers still have to answer. */
 void sy_owe_shard(struct sy_session *session, const char *figures, uint32_t shard);
+/* A NOTICE that the primary answers though the hint names a replica, if it is so; in a batch. */
+void sy_owe_primary(struct sy_session *session, const struct sy_exec *exec,
+                    const struct sy_target *target);
+/* All notices in front of a statement's answer, at once. */
+void sy_tell_before(struct sy_session *session, const struct sy_exec *exec,
+                    const struct sy_target *target);
 
 /* merging.c */
 void sy_gather_reset(struct sy_session *session);

@@ -393,8 +393,12 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     if (values == NULL)
         return no_memory(err);
     bool known = read_arguments(session, exec, values, err);
+    struct sy_scan scan = statement->scan;
+    const struct sy_hints *hints = &exec->scan->hints;
+    if (hints->shard.bytes > 0 || hints->key.bytes > 0 || hints->role != SY_HINT_ROLE_NONE)
+        scan.hints = *hints;
     struct sy_exec inner = {.text = statement->text,
-                            .scan = &statement->scan,
+                            .scan = &scan,
                             .template = statement->template,
                             .parameters = values,
                             .parameter_count = (uint32_t)stmt->argument_count,
@@ -432,7 +436,7 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
         sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name, (int)rest_bytes, rest);
     if (sql == NULL)
         return no_memory(err);
-    sy_tell_shard(session, sy_tells_shard(&inner), target.shard);
+    sy_tell_before(session, &inner, &target);
     session->statement_class = target.writes ? SY_CLASS_WRITE : SY_CLASS_READ;
     sy_simple_send(session, &target, NULL, sy_slice_of(sql), target.writes ? SY_X_WRITE : 0);
     sy_session_set_state(session, SY_SESSION_ACTIVE);

@@ -250,6 +250,7 @@ static enum sy_step bind_merge(struct sy_session *session, const struct merge_bi
     portal->replica = m->target->replica_ok;
     portal->binary = wants_binary(m->bind);
     portal->merge_serial = ++session->worker->last_serial;
+    sy_owe_primary(session, m->exec, m->target);
     sy_gather_begin(session, m->target, false);
     if (sy_merge_begin(session, &combined, &options, err) != SY_OK)
         return SY_STEP_ERROR;
@@ -314,6 +315,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     portal->binary = wants_binary(bind);
     portal->figures = target.several ? NULL : sy_tells_shard(&exec);
     portal->server_id = server_id(prepared);
+    sy_owe_primary(session, &exec, &target);
     sy_counter_add(&session->database->counters->binds, 1);
     bool first = true;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {

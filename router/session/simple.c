@@ -176,8 +176,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (step != SY_STEP_DONE)
         return step;
     sy_effect_note(session, exec, false);
-    if (sy_route_figures(exec->route) != NULL && !target.several)
-        sy_tell_shard(session, sy_tells_shard(exec), target.shard);
+    if (sy_route_figures(exec->route) != NULL || exec->scan->hints.role == SY_HINT_ROLE_REPLICA)
+        sy_tell_before(session, exec, &target);
     if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
         return sy_copy_begin(session, exec, &target, sql, err);
     if (target.several) {

@@ -111,6 +111,48 @@ static void what_a_replica_refuses_runs_on_the_primary(void **state)
     PQfinish(c);
 }
 
+static void count_notice(void *opaque, const PGresult *result)
+{
+    (void)result;
+    ++*(int *)opaque;
+}
+
+static void a_hint_is_followed_told_or_refused(void **state)
+{
+    (void)state;
+    int notices = 0;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    PQsetNoticeReceiver(c, count_notice, &notices);
+    char hinted[192];
+    snprintf(hinted, sizeof(hinted), "/* switchyard: role=primary */ %s", where);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(sy_ask(c, hinted), "primary");
+    snprintf(hinted, sizeof(hinted), "/* switchyard: role=replica */ %s", where);
+    bool replica = false;
+    for (int i = 0; i < 200 && !replica; i++) {
+        replica = strcmp(sy_ask(c, hinted), "replica") == 0;
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    assert_true(replica);
+    assert_int_equal(notices, 0);
+    assert_string_equal(sy_run(c, "/* switchyard: role=replica */ insert into t values (1)"),
+                        "ERROR 0A000");
+    assert_string_equal(sy_run(c, "/* switchyard: role=replica */ select random()"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "/* switchyard: rule=replica */ select 1"), "ERROR 42601");
+    assert_string_equal(sy_run(c, "/* switchyard: role=replic */ select 1"), "ERROR 42601");
+    assert_string_equal(sy_run(c, "/* switchyard: shard=nosuch */ select 1"), "ERROR 22023");
+    sy_run(c, "begin");
+    assert_string_equal(sy_ask(c, hinted), "primary");
+    assert_int_equal(notices, 1);
+    PQclear(PQexecParams(c, hinted, 0, NULL, NULL, NULL, NULL, 0));
+    assert_int_equal(notices, 2);
+    sy_run(c, "commit");
+    sy_run(c, "set switchyard.consistency = strong");
+    assert_string_equal(sy_ask(c, hinted), "primary");
+    assert_int_equal(notices, 3);
+    PQfinish(c);
+}
+
 static void a_replica_that_dies_is_left_out(void **state)
 {
     (void)state;
@@ -137,6 +179,7 @@ int main(void)
         cmocka_unit_test(strong_reads_stay_on_the_primary),
         cmocka_unit_test(a_read_only_transaction_may_use_a_replica),
         cmocka_unit_test(what_a_replica_refuses_runs_on_the_primary),
+        cmocka_unit_test(a_hint_is_followed_told_or_refused),
         cmocka_unit_test(a_replica_that_dies_is_left_out),
     };
     cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "s0", .replicas = 1});

@@ -154,7 +154,7 @@ static void any_bytes_give_facts_or_an_error(void **state)
     static const char *const seeds[] = {
         "SELECT 'a\xc3\xa4', \"\xf0\x9f\x98\x80\" FROM t WHERE b = E'\\u00e4' AND c = $$x$$",
         "INSERT INTO t (a, b) VALUES (1, 'x'), (-2, DEFAULT) ON CONFLICT DO UPDATE SET a = 3",
-        "/* switchyard: shard=s1 key='a b' role=replica */ COPY t FROM STDIN WITH (FORMAT csv)",
+        "/* switchyard: key='a b' role=replica */ COPY t FROM STDIN WITH (FORMAT csv)",
     };
     struct sy_parser *parser = new_parser();
     uint32_t random = 12345;

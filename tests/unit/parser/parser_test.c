@@ -139,15 +139,58 @@ static void hints_come_from_leading_comments_only(void **state)
     struct sy_parser *parser = new_parser(0);
     struct sy_scan scan;
     struct sy_template *t = parse(
-        parser, " /* switchyard: shard=s1, key='a b' */ /* switchyard: role=replica */ SELECT 1",
+        parser, " /* switchyard: key='a b' */ /* c */ /* switchyard: role=replica */ SELECT 1",
         &scan);
-    assert_true(sy_slice_eq(scan.hints.shard, SY_SLICE("s1")));
     assert_true(sy_slice_eq(scan.hints.key, SY_SLICE("a b")));
     assert_int_equal(scan.hints.role, SY_HINT_ROLE_REPLICA);
+    sy_template_unref(parser, t);
+    t = parse(parser, "/* SWITCHYARD: role=primary, Shard=s1 */ SELECT 1", &scan);
+    assert_true(sy_slice_eq(scan.hints.shard, SY_SLICE("s1")));
+    assert_int_equal(scan.hints.role, SY_HINT_ROLE_PRIMARY);
     sy_template_unref(parser, t);
     t = parse(parser, "SELECT /* switchyard: shard=s1 */ 1", &scan);
     assert_int_equal(scan.hints.shard.bytes, 0);
     sy_template_unref(parser, t);
+    sy_parser_free(&parser);
+}
+
+static void what_is_no_hint_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *message;
+        int position;
+    } cases[] = {
+        {"/* switchyard: shrd=s1 */ SELECT 1", "unknown hint: \"shrd=s1\"", 16},
+        {"/* switchyard: shard=s1 fast */ SELECT 1", "unknown hint: \"fast\"", 25},
+        {"/* \xc3\xa9 */ /* switchyard: x */ SELECT 1", "unknown hint: \"x\"", 24},
+        {"/* switchyard: role=foo */ SELECT 1", "unknown role in hint: \"role=foo\"", 16},
+        {"/* switchyard: role= */ SELECT 1",
+         "hint without a value, or with an open quote: \"role=\"", 16},
+        {"/* switchyard: key='a */ SELECT 1",
+         "hint without a value, or with an open quote: \"key='a\"", 16},
+        {"/* switchyard: shard=a key=1 */ SELECT 1", "second hint for the shard: \"key=1\"", 24},
+        {"/* switchyard: role=primary */ /* switchyard: role=primary */ SELECT 1",
+         "second hint for the role: \"role=primary\"", 47},
+    };
+    struct sy_parser *parser = new_parser(0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sy_template *template_ = NULL;
+        struct sy_scan scan;
+        struct sy_err err = {0};
+        assert_int_equal(
+            sy_parser_parse(parser, sy_slice_of(cases[i].text), &plain, &template_, &scan, &err),
+            SY_E_SYNTAX);
+        assert_string_equal(err.text, cases[i].message);
+        assert_int_equal(err.position, cases[i].position);
+        assert_true(err.hint[0] != 0);
+        struct sy_parse_settings off = plain;
+        off.hints_enabled = false;
+        assert_int_equal(
+            sy_parser_parse(parser, sy_slice_of(cases[i].text), &off, &template_, &scan, &err),
+            SY_OK);
+        sy_template_unref(parser, template_);
+    }
     sy_parser_free(&parser);
 }
 
@@ -267,6 +310,7 @@ int main(void)
         cmocka_unit_test(settings_are_part_of_the_key),
         cmocka_unit_test(template_text_holds_no_literal),
         cmocka_unit_test(hints_come_from_leading_comments_only),
+        cmocka_unit_test(what_is_no_hint_is_told),
         cmocka_unit_test(positions_follow_the_text_at_hand),
         cmocka_unit_test(statements_seen_once_do_not_push_out_hot_ones),
         cmocka_unit_test(an_entry_in_use_outlives_its_eviction),
