@@ -25,11 +25,14 @@ static bool begins_with(struct sy_slice text, const char *prefix)
     return text.bytes >= bytes && memcmp(text.data, prefix, bytes) == 0;
 }
 
-/* Views of what a server does; those of what is the same everywhere (settings) are left out. */
+/* Views of what a server does; those of what is the same everywhere (settings, definitions of
+ * statistics) are left out. */
 static bool is_about_server(struct sy_slice table)
 {
     static const char *const prefixes[] = {"pg_stat",   "pg_locks",    "pg_replication_",
                                            "pg_shmem_", "pg_backend_", "pg_prepared_xacts"};
+    if (sy_slice_eq(table, SY_SLICE("pg_statistic_ext"))) /* \d asks for it */
+        return false;
     for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         if (begins_with(table, prefixes[i]))
             return true;
