@@ -10,7 +10,26 @@ static void print_usage(FILE *out)
           out);
     for (const struct sy_command *command = sy_commands; command->name != NULL; command++)
         fprintf(out, "  %-17s %s\n", command->name, command->summary);
-    fputs("\nswitchyard COMMAND --help says more. Try it: switchyard serve\n", out);
+    fputs("\nswitchyard COMMAND --help says more. Try it: switchyard serve\n"
+          "Exit status: 0 done, 1 failed, 2 not understood.\n",
+          out);
+}
+
+/* The commands whose first word is `word`; their number. */
+static int print_group(const char *word, FILE *out)
+{
+    size_t bytes = strlen(word);
+    int count = 0;
+    for (const struct sy_command *command = sy_commands; command->name != NULL; command++) {
+        if (strncmp(command->name, word, bytes) != 0 || command->name[bytes] != ' ')
+            continue;
+        if (count++ == 0)
+            fprintf(out, "usage: switchyard %s COMMAND\n\n", word);
+        fprintf(out, "  %-17s %s\n", command->name, command->summary);
+    }
+    if (count > 0)
+        fprintf(out, "\nswitchyard %s COMMAND --help says more.\n", word);
+    return count;
 }
 
 static void print_help(const struct sy_command *command, FILE *out)
@@ -133,20 +152,25 @@ int sy_command_line(int argc, const char *const *argv, FILE *out, FILE *errors)
         print_usage(errors);
         return SY_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    bool help = strcmp(argv[1], "help") == 0;
+    if ((help && argc == 2) || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_usage(out);
         return SY_EXIT_OK;
     }
+    argv += help; /* help serve: serve --help */
+    argc -= help;
     if (strcmp(argv[1], "--version") == 0)
         return sy_command_version(&arguments);
     const struct sy_command *command = find_command(argc, argv, &words);
     if (command == NULL) {
+        help = help || wants_help(argc, argv, 2);
+        if (print_group(argv[1], help ? out : errors) > 0)
+            return help ? SY_EXIT_OK : SY_EXIT_USAGE;
         fprintf(errors, "switchyard: no command \"%s\"\n\n", argv[1]);
         print_usage(errors);
         return SY_EXIT_USAGE;
     }
-    if (wants_help(argc, argv, 1 + words)) {
+    if (help || wants_help(argc, argv, 1 + words)) {
         print_help(command, out);
         return SY_EXIT_OK;
     }

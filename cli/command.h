@@ -38,6 +38,7 @@ int sy_command_line(int argc, const char *const *argv, FILE *out, FILE *errors);
 
 int sy_command_serve(const struct sy_arguments *arguments);
 int sy_command_config_check(const struct sy_arguments *arguments);
+int sy_command_config_example(const struct sy_arguments *arguments);
 int sy_command_config_reference(const struct sy_arguments *arguments);
 int sy_command_explain(const struct sy_arguments *arguments);
 int sy_command_version(const struct sy_arguments *arguments);

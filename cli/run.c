@@ -10,6 +10,7 @@
 #include "cli/serve.h"
 #include "config/config.h"
 #include "parser/parser.h"
+#include "router/plan/combine.h"
 #include "router/plan/plan.h"
 #include "router/topology/topology.h"
 
@@ -113,6 +114,10 @@ static enum sy_status explain_statement(const struct sy_topology_database *datab
         status = sy_route_eval(route, &values, &scan->hints, &arena, &plan, err);
     if (status == SY_OK)
         sy_route_explain(route, &plan, out);
+    if (status == SY_OK && plan.kind == SY_PLAN_MERGE)
+        sy_combined_explain_text(
+            route, (struct sy_slice){text.data + stmt->text_from, stmt->text_to - stmt->text_from},
+            &arena, out);
     sy_route_free(&route);
     sy_arena_release(&arena);
     return status;

@@ -1,4 +1,4 @@
-/* Every command of the program. Data only; --help is printed from here, docs/commands.md too. */
+/* Every command of the program. Data only; --help is printed from here. */
 #include <stddef.h>
 
 #include "cli/command.h"
@@ -13,6 +13,8 @@ const struct sy_command sy_commands[] = {
      "shards inside\n"
      "the process, no database server needed. Connect with any PostgreSQL driver:\n\n"
      "    psql -h 127.0.0.1 -p 6432 -U demo demo\n\n"
+     "With -c it serves what the file declares; switchyard config example prints one to start "
+     "from.\n\n"
      "Signals: SIGTERM lets transactions end and stops, SIGINT stops at once, SIGHUP reads the "
      "configuration again.\n"
      "The admin console is the database \"switchyard\" on the same port; SHOW HELP lists its "
@@ -33,6 +35,17 @@ const struct sy_command sy_commands[] = {
      "NODES).\n",
      {{0}},
      sy_command_config_check},
+    {"config example",
+     NULL,
+     0,
+     0,
+     "print a configuration to start from",
+     "One database with a replica and one with two shards, with comments:\n\n"
+     "    switchyard config example > switchyard.conf\n"
+     "    switchyard config check switchyard.conf\n"
+     "    switchyard serve -c switchyard.conf\n",
+     {{0}},
+     sy_command_config_example},
     {"config reference",
      NULL,
      0,
@@ -46,6 +59,12 @@ const struct sy_command sy_commands[] = {
      1,
      1,
      "say where a statement would go, and why",
+     "Tells the shards, whether a replica may answer, how the rows of several shards become one "
+     "answer, or why the\n"
+     "statement is refused. Takes any statement, DDL and COPY too; a leading comment steers it as "
+     "it "
+     "does on the\n"
+     "router: /* switchyard: shard=s0 */, key=42, role=primary or role=replica.\n\n"
      "Contacts no server, so volatility of functions and columns of tables are not known: a "
      "statement that calls a\n"
      "function is shown for the primary. On a running router, EXPLAIN (ROUTE) statement knows "

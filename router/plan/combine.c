@@ -473,3 +473,16 @@ void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out)
     if (spec->hidden_count > 0)
         sy_buf_printf(out, "Step: drop %u hidden columns\n", spec->hidden_count);
 }
+
+void sy_combined_explain_text(const struct sy_route *route, struct sy_slice text,
+                              struct sy_arena *arena, struct sy_buf *out)
+{
+    struct sy_combined combined;
+    struct sy_err err;
+    sy_err_init(&err);
+    if (sy_route_combine(route, text, arena, &combined, &err) == SY_OK)
+        sy_combined_explain(&combined, out);
+    else
+        sy_buf_printf(out, "Refused (%s): %s\nHint: %s\n", sy_err_sqlstate(&err), err.text,
+                      err.hint);
+}

@@ -463,18 +463,6 @@ static enum sy_step run_deallocate(struct sy_session *session, const struct sy_e
 
 /* ---- EXPLAIN (ROUTE) ---- */
 
-static void explain_merge(struct sy_session *session, const struct sy_exec *exec,
-                          struct sy_slice text, struct sy_buf *out)
-{
-    struct sy_combined combined;
-    struct sy_err err = {0};
-    if (sy_route_combine(exec->route, text, &session->worker->arena, &combined, &err) == SY_OK)
-        sy_combined_explain(&combined, out);
-    else
-        sy_buf_printf(out, "Refused (%s): %s\nHint: %s\n", sy_err_sqlstate(&err), err.text,
-                      err.hint);
-}
-
 static enum sy_step explain(struct sy_session *session, const struct sy_exec *exec,
                             struct sy_err *err)
 {
@@ -496,7 +484,7 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
         sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
         sy_route_explain(of_inner.route, &plan, &out);
         if (plan.kind == SY_PLAN_MERGE)
-            explain_merge(session, &of_inner, inner, &out);
+            sy_combined_explain_text(of_inner.route, inner, &session->worker->arena, &out);
         step =
             answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
     }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 
@@ -50,12 +51,27 @@ static void each_command_explains_itself(void **state)
     }
 }
 
+static void a_group_of_commands_explains_itself(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"config --help", "config -h", "help config"};
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_int_equal(run(lines[i]), SY_EXIT_OK);
+        assert_non_null(strstr(out, "config check"));
+        assert_null(strstr(out, "serve "));
+    }
+    assert_int_equal(run("help config check"), SY_EXIT_OK);
+    assert_non_null(strstr(out, "usage: switchyard config check FILE"));
+}
+
 static const struct {
     const char *line, *expect;
 } mistakes[] = {
     {"", "usage: switchyard COMMAND"},
     {"sreve", "no command \"sreve\""},
-    {"config", "no command \"config\""},
+    {"config", "usage: switchyard config COMMAND"},
+    {"config chek", "usage: switchyard config COMMAND"},
+    {"help sreve", "no command \"sreve\""},
     {"serve --prot 1", "unknown option --prot; see switchyard serve --help"},
     {"serve -c", "option -c needs a value: FILE"},
     {"serve extra", "unexpected \"extra\""},
@@ -93,11 +109,31 @@ static void checks_a_configuration_file(void **state)
     assert_int_equal(run(line), SY_EXIT_FAILED);
 }
 
+static void the_example_can_be_used(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/sy-cli-XXXXXX", line[64];
+    close(mkstemp(path));
+    fflush(stdout);
+    int saved = dup(STDOUT_FILENO);
+    assert_non_null(freopen(path, "w", stdout));
+    int status = run("config example");
+    fflush(stdout);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    snprintf(line, sizeof(line), "config check %s", path);
+    assert_int_equal(status, SY_EXIT_OK);
+    assert_int_equal(run(line), SY_EXIT_OK);
+    remove(path);
+}
+
 static void explains_a_statement_of_the_demo(void **state)
 {
     (void)state;
     const char *argv[] = {"switchyard", "explain",
                           "SELECT name FROM packages WHERE maintainer_id = 42"};
+    assert_int_equal(sy_command_line(3, argv, stdout, stderr), SY_EXIT_OK);
+    argv[2] = "SELECT section, count(*) FROM packages GROUP BY section";
     assert_int_equal(sy_command_line(3, argv, stdout, stderr), SY_EXIT_OK);
     argv[2] = "SELEC 1";
     assert_int_equal(sy_command_line(3, argv, stdout, stderr), SY_EXIT_FAILED);
@@ -108,6 +144,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_lists_every_command),
         cmocka_unit_test(each_command_explains_itself),
+        cmocka_unit_test(a_group_of_commands_explains_itself),
+        cmocka_unit_test(the_example_can_be_used),
         cmocka_unit_test(mistakes_get_a_clear_word),
         cmocka_unit_test(checks_a_configuration_file),
         cmocka_unit_test(explains_a_statement_of_the_demo),
