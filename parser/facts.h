@@ -298,6 +298,7 @@ struct sy_stmt {
     bool chain;                      /* COMMIT/ROLLBACK AND CHAIN */
     bool transaction_read_only;      /* BEGIN READ ONLY, SET TRANSACTION READ ONLY */
     bool transaction_read_write;
+    bool transaction_deferrable, transaction_not_deferrable;
     struct sy_slice isolation; /* "serializable", "repeatable read", ... or empty */
     bool with_hold;            /* DECLARE ... WITH HOLD */
     bool explain_analyze;

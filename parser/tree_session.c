@@ -58,6 +58,9 @@ static void transaction_options(struct sy_facts_builder *b, const List *options)
         if (strcmp(option->defname, "transaction_read_only") == 0) {
             b->stmt->transaction_read_only = truth(option);
             b->stmt->transaction_read_write = !truth(option);
+        } else if (strcmp(option->defname, "transaction_deferrable") == 0) {
+            b->stmt->transaction_deferrable = truth(option);
+            b->stmt->transaction_not_deferrable = !truth(option);
         } else if (strcmp(option->defname, "transaction_isolation") == 0) {
             b->stmt->isolation = sy_build_name(b, text_of(option->arg));
         }

@@ -15,6 +15,7 @@
 enum effect_kind {
     EFFECT_NONE,
     EFFECT_SET,
+    EFFECT_CHARACTERISTICS, /* SET SESSION CHARACTERISTICS: up to three settings */
     EFFECT_SET_LOCAL,
     EFFECT_RESET,
     EFFECT_RESET_ALL,
@@ -28,7 +29,8 @@ enum effect_kind {
 struct effect {
     enum effect_kind kind;
     const char *pin;            /* static text */
-    char *name, *sql, *value;   /* owned */
+    char *name, *sql, *value;   /* owned; characteristics: the isolation level is in value */
+    char read_only, deferrable; /* characteristics: '+', '-' or 0 */
     struct sy_settings *result; /* reference: the session's settings after it, once applied */
 };
 
@@ -194,6 +196,11 @@ static bool note_set_config(struct sy_session *session, const struct sy_exec *ex
     return true;
 }
 
+static char mode_of(bool on, bool off)
+{
+    return on ? '+' : off ? '-' : 0;
+}
+
 static void note_set(const struct sy_exec *exec, struct effect *effect)
 {
     const struct sy_stmt *stmt = exec->stmt;
@@ -202,13 +209,19 @@ static void note_set(const struct sy_exec *exec, struct effect *effect)
         effect->sql = copy(exec->text);
         return;
     }
+    if (stmt->set_scope == SY_SET_CHARACTERISTICS) {
+        effect->kind = EFFECT_CHARACTERISTICS;
+        effect->value = stmt->isolation.bytes > 0 ? copy(stmt->isolation) : NULL;
+        effect->read_only = mode_of(stmt->transaction_read_only, stmt->transaction_read_write);
+        effect->deferrable =
+            mode_of(stmt->transaction_deferrable, stmt->transaction_not_deferrable);
+        return;
+    }
     bool everything = sy_slice_eq(stmt->name, SY_SLICE("all"));
     effect->kind = stmt->kind == SY_STMT_RESET || stmt->set_to_default
                        ? everything ? EFFECT_RESET_ALL : EFFECT_RESET
                        : EFFECT_SET;
-    effect->name =
-        copy(stmt->set_scope == SY_SET_CHARACTERISTICS ? SY_SLICE("session characteristics")
-                                                       : stmt->name);
+    effect->name = copy(stmt->name);
     struct sy_slice text = exec->text;
     while (text.bytes > 0 &&
            (isspace((unsigned char)text.data[text.bytes - 1]) || text.data[text.bytes - 1] == ';'))
@@ -385,6 +398,34 @@ static struct sy_settings *drop_role(const struct effect *effect, struct sy_sett
     return next;
 }
 
+/* One of the characteristics as the setting that holds it. Takes over the reference. */
+static struct sy_settings *with_default(struct sy_settings *settings, const char *name,
+                                        const char *value)
+{
+    struct sy_err err = {0};
+    char sql[100];
+    if (settings == NULL || value == NULL)
+        return settings;
+    snprintf(sql, sizeof(sql), "SET %s = '%s'", name, value);
+    const struct sy_setting setting = {
+        .name = sy_slice_of(name), .sql = sy_slice_of(sql), .value = sy_slice_of(value)};
+    struct sy_settings *next = sy_settings_with(settings, &setting, &err);
+    sy_settings_unref(&settings);
+    return next;
+}
+
+static struct sy_settings *with_characteristics(struct sy_settings *settings,
+                                                const struct effect *effect)
+{
+    static const char *const words[] = {['+'] = "on", ['-'] = "off"};
+    settings =
+        with_default(sy_settings_ref(settings), "default_transaction_isolation", effect->value);
+    settings = with_default(settings, "default_transaction_read_only",
+                            effect->read_only == 0 ? NULL : words[(int)effect->read_only]);
+    return with_default(settings, "default_transaction_deferrable",
+                        effect->deferrable == 0 ? NULL : words[(int)effect->deferrable]);
+}
+
 static struct sy_settings *settings_after(struct sy_session *session, const struct effect *effect)
 {
     struct sy_err err = {0};
@@ -395,6 +436,8 @@ static struct sy_settings *settings_after(struct sy_session *session, const stru
     struct sy_settings *next;
     if (effect->kind == EFFECT_SET) {
         next = sy_settings_with(session->settings, &setting, &err);
+    } else if (effect->kind == EFFECT_CHARACTERISTICS) {
+        next = with_characteristics(session->settings, effect);
     } else if (effect->kind == EFFECT_RESET_ALL) {
         next = keep_identity(session->settings, sy_settings_ref(session->settings_startup));
     } else {
@@ -418,7 +461,7 @@ static void set_part(struct sy_session *session, struct sy_part *part, const str
 {
     if (part->in_txn && part->settings_begin == NULL)
         part->settings_begin = sy_settings_ref(sy_part_state(part)->settings);
-    if (effect->kind == EFFECT_SET) {
+    if (effect->kind == EFFECT_SET || effect->kind == EFFECT_CHARACTERISTICS) {
         sy_part_set_settings(part, effect->result);
         return;
     }
@@ -443,7 +486,8 @@ static void apply_settings(struct sy_session *session, struct sy_part *part, str
             pin(session, part, "settings too large to follow");
             return;
         }
-        effect->result->proven = effect->result->proven || effect->kind == EFFECT_SET;
+        effect->result->proven = effect->result->proven || effect->kind == EFFECT_SET ||
+                                 effect->kind == EFFECT_CHARACTERISTICS;
         sy_session_settings_changed(session, sy_settings_ref(effect->result));
     }
     set_part(session, part, effect);
@@ -458,6 +502,7 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
     struct effect *effect = &effects->list[part->effects_done++];
     switch (effect->kind) {
     case EFFECT_SET:
+    case EFFECT_CHARACTERISTICS:
     case EFFECT_RESET:
     case EFFECT_RESET_ALL:
         apply_settings(session, part, effect);

@@ -404,12 +404,24 @@ static bool sync_servers(struct sy_session *session)
     return any;
 }
 
+/* What the batch did becomes the beginning of a transaction of the router's own. */
+static void join_transaction(struct sy_session *session)
+{
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->touched || part->in_txn)
+            continue;
+        sy_part_expect(part, SY_X_QUERY, SY_WHY_BEGIN, 0, 0);
+        sy_part_send_query(part, SY_SLICE("BEGIN"));
+        part->in_txn = true;
+    }
+    session->implicit_txn = true;
+}
+
 /* Drivers prepare with Parse, Describe and Flush, and send a Query then (asyncpg before COPY). What
- * was only prepared or read needs no Sync; a write would have to be in one transaction with the
- * Query. */
+ * was only prepared or read is over with a Sync; a write is in one transaction with the Query, as
+ * on a server, whichever shards they go to. */
 enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct sy_frame *frame)
 {
-    struct sy_err err = {0};
     enum sy_step step =
         sy_barrier(session); /* an error may be on its way: then everything up to Sync is skipped */
     if (step != SY_STEP_DONE || session->skip_to_sync)
@@ -417,14 +429,8 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
     bool wrote = session->implicit_txn;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         wrote = wrote || part->will_write || part->wrote;
-    if (wrote && session->txn == 'I') {
-        (void)sy_err_set(
-            &err, SY_E_UNSUPPORTED,
-            "a simple query behind a write with extended messages and no Sync is not supported");
-        sy_err_hint(&err, "Send Sync first.");
-        sy_session_fatal(session, &err);
-        return SY_STEP_AGAIN;
-    }
+    if (wrote && session->txn == 'I')
+        join_transaction(session);
     if (sync_servers(session))
         return sy_barrier(session);
     sy_owe_settle(session);

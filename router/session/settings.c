@@ -147,12 +147,6 @@ struct sy_settings *sy_settings_without(const struct sy_settings *base, struct s
 
 static void put_reset(struct sy_buf *out, struct sy_slice name)
 {
-    if (sy_slice_eq(name, SY_SLICE("session characteristics"))) {
-        sy_buf_append_str(out, "RESET default_transaction_isolation;"
-                               "RESET default_transaction_read_only;"
-                               "RESET default_transaction_deferrable;");
-        return;
-    }
     if (sy_slice_eq(name, SY_SLICE("session_authorization"))) {
         sy_buf_append_str(out, "RESET SESSION AUTHORIZATION;");
         return;
@@ -188,30 +182,19 @@ static void put_set(struct sy_buf *out, const struct sy_setting *setting)
     sy_buf_append_u8(out, ';');
 }
 
-/* What a RESET or SET of session characteristics changes besides. */
-static bool is_characteristic(struct sy_slice name)
-{
-    static const struct sy_slice prefix = {"default_transaction_", 20};
-    return name.bytes > prefix.bytes && memcmp(name.data, prefix.data, prefix.bytes) == 0;
-}
-
 /*
- * The order matters: another session user undoes the role, the settings are set as the user who
- * logged in (a role may not be allowed to), and the transaction's defaults come behind the session
- * characteristics that hold the same.
+ * The order matters: another session user undoes the role, and the settings are set as the user who
+ * logged in (a role may not be allowed to).
  */
 void sy_settings_diff(const struct sy_settings *have, const struct sy_settings *want,
                       struct sy_buf *out)
 {
-    static const struct sy_slice user = {"session_authorization", 21}, role = {"role", 4},
-                                 characteristics = {"session characteristics", 23};
+    static const struct sy_slice user = {"session_authorization", 21}, role = {"role", 4};
     size_t before = out->bytes;
     const struct sy_setting *had_user = sy_settings_find(have, user),
                             *had_role = sy_settings_find(have, role);
     bool identity = !same_sql(had_user, sy_settings_find(want, user)) ||
                     !same_sql(had_role, sy_settings_find(want, role));
-    bool modes =
-        !same_sql(sy_settings_find(have, characteristics), sy_settings_find(want, characteristics));
     if (identity && had_user != NULL)
         put_reset(out, user);
     if (identity && had_role != NULL)
@@ -220,18 +203,14 @@ void sy_settings_diff(const struct sy_settings *have, const struct sy_settings *
         struct sy_slice name = have->entries[i].name;
         if (sy_slice_eq(name, user) || sy_slice_eq(name, role))
             continue;
-        if (sy_settings_find(want, name) == NULL || (modes && sy_slice_eq(name, characteristics)))
+        if (sy_settings_find(want, name) == NULL)
             put_reset(out, name);
     }
-    if (modes)
-        put_set(out, sy_settings_find(want, characteristics));
     for (uint32_t i = 0; i < want->count; i++) {
         const struct sy_setting *entry = &want->entries[i];
-        if (sy_slice_eq(entry->name, user) || sy_slice_eq(entry->name, role) ||
-            sy_slice_eq(entry->name, characteristics))
+        if (sy_slice_eq(entry->name, user) || sy_slice_eq(entry->name, role))
             continue;
-        if ((modes && is_characteristic(entry->name)) ||
-            !same_sql(sy_settings_find(have, entry->name), entry))
+        if (!same_sql(sy_settings_find(have, entry->name), entry))
             put_set(out, entry);
     }
     if (identity) {

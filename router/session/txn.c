@@ -361,13 +361,59 @@ bool sy_isolation_is_snapshot(struct sy_slice isolation)
            !sy_slice_eq(isolation, SY_SLICE("read uncommitted"));
 }
 
+static bool has_savepoint(const struct sy_txn *txn)
+{
+    const struct sy_prelude_entry *entry = txn == NULL ? NULL : txn->first;
+    while (entry != NULL && !entry->is_savepoint)
+        entry = entry->next;
+    return entry != NULL;
+}
+
+/* Modes of the block: kept for the servers that will join it. */
+static enum sy_status note_modes(struct sy_session *session, const struct sy_exec *exec,
+                                 struct sy_err *err)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    struct sy_txn *txn = sy_txn_ensure(session);
+    /* Servers of the block refuse it themselves. */
+    if (stmt->isolation.bytes > 0 && has_savepoint(txn) && sy_parts_in_txn(session) == 0) {
+        enum sy_status status =
+            sy_err_set(err, SY_E_STATE,
+                       "SET TRANSACTION ISOLATION LEVEL must not be called in a subtransaction");
+        sy_err_state(err, "25001");
+        return status;
+    }
+    if (txn != NULL && stmt->isolation.bytes > 0)
+        txn->multi_refused = sy_isolation_is_snapshot(stmt->isolation);
+    if (txn != NULL && (stmt->transaction_read_only || stmt->transaction_read_write))
+        txn->read_only = stmt->transaction_read_only;
+    sy_txn_add_prelude(session, exec->text);
+    return SY_OK;
+}
+
+/* A BEGIN inside a block warns, and then its modes count as in SET TRANSACTION: servers that ran a
+ * query refuse another isolation level (25001). */
+static enum sy_step begin_again(struct sy_session *session, const struct sy_exec *exec,
+                                struct sy_err *err)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    bool modes = stmt->isolation.bytes > 0 || stmt->transaction_read_only ||
+                 stmt->transaction_read_write || stmt->transaction_deferrable ||
+                 stmt->transaction_not_deferrable;
+    if (modes && note_modes(session, exec, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (!modes || sy_parts_in_txn(session) == 0) {
+        warn(session, "25001", "there is already a transaction in progress");
+        return answer(session, stmt->tag);
+    }
+    return sy_txn_to_all(session, exec->text, stmt->tag); /* the servers warn */
+}
+
 static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec,
                           struct sy_err *err)
 {
-    if (session->txn != 'I') {
-        warn(session, "25001", "there is already a transaction in progress");
-        return answer(session, "BEGIN");
-    }
+    if (session->txn != 'I')
+        return begin_again(session, exec, err);
     if (session->database->topology->config->pool.mode == SY_POOL_STATEMENT) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
                          "transactions are not allowed with pool mode \"statement\"");
@@ -395,7 +441,7 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
     session->implicit_txn =
         false; /* a BEGIN inside a text of several statements takes over what they did */
     if (!session->txn_deferred || !session->in_batch)
-        return answer(session, "BEGIN");
+        return answer(session, stmt->tag);
     /* Extended statements of this batch that ran already belong to the block, as on a server. */
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (!part->touched)
@@ -406,7 +452,7 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
         session->txn_deferred = false;
         session->need_barrier = true;
     }
-    return answer(session, "BEGIN");
+    return answer(session, stmt->tag);
 }
 
 /* One server holds the whole block: its answer is the client's. */
@@ -548,19 +594,16 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
 }
 
 /* SET TRANSACTION: kept for the servers that will join, sent to those that have. */
-static enum sy_step set_transaction(struct sy_session *session, const struct sy_exec *exec)
+static enum sy_step set_transaction(struct sy_session *session, const struct sy_exec *exec,
+                                    struct sy_err *err)
 {
     const struct sy_stmt *stmt = exec->stmt;
     if (session->txn == 'I') {
         warn(session, "25P01", "SET TRANSACTION can only be used in transaction blocks");
         return answer(session, "SET");
     }
-    struct sy_txn *txn = sy_txn_ensure(session);
-    if (txn != NULL && stmt->isolation.bytes > 0)
-        txn->multi_refused = sy_isolation_is_snapshot(stmt->isolation);
-    if (txn != NULL && (stmt->transaction_read_only || stmt->transaction_read_write))
-        txn->read_only = stmt->transaction_read_only;
-    sy_txn_add_prelude(session, exec->text);
+    if (note_modes(session, exec, err) != SY_OK)
+        return SY_STEP_ERROR;
     bool constraints = sy_slice_eq(stmt->name, SY_SLICE("constraints"));
     return sy_txn_to_all(session, exec->text, constraints ? "SET CONSTRAINTS" : "SET");
 }
@@ -578,7 +621,7 @@ enum sy_step sy_txn_run(struct sy_session *session, const struct sy_exec *exec, 
     case SY_STMT_ROLLBACK_TO:
         return savepoint(session, exec, err);
     case SY_STMT_SET:
-        return set_transaction(session, exec);
+        return set_transaction(session, exec, err);
     default: /* NOLINT: two-phase commit by the client */
         (void)sy_err_set(err, SY_E_UNSUPPORTED, "%s is not supported through the router",
                          exec->stmt->tag);

@@ -214,10 +214,6 @@ static const struct {
     char type;
     const char *router_says, *server_says, *why;
 } deviations[] = {
-    {BATCH, 'Q', "E(FATAL,0A000)!", "", "a Query inside an unfinished batch is refused"},
-    {BATCH, 'F', "E(FATAL,0A000)!", "", "so is a FunctionCall"},
-    {BATCH, 'Q', "12DCE(FATAL,0A000)!", "", "the same, with what was answered before"},
-    {BATCH, 'F', "12DCE(FATAL,0A000)!", "", "the same, with what was answered before"},
     {AUTH, 'p', "E(FATAL,08P01)!", "E(FATAL,28P01)!",
      "a password message that cannot be read is a broken protocol"},
     {COPY_IN, 'X', "!", "E(ERROR,08P01)E(FATAL,08P01)!", "Terminate ends a COPY without a word"},

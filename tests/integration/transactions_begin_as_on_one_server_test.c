@@ -1,0 +1,105 @@
+/* BEGIN, its modes and the defaults of transactions do what they do on one server, in whatever
+ * order they come. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/integration/world.h"
+
+static struct sy_cluster *cluster;
+static struct sy_router *router;
+
+/* Statements in turn; the answers, "ERROR sqlstate" or the tag or the value, with a space behind
+ * each. */
+static void answers(PGconn *c, const char *const *statements, char *text, size_t bytes)
+{
+    size_t at = 0;
+    text[0] = 0;
+    for (; *statements != NULL; statements++) {
+        const char *said =
+            strncmp(*statements, "show", 4) == 0 ? sy_ask(c, *statements) : sy_run(c, *statements);
+        at += (size_t)snprintf(text + at, bytes - at, "%s; ", said);
+    }
+}
+
+static const char *const cases[][12] = {
+    {"begin", "begin isolation level repeatable read", "show transaction_isolation", "rollback"},
+    {"begin", "select name from customers where id = 1", "begin isolation level serializable",
+     "rollback"},
+    {"begin", "select name from customers where id = 1", "begin", "commit"},
+    {"begin", "select name from customers where id = 1", "begin read only",
+     "insert into customers(id) values (3)", "rollback"},
+    {"begin", "start transaction read only", "insert into customers(id) values (3)", "rollback"},
+    {"begin isolation level serializable", "savepoint a", "begin isolation level read committed",
+     "rollback"},
+    {"start transaction", "begin read write", "insert into customers(id) values (3)", "rollback"},
+    {"begin", "begin isolation level serializable read only deferrable",
+     "show transaction_deferrable", "show transaction_isolation", "rollback"},
+    {"set session characteristics as transaction read only",
+     "set default_transaction_read_only = off", "insert into customers(id) values (3)",
+     "delete from customers where id = 3", "show default_transaction_read_only",
+     "reset default_transaction_read_only"},
+    {"set default_transaction_read_only = off",
+     "set session characteristics as transaction read only", "insert into customers(id) values (3)",
+     "show default_transaction_read_only", "reset default_transaction_read_only",
+     "insert into customers(id) values (3)", "delete from customers where id = 3"},
+    {"set session characteristics as transaction isolation level repeatable read, deferrable",
+     "begin", "show transaction_isolation", "show transaction_deferrable", "rollback",
+     "set default_transaction_isolation to 'read committed'", "begin", "show transaction_isolation",
+     "rollback", "reset all"},
+};
+
+static void answers_are_those_of_a_server(void **state)
+{
+    (void)state;
+    PGconn *server = sy_cluster_connect(cluster, 0, "s0");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char wanted[1024], said[1024];
+        answers(server, cases[i], wanted, sizeof(wanted));
+        for (int round = 0; round < 3; round++) { /* other servers each time */
+            PGconn *c = sy_router_connect(router, "shop", NULL);
+            answers(c, cases[i], said, sizeof(said));
+            if (strcmp(said, wanted) != 0)
+                fail_msg("%s, %s: %s, PostgreSQL: %s", cases[i][0], cases[i][1], said, wanted);
+            PQfinish(c);
+        }
+    }
+    PQfinish(server);
+}
+
+/* The default isolation promises one snapshot, however it was set. */
+static void a_snapshot_by_default_is_not_read_from_two_shards(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    assert_string_equal(sy_run(c, "select name from customers order by name"), "SELECT 2");
+    sy_run(c, "set session characteristics as transaction isolation level serializable");
+    assert_string_equal(sy_run(c, "select name from customers order by name"), "ERROR 0A000");
+    sy_run(c, "set default_transaction_isolation = 'read committed'");
+    assert_string_equal(sy_run(c, "select name from customers order by name"), "SELECT 2");
+    PQfinish(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_are_those_of_a_server),
+        cmocka_unit_test(a_snapshot_by_default_is_not_read_from_two_shards),
+    };
+    cluster = world_cluster();
+    for (int i = 0; i < 2; i++)
+        sy_cluster_sql(cluster, 0, i == 0 ? "s0" : "s1",
+                       i == 0 ? "insert into customers values (1, 'one')"
+                              : "insert into customers values (2, 'two')");
+    router = sy_router_start(world_databases(cluster, "size = 3;"), NULL, getenv("SY_TEST_LOOP"));
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    failed += sy_router_stop(&router, SIGTERM);
+    sy_cluster_free(&cluster);
+    return sy_harness_finish(failed);
+}
