@@ -107,6 +107,7 @@ struct sy_scope {
     bool has_group_by, has_grouping_sets, has_having, has_aggregate, has_window, has_set_operation;
     bool has_locking;     /* FOR UPDATE / SHARE ... */
     bool has_srf;         /* a set-returning function in FROM */
+    bool has_renames;     /* a FROM item gives its columns names of its own: t AS x (a, b) */
     bool names_estimates; /* a column of pg_class that ANALYZE fills, or all columns */
     bool is_recursive;
 };
@@ -151,10 +152,18 @@ struct sy_cond {
  * Equality of two columns, directed: rows of `to` that matter have to.column equal to some row's
  * from.column, so whatever restricts `from` restricts `to`. An inner join gives both directions; a
  * left join gives preserved -> nullable only; a correlated subquery gives outer -> inner only.
+ *
+ * An unqualified column of an ON clause of an outer join or inside a larger FROM (first_table <
+ * end_table) is one of the tables [first_table, end_table) of that scope; who has no schema cannot
+ * know of which.
+ * Either an unqualified name or both may mean a scope around: then the direction must be checked
+ * again, since only outer -> inner holds.
  */
 struct sy_equality {
-    int32_t from_table, to_table; /* SY_NO_INDEX: unqualified */
-    int32_t from_scope, to_scope; /* where an unqualified name is looked up */
+    int32_t first_table, end_table; /* both 0: all tables of the scope */
+    int32_t to_first, to_end;       /* and the tables among them that may be restricted */
+    int32_t from_table, to_table;   /* SY_NO_INDEX: unqualified */
+    int32_t from_scope, to_scope;   /* where an unqualified name is looked up */
     struct sy_slice from_column, to_column;
 };
 

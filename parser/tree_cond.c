@@ -224,6 +224,26 @@ void sy_build_equality(struct sy_facts_builder *b, const struct sy_column *from,
     *(struct sy_equality *)sy_build_push(b, &b->equalities) = equality;
 }
 
+/* The same in an ON clause that does not see or may not restrict the whole scope, with an
+ * unqualified column: both directions, whoever knows the columns will find the one that holds. */
+static void nested_equality(struct sy_facts_builder *b, const struct sy_column *left,
+                            const struct sy_column *right, const struct sy_cond_place *place)
+{
+    if (left->scope != place->scope || right->scope != place->scope ||
+        place->to_first >= place->to_end)
+        return;
+    int32_t first = b->equalities.count;
+    sy_build_equality(b, left, right);
+    sy_build_equality(b, right, left);
+    for (int32_t i = first; i < b->equalities.count; i++) {
+        struct sy_equality *made = (struct sy_equality *)(void *)b->equalities.data + i;
+        made->first_table = place->first_table;
+        made->end_table = place->end_table;
+        made->to_first = place->to_first;
+        made->to_end = place->to_end;
+    }
+}
+
 /* column = column in a conjunction: each side that this place may restrict follows the other. */
 static void note_equality(struct sy_facts_builder *b, const struct sy_column *left,
                           const struct sy_column *right, const struct sy_cond_place *place)
@@ -232,8 +252,11 @@ static void note_equality(struct sy_facts_builder *b, const struct sy_column *le
         return;
     if (left->scope != place->scope && right->scope != place->scope)
         return;
-    if (place->no_unqualified && (left->table == SY_NO_INDEX || right->table == SY_NO_INDEX))
+    if ((place->no_unqualified || place->only_ranges) &&
+        (left->table == SY_NO_INDEX || right->table == SY_NO_INDEX)) {
+        nested_equality(b, left, right, place);
         return;
+    }
     if (may_restrict(right, place))
         sy_build_equality(b, left, right);
     if (may_restrict(left, place))

@@ -24,6 +24,7 @@ static void add_range(struct sy_facts_builder *b, int32_t scope, int32_t table, 
     range.name = sy_build_name(b, alias != NULL ? alias->aliasname : name);
     if (alias != NULL && alias->colnames != NULL) {
         range.renamed = true;
+        sy_build_scope(b, scope)->has_renames = true;
         range.table = SY_NO_INDEX;
     }
     if (node != NULL)
@@ -146,11 +147,15 @@ static void join(struct sy_facts_builder *b, const JoinExpr *join, int32_t scope
     bool extends_right = join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL;
     struct sy_cond_place place = {.scope = scope, .conjunct = true};
     int32_t first = b->ranges.count;
+    place.first_table = b->tables.count;
     sy_build_from_item(b, join->larg, scope, nullable || extends_left);
-    int32_t middle = b->ranges.count;
+    int32_t middle = b->ranges.count, middle_table = b->tables.count;
     sy_build_from_item(b, join->rarg, scope, nullable || extends_right);
     int32_t end = b->ranges.count;
     place.no_unqualified = join != b->whole_from;
+    place.end_table = b->tables.count;
+    place.to_first = extends_right ? middle_table : place.first_table;
+    place.to_end = extends_left ? middle_table : place.end_table;
     place.only_ranges = nullable || extends_left || extends_right;
     place.first_range = extends_right ? middle : first;
     place.end_range = extends_left ? middle : end;

@@ -156,8 +156,10 @@ struct sy_cond_place {
     bool only_ranges; /* only tables of ranges [first, end), by qualified names; never FALSE as a
                          whole */
     int32_t first_range, end_range;
-    bool no_unqualified; /* an ON clause sees only its own join, not the whole scope */
-    bool conjunct;       /* reached through AND only: equalities hold */
+    bool no_unqualified;            /* an ON clause sees only its own join, not the whole scope: */
+    int32_t first_table, end_table; /* these tables, */
+    int32_t to_first, to_end;       /* of which it may restrict these */
+    bool conjunct;                  /* reached through AND only: equalities hold */
 };
 /* Walks the whole clause and appends its condition's id to the stack, unless that is plain TRUE. */
 void sy_build_clause(struct sy_facts_builder *b, const Node *node,

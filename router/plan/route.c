@@ -159,13 +159,68 @@ static enum sy_status resolve_all(struct prepare *p)
 
 /* ---- which tables confine which ---- */
 
-/* Whether side (table, scope, column) of an equality is the key (or hash key) of table use `use`.
+/* Tables [first, end) of a scope are all that may give it an unqualified column; both 0: all of it.
+ */
+struct reach {
+    int32_t scope, first, end;
+};
+
+static bool is_of(const struct sy_route *route, int32_t table, const struct reach *reach)
+{
+    return route->stmt->tables[table].scope == reach->scope &&
+           (reach->end == 0 || (table >= reach->first && table < reach->end));
+}
+
+/* The schema tells all columns of a scope: nothing in FROM but tables that are known. */
+static bool columns_known(const struct sy_route *route, int32_t scope)
+{
+    const struct sy_stmt *stmt = route->stmt;
+    for (int32_t i = 0; i < stmt->scope_count; i++)
+        if (stmt->scopes[i].is_cte ||
+            (stmt->scopes[i].is_from_subquery && stmt->scopes[i].parent == scope))
+            return false;
+    for (int32_t i = 0; i < stmt->table_count; i++)
+        if (stmt->tables[i].scope == scope &&
+            (route->uses[i].relation == NULL || route->uses[i].relation->column_count == 0))
+            return false;
+    return !stmt->scopes[scope].has_srf && !stmt->scopes[scope].has_renames;
+}
+
+/* The tables within reach that have the column. */
+static int32_t count_owners(const struct sy_route *route, const struct reach *reach,
+                            struct sy_slice column)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < route->stmt->table_count; i++)
+        count +=
+            is_of(route, i, reach) && sy_schema_column(route->uses[i].relation, column) != NULL;
+    return count;
+}
+
+/* An unqualified column of a subquery whose tables do not have it is one of the query around. */
+static struct reach reach_of(const struct sy_route *route, const struct reach *from,
+                             struct sy_slice column)
+{
+    const struct sy_stmt *stmt = route->stmt;
+    struct reach reach = *from;
+    while (reach.scope > 0 && reach.scope < stmt->scope_count && reach.end == 0 &&
+           stmt->scopes[reach.scope].is_sublink && columns_known(route, reach.scope) &&
+           count_owners(route, &reach, column) == 0)
+        reach.scope = stmt->scopes[reach.scope].parent;
+    return reach;
+}
+
+/* Whether side (table, reach, column) of an equality is the key (or hash key) of table use `use`.
  * An unqualified column belongs to every table of its scope that has it: they are merged by USING,
  * or the statement is an error. */
-static bool side_is(const struct sy_route *route, int32_t table, int32_t scope,
+static bool side_is(const struct sy_route *route, int32_t table, const struct reach *reach,
                     struct sy_slice column, int32_t use, bool hash)
 {
-    if (table == SY_NO_INDEX ? route->stmt->tables[use].scope != scope : table != use)
+    if (table == SY_NO_INDEX ? !is_of(route, use, reach) : table != use)
+        return false;
+    /* Inside a join the name may be that of a table that is no key's. */
+    if (table == SY_NO_INDEX && reach->end > 0 &&
+        (!columns_known(route, reach->scope) || count_owners(route, reach, column) != 1))
         return false;
     return hash ? sy_use_is_hash_key(&route->uses[use], column)
                 : sy_use_is_key(&route->uses[use], column);
@@ -176,10 +231,19 @@ static bool equates(const struct sy_route *route, int32_t from, int32_t to, bool
     const struct sy_stmt *stmt = route->stmt;
     for (int32_t i = 0; i < stmt->equality_count; i++) {
         const struct sy_equality *e = &stmt->equalities[i];
+        struct reach near = {e->from_scope, e->first_table, e->end_table};
+        struct reach there = {e->to_scope, e->first_table, e->end_table};
+        if (e->from_table == SY_NO_INDEX)
+            near = reach_of(route, &near, e->from_column);
+        if (e->end_table > 0 && (to < e->to_first || to >= e->to_end))
+            continue;
+        /* Rows around a subquery are not restricted by what stands in it. */
+        bool stays = e->to_table != SY_NO_INDEX ||
+                     reach_of(route, &there, e->to_column).scope == e->to_scope;
         /* A merged column is this table's own only if the table is not on a nullable side. */
         bool certain = e->from_table != SY_NO_INDEX || !stmt->tables[from].nullable_side;
-        if (certain && side_is(route, e->from_table, e->from_scope, e->from_column, from, hash) &&
-            side_is(route, e->to_table, e->to_scope, e->to_column, to, hash))
+        if (stays && certain && side_is(route, e->from_table, &near, e->from_column, from, hash) &&
+            side_is(route, e->to_table, &there, e->to_column, to, hash))
             return true;
     }
     return false;
@@ -193,7 +257,8 @@ static bool output_is(const struct sy_route *route, const struct insert_rows *ro
     const struct sy_value_target *target = hash ? &rows->hash_target : &rows->key_target;
     return output->column.bytes > 0 && !route->stmt->tables[use].nullable_side &&
            !target->may_trim && target->time_precision < 0 &&
-           side_is(route, output->table, output->scope, output->column, use, hash);
+           side_is(route, output->table, &(struct reach){.scope = output->scope}, output->column,
+                   use, hash);
 }
 
 /* INSERT INTO t (key) SELECT s.key FROM s: the rows of t go where those of s are. */

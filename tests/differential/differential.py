@@ -4,70 +4,17 @@ import collections
 import json
 import os
 import random
-import struct
 import sys
 
 import data
 from client import Client, Failure
+from compare import compare
 from corpus import CORPUS
 from generate import ZONES, Generator
 from shrink import shrink
 
-FLOATS = {700: 1e-5, 701: 1e-12}
 HERE = os.path.dirname(os.path.abspath(__file__))
 OTHER_PLANS = ["SET enable_hashagg = off", "SET enable_hashjoin = off", "SET enable_indexscan = off", "SET enable_bitmapscan = off"]
-
-
-def real(value, form, oid):
-    if form == 1:
-        return struct.unpack("!f" if oid == 700 else "!d", value)[0]
-    return float(value)
-
-
-def close(a, b, column):
-    if a == b or a is None or b is None:
-        return a == b
-    oid, form = column[1], column[4]
-    if oid not in FLOATS:
-        return False
-    x, y = real(a, form, oid), real(b, form, oid)
-    return x == y or (x != x and y != y) or abs(x - y) <= FLOATS[oid] * max(abs(x), abs(y))
-
-
-def same_rows(one, many):
-    return len(one.rows) == len(many.rows) and all(
-        len(a) == len(b) and all(close(x, y, column) for x, y, column in zip(a, b, one.columns))
-        for a, b in zip(one.rows, many.rows))
-
-
-def key(row, columns):
-    """For sorting; floats, whose last digits may differ, are rounded."""
-    parts = []
-    for value, column in zip(row, columns):
-        if value is not None and column[1] in FLOATS:
-            parts.append((False, b"%.4g" % real(value, column[4], column[1])))
-        else:
-            parts.append((value is None, value or b""))
-    return tuple(parts)
-
-
-def compare(one, many, ordered):
-    """None: equal; else what differs."""
-    if isinstance(one, Failure) or isinstance(many, Failure):
-        if isinstance(one, Failure) and isinstance(many, Failure) and one.state == many.state:
-            return None
-        words = [f"{a.state} {a.message}" if isinstance(a, Failure) else "rows" for a in (one, many)]
-        return f"{words[0]} and {words[1]}"
-    if one.names() != many.names():
-        return f"columns {one.names()} and {many.names()}"
-    if one.types() != many.types():
-        return f"types {one.types()} and {many.types()}"
-    if one.tag != many.tag:
-        return f"tags {one.tag} and {many.tag}"
-    if not ordered and one.columns is not None:
-        one.rows.sort(key=lambda row: key(row, one.columns))
-        many.rows.sort(key=lambda row: key(row, one.columns))
-    return None if one.columns is None or same_rows(one, many) else "rows"
 
 
 class Runner:

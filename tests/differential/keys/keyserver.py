@@ -14,6 +14,10 @@ SHARDS = 16
 SPECIAL_TABLES = {
     "app.notes": ("k bigint, v int", "bigint k", [str(n) for n in (1, 2, 7, 100)]),
     "app.t_int8": ("k bigint, v int", "bigint k", [str(n) for n in (1, 2, 7)]),
+    # Columns of their own names; ak is the key of one and no key of another.
+    "pa": ("ak bigint, av int", "bigint ak", [str(n) for n in (0, 1, 2, 7, 12, 13, 55, 100)]),
+    "pb": ("bk bigint, bv int", "bigint bk", [str(n) for n in (0, 1, 2, 7, 12, 13, 55, 100)]),
+    "pc": ("ck bigint, ak int", "bigint ck", [str(n) for n in (0, 1, 2, 7, 12, 13, 55, 100)]),
     '"Mixed Case"': ('"Key" bigint, "V" int', 'bigint "Key"', [str(n) for n in (2, 7, 12, 100)]),
 }
 

@@ -135,8 +135,34 @@ class Generator:
             return f"DELETE FROM t_int8 a{' USING' + more if more else ''} WHERE {self.condition(names)}"
         return f"UPDATE t_int8 a SET v = 9{' FROM' + more if more else ''} WHERE {self.condition(names)}"
 
+    def bare(self, inner=False, depth=0):
+        """A query of names without their tables. Many mean nothing or two things: the server says so."""
+        tables = self.rng.sample(["pa", "pb", "pc", "labels", "pa z", "pb"], self.rng.randrange(1, 3 if inner else 4))
+        names = {"pa": ["ak", "av"], "pa z": ["z.ak", "av"], "pb": ["bk", "bv"], "pc": ["ck", "ak"], "labels": ["id"]}
+        columns = [name for table in tables for name in names[table]] + (["ak", "bk", "ck"] if inner else [])
+
+        def term():
+            roll, column = self.rng.randrange(8), self.rng.choice(columns)
+            if roll == 0 and depth < 2:
+                return f"{self.rng.choice(['', 'NOT '])}EXISTS ({self.bare(True, depth + 1)})"
+            if roll == 1 and depth < 2:
+                return f"{column} IN ({self.bare(True, depth + 1)})"
+            if roll < 5:
+                return f"{column} = {self.rng.choice(columns)}"
+            return f"{column} {self.rng.choice(['=', '=', '=', '>='])} {self.value()}"
+
+        source = tables[0]
+        for table in tables[1:]:
+            kind = self.rng.choice(["JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", ","])
+            on = " AND ".join(term() for _ in range(self.rng.randrange(1, 3)))
+            source += f", {table}" if kind == "," else f" {kind} {table} ON {on}"
+        where = self.rng.choice([" AND ", " AND ", " OR "]).join(term() for _ in range(self.rng.randrange(1, 4)))
+        return f"SELECT {self.rng.choice(columns)} FROM {source} WHERE {where}"
+
     def statement(self):
         roll = self.rng.random()
+        if self.rng.random() < 0.3:
+            return self.bare()
         if roll < 0.1:
             return self.write()
         if roll < 0.2:
