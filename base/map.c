@@ -164,3 +164,11 @@ void sy_map_release(struct sy_map *map)
     free(map->slots);
     *map = (struct sy_map){0};
 }
+
+void sy_map_release_values(struct sy_map *map)
+{
+    struct sy_map_entry entry;
+    for (size_t at = 0; sy_map_next(map, &at, &entry);)
+        free(entry.value);
+    sy_map_release(map);
+}

@@ -38,6 +38,8 @@ struct sy_map {
 
 /* Frees the table; not keys and values. The map is empty and usable afterwards. */
 void sy_map_release(struct sy_map *map);
+/* The same, and free() for each value. */
+void sy_map_release_values(struct sy_map *map);
 
 /* The hash of a key, for sy_map_get_hashed(): compute once, look up in several maps. */
 uint32_t sy_map_hash(struct sy_slice key);

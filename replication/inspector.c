@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "replication/waiting.h"
 #include "router/engine/engine.h"
 #include "router/topology/topology.h"
 
@@ -230,24 +231,14 @@ enum sy_status sy_inspector_start(struct sy_err *err)
     return SY_OK;
 }
 
+static bool is_settled(uint64_t epoch)
+{
+    return settled_epoch >= epoch;
+}
+
 bool sy_inspector_wait_first(int timeout_ms)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += timeout_ms / 1000;
-    end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
-    uint64_t wanted = sy_topology_current_epoch();
-    int code = 0;
-    pthread_mutex_lock(&lock);
-    while (settled_epoch < wanted && code == 0)
-        code = pthread_cond_timedwait(&changed, &lock, &end);
-    bool settled = settled_epoch >= wanted;
-    pthread_mutex_unlock(&lock);
-    return settled;
+    return sy_wait_done(&lock, &changed, is_settled, sy_topology_current_epoch(), timeout_ms);
 }
 
 void sy_inspector_stop(void)

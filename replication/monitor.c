@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "replication/probe.h"
+#include "replication/waiting.h"
 
 enum { LOOK_US = 50 * 1000 }; /* how often the thread looks for a new topology */
 
@@ -197,24 +198,14 @@ enum sy_status sy_monitor_start(struct sy_err *err)
     return SY_OK;
 }
 
+static bool is_settled(uint64_t epoch)
+{
+    return settled_epoch != UINT64_MAX && settled_epoch >= epoch;
+}
+
 bool sy_monitor_wait_first(int timeout_ms)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += timeout_ms / 1000;
-    end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
-    uint64_t wanted = sy_topology_current_epoch();
-    int code = 0;
-    pthread_mutex_lock(&lock);
-    while ((settled_epoch == UINT64_MAX || settled_epoch < wanted) && code == 0)
-        code = pthread_cond_timedwait(&changed, &lock, &end);
-    bool settled = settled_epoch != UINT64_MAX && settled_epoch >= wanted;
-    pthread_mutex_unlock(&lock);
-    return settled;
+    return sy_wait_done(&lock, &changed, is_settled, sy_topology_current_epoch(), timeout_ms);
 }
 
 void sy_monitor_stop(void)

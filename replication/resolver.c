@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "catalog/catalog.h"
 #include "replication/resolver_internal.h"
+#include "replication/waiting.h"
 
 enum {
     STEP_MS = 100,
@@ -341,23 +342,15 @@ enum sy_status sy_resolver_start(const char *data_dir, struct sy_err *err)
     return SY_OK;
 }
 
+static bool has_looked(uint64_t unused)
+{
+    (void)unused;
+    return looked;
+}
+
 bool sy_resolver_wait_first(int timeout_ms)
 {
-    struct timespec end;
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_sec += timeout_ms / 1000;
-    end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (end.tv_nsec >= 1000000000) {
-        end.tv_sec++;
-        end.tv_nsec -= 1000000000;
-    }
-    int code = 0;
-    pthread_mutex_lock(&lock);
-    while (!looked && code == 0)
-        code = pthread_cond_timedwait(&changed, &lock, &end);
-    bool done = looked;
-    pthread_mutex_unlock(&lock);
-    return done;
+    return sy_wait_done(&lock, &changed, has_looked, 0, timeout_ms);
 }
 
 void sy_resolver_stop(void)

@@ -4,54 +4,66 @@
 
 #include "router/console/internal.h"
 
+/* What a row about a client and a row about a server have in common. */
+struct socket {
+    const char *type, *user, *database, *state, *address, *local_address;
+    uint16_t port, local_port;
+    int64_t connect_wall_us, request_wall_us;
+    uint64_t wait_us;
+    bool close_needed;
+    uint64_t id, peer_id;
+    uint32_t remote_pid;
+    const char *tls, *application_name;
+};
+
+static void write_cells(struct sy_console_view *view, const struct socket *socket,
+                        const char *state_prefix)
+{
+    char state[32];
+    snprintf(state, sizeof(state), "%s%s", state_prefix, socket->state);
+    sy_console_text(view, socket->type);
+    sy_console_text(view, socket->user);
+    sy_console_text(view, socket->database);
+    sy_console_text(view, state);
+    sy_console_text(view, socket->address);
+    sy_console_int(view, socket->port);
+    sy_console_text(view, socket->local_address);
+    sy_console_int(view, socket->local_port);
+    sy_console_time(view, socket->connect_wall_us);
+    sy_console_time(view, socket->request_wall_us);
+    sy_console_int(view, (int64_t)(socket->wait_us / 1000000));
+    sy_console_int(view, (int64_t)(socket->wait_us % 1000000));
+    sy_console_int(view, socket->close_needed);
+    sy_console_id(view, socket->id);
+    sy_console_id(view, socket->peer_id);
+    sy_console_int(view, socket->remote_pid);
+    sy_console_text(view, socket->tls);
+    sy_console_text(view, socket->application_name);
+}
+
 static void write_client_cells(struct sy_console_view *view, const struct sy_console_client *client,
                                const char *state_prefix)
 {
-    char state[32];
-    snprintf(state, sizeof(state), "%s%s", state_prefix, client->state);
-    sy_console_text(view, "C");
-    sy_console_text(view, client->user);
-    sy_console_text(view, client->database);
-    sy_console_text(view, state);
-    sy_console_text(view, client->address);
-    sy_console_int(view, client->port);
-    sy_console_text(view, client->local_address);
-    sy_console_int(view, client->local_port);
-    sy_console_time(view, client->connect_wall_us);
-    sy_console_time(view, client->request_wall_us);
-    sy_console_int(view, (int64_t)(client->wait_us / 1000000));
-    sy_console_int(view, (int64_t)(client->wait_us % 1000000));
-    sy_console_int(view, 0);
-    sy_console_id(view, client->id);
-    sy_console_id(view, client->server_id);
-    sy_console_int(view, 0);
-    sy_console_text(view, client->tls);
-    sy_console_text(view, client->application_name);
+    write_cells(view,
+                &(struct socket){"C", client->user, client->database, client->state,
+                                 client->address, client->local_address, client->port,
+                                 client->local_port, client->connect_wall_us,
+                                 client->request_wall_us, client->wait_us, false, client->id,
+                                 client->server_id, 0, client->tls, client->application_name},
+                state_prefix);
 }
 
 static void write_server_cells(struct sy_console_view *view, const struct sy_console_server *server,
                                const char *state_prefix)
 {
-    char state[32];
-    snprintf(state, sizeof(state), "%s%s", state_prefix, server->state);
-    sy_console_text(view, "S");
-    sy_console_text(view, server->user);
-    sy_console_text(view, server->database);
-    sy_console_text(view, state);
-    sy_console_text(view, server->address);
-    sy_console_int(view, server->port);
-    sy_console_text(view, server->local_address);
-    sy_console_int(view, server->local_port);
-    sy_console_time(view, server->connect_wall_us);
-    sy_console_time(view, server->request_wall_us);
-    sy_console_int(view, 0);
-    sy_console_int(view, 0);
-    sy_console_int(view, server->close_needed);
-    sy_console_id(view, server->id);
-    sy_console_id(view, server->client_id);
-    sy_console_int(view, server->remote_pid);
-    sy_console_text(view, server->tls);
-    sy_console_text(view, server->application_name);
+    write_cells(view,
+                &(struct socket){"S", server->user, server->database, server->state,
+                                 server->address, server->local_address, server->port,
+                                 server->local_port, server->connect_wall_us,
+                                 server->request_wall_us, 0, server->close_needed, server->id,
+                                 server->client_id, server->remote_pid, server->tls,
+                                 server->application_name},
+                state_prefix);
 }
 
 static void each_client(struct sy_console_view *view,
@@ -282,28 +294,19 @@ static uint32_t connections_of(const struct sy_console_view *view, const char *d
     return count;
 }
 
-static bool paused(const struct sy_console_view *view, const char *database)
+/* Any worker says so. */
+static struct sy_console_database state_of(const struct sy_console_view *view, const char *database)
 {
+    struct sy_console_database sum = {.paused = false};
     for (uint32_t w = 0; w < view->worker_count; w++) {
         for (uint32_t i = 0; i < view->gathered[w].database_count; i++) {
-            if (strcmp(view->gathered[w].databases[i].name, database) == 0 &&
-                view->gathered[w].databases[i].paused)
-                return true;
+            const struct sy_console_database *one = &view->gathered[w].databases[i];
+            bool same = strcmp(one->name, database) == 0;
+            sum.paused |= same && one->paused;
+            sum.disabled |= same && one->disabled;
         }
     }
-    return false;
-}
-
-static bool disabled(const struct sy_console_view *view, const char *database)
-{
-    for (uint32_t w = 0; w < view->worker_count; w++) {
-        for (uint32_t i = 0; i < view->gathered[w].database_count; i++) {
-            if (strcmp(view->gathered[w].databases[i].name, database) == 0 &&
-                view->gathered[w].databases[i].disabled)
-                return true;
-        }
-    }
-    return false;
+    return sum;
 }
 
 static void write_database(struct sy_console_view *view,
@@ -314,6 +317,7 @@ static void write_database(struct sy_console_view *view,
     const struct sy_config_database *config = database->config;
     const struct sy_node *first =
         database->shards[0].node_count > 0 ? database->shards[0].nodes[0] : NULL;
+    struct sy_console_database state = state_of(view, config->name);
     size_t start = sy_console_row_begin(view);
     sy_console_text(view, config->name);
     sy_console_text(view, first != NULL ? first->host : NULL);
@@ -327,8 +331,8 @@ static void write_database(struct sy_console_view *view,
     sy_console_text(view, modes[config->pool.mode]);
     sy_console_int(view, config->clients_max);
     sy_console_int(view, connections_of(view, config->name));
-    sy_console_int(view, paused(view, config->name));
-    sy_console_int(view, disabled(view, config->name));
+    sy_console_int(view, state.paused);
+    sy_console_int(view, state.disabled);
     sy_console_text(view, engines[config->engine]);
     sy_console_int(view, database->shard_count);
     sy_console_int(view, config->keyspace_count);

@@ -39,10 +39,7 @@ void sy_cancel_registry_free(struct sy_cancel_registry **registry)
     *registry = NULL;
     if (gone == NULL)
         return;
-    struct sy_map_entry entry;
-    for (size_t at = 0; sy_map_next(&gone->entries, &at, &entry);)
-        free(entry.value);
-    sy_map_release(&gone->entries);
+    sy_map_release_values(&gone->entries);
     pthread_mutex_destroy(&gone->mutex);
     free(gone);
 }

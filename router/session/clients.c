@@ -28,22 +28,14 @@ enum sy_status sy_client_counts_new(struct sy_client_counts **ret_counts, struct
     return SY_OK;
 }
 
-static void release(struct sy_map *map)
-{
-    struct sy_map_entry entry;
-    for (size_t at = 0; sy_map_next(map, &at, &entry);)
-        free(entry.value);
-    sy_map_release(map);
-}
-
 void sy_client_counts_free(struct sy_client_counts **counts)
 {
     struct sy_client_counts *gone = *counts;
     *counts = NULL;
     if (gone == NULL)
         return;
-    release(&gone->users);
-    release(&gone->databases);
+    sy_map_release_values(&gone->users);
+    sy_map_release_values(&gone->databases);
     pthread_mutex_destroy(&gone->mutex);
     free(gone);
 }

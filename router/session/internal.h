@@ -681,6 +681,8 @@ void sy_tell_before(struct sy_session *session, const struct sy_exec *exec,
                     const struct sy_target *target);
 
 /* merging.c */
+/* The session has room for a gather. False: no memory, told in *err. */
+bool sy_gather_ensure(struct sy_session *session, struct sy_err *err);
 void sy_gather_reset(struct sy_session *session);
 /* Rows are still to be told. */
 bool sy_merge_pending(const struct sy_session *session);

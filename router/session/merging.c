@@ -13,6 +13,15 @@
 
 enum { PUMP_BYTES = 32 * 1024 };
 
+bool sy_gather_ensure(struct sy_session *session, struct sy_err *err)
+{
+    if (session->gather == NULL)
+        session->gather = calloc(1, sizeof(*session->gather));
+    if (session->gather == NULL)
+        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    return session->gather != NULL;
+}
+
 void sy_gather_reset(struct sy_session *session)
 {
     if (session->gather == NULL)

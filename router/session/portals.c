@@ -149,15 +149,6 @@ static bool wants_binary(const struct sy_bind_msg *bind)
     return false;
 }
 
-static bool ensure_gather(struct sy_session *session, struct sy_err *err)
-{
-    if (session->gather == NULL)
-        session->gather = calloc(1, sizeof(*session->gather));
-    if (session->gather == NULL)
-        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    return session->gather != NULL;
-}
-
 /* A portal whose rows the router combines. */
 struct merge_bind {
     const struct sy_frame *frame;
@@ -239,7 +230,7 @@ static enum sy_step bind_merge(struct sy_session *session, const struct merge_bi
     if (step != SY_STEP_DONE)
         return step;
     if (intern_rewritten(session, m->prepared->statement, combined.sql, err) != SY_OK ||
-        !ensure_gather(session, err))
+        !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
     struct sy_portal *portal =
         sy_portal_define(session, m->bind->portal, m->prepared->statement, err);
@@ -568,7 +559,7 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
         return SY_STEP_ERROR;
     if (portal->merge_serial == 0 && session->gather != NULL && session->gather->active)
         sy_gather_reset(session);
-    if (!ensure_gather(session, err))
+    if (!sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
     struct sy_target target = {.several = true,
                                .all = portal->all,

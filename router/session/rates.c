@@ -71,22 +71,14 @@ enum sy_status sy_rates_new(struct sy_rates **ret_rates, struct sy_err *err)
     return SY_OK;
 }
 
-static void release(struct sy_map *map)
-{
-    struct sy_map_entry entry;
-    for (size_t at = 0; sy_map_next(map, &at, &entry);)
-        free(entry.value);
-    sy_map_release(map);
-}
-
 void sy_rates_free(struct sy_rates **rates)
 {
     struct sy_rates *gone = *rates;
     *rates = NULL;
     if (gone == NULL)
         return;
-    release(&gone->users);
-    release(&gone->databases);
+    sy_map_release_values(&gone->users);
+    sy_map_release_values(&gone->databases);
     pthread_mutex_destroy(&gone->mutex);
     free(gone);
 }

@@ -70,10 +70,7 @@ static struct sy_settings *intern(struct sy_settings_registry *registry,
 
 void sy_settings_registry_release(struct sy_settings_registry *registry)
 {
-    struct sy_map_entry entry;
-    for (size_t at = 0; sy_map_next(&registry->sets, &at, &entry);)
-        free(entry.value);
-    sy_map_release(&registry->sets);
+    sy_map_release_values(&registry->sets);
 }
 
 struct sy_settings *sy_settings_empty(struct sy_settings_registry *registry, struct sy_err *err)

@@ -121,15 +121,6 @@ void sy_simple_send(struct sy_session *session, const struct sy_target *target,
 
 /* ---- one statement ---- */
 
-static bool ensure_gather(struct sy_session *session, struct sy_err *err)
-{
-    if (session->gather == NULL)
-        session->gather = calloc(1, sizeof(*session->gather));
-    if (session->gather == NULL)
-        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    return session->gather != NULL;
-}
-
 static void keep_for_rerun(struct sy_session *session, const struct sy_target *target,
                            const struct sy_frame *frame)
 {
@@ -161,7 +152,7 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         return SY_STEP_ERROR;
     }
     target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
-    if (target.several && !ensure_gather(session, err))
+    if (target.several && !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
     struct sy_combined combined;
     struct sy_merge_options options = {0};

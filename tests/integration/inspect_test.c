@@ -18,6 +18,7 @@
 #include "router/engine/postgres/inspect.h"
 #include "router/topology/topology.h"
 #include "tests/harness/cluster.h"
+#include "tests/harness/topology.h"
 
 static struct sy_cluster *s0, *s1;
 
@@ -58,10 +59,6 @@ static const char *const schema_sql[] = {
 static struct sy_topology *build(void)
 {
     char text[2048];
-    struct sy_config *config = NULL;
-    struct sy_topology *topology = NULL;
-    struct sy_buf problems = {0};
-    struct sy_err err = {0};
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; shards = ("
              " { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=app "
@@ -74,13 +71,7 @@ static struct sy_topology *build(void)
              " local_tables = ( { name = \"audit\"; shard = \"s0\"; }, { name = \"only1\"; shard = "
              "\"s1\"; } ); } );",
              sy_cluster_port(s0, 0), sy_cluster_port(s1, 0));
-    if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
-        fail_msg("%.*s", (int)problems.bytes, problems.data);
-    if (sy_topology_build(config, NULL, &topology, &err) != SY_OK)
-        fail_msg("%s", err.text);
-    sy_buf_release(&problems);
-    sy_config_unref(&config);
-    return topology;
+    return topology_of_text(text, NULL);
 }
 
 static struct sy_topology *topology;

@@ -24,6 +24,7 @@
 #include "router/wire/message.h"
 #include "tests/harness/cluster.h"
 #include "tests/harness/fault_proxy.h"
+#include "tests/harness/topology.h"
 
 enum { TURN_MS = 10, PATIENCE_MS = 20000 };
 
@@ -114,21 +115,11 @@ static bool seen(const struct probe *probe, const char *text)
 static struct sy_topology *topology_of(const char *conninfo)
 {
     char text[1024];
-    struct sy_config *config = NULL;
-    struct sy_topology *topology = NULL;
-    struct sy_buf problems = {0};
-    struct sy_err err = {0};
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; shards = ( { name = \"s0\";"
              " nodes = ( { conninfo = \"%s\"; } ); } ); } );",
              conninfo);
-    if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
-        fail_msg("%.*s", (int)problems.bytes, problems.data);
-    if (sy_topology_build(config, NULL, &topology, &err) != SY_OK)
-        fail_msg("%s", err.text);
-    sy_buf_release(&problems);
-    sy_config_unref(&config);
-    return topology;
+    return topology_of_text(text, NULL);
 }
 
 static enum sy_loop_kind loop_kind = SY_LOOP_AUTO;

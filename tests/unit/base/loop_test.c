@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "tests/unit/base/both_loops.h"
 
 enum { PATIENCE_S = 30 };
 
@@ -559,16 +560,5 @@ static const struct CMUnitTest all_tests[] = {
 
 int main(void)
 {
-    enum { TESTS = sizeof(all_tests) / sizeof(all_tests[0]) };
-    static enum sy_loop_kind kinds[] = {SY_LOOP_IO_URING, SY_LOOP_EPOLL};
-    int failed = 0;
-    for (unsigned k = 0; k < 2; k++) {
-        struct CMUnitTest tests[TESTS];
-        memcpy(tests, all_tests, sizeof(tests));
-        for (unsigned i = 0; i < TESTS; i++)
-            tests[i].initial_state = &kinds[k];
-        printf("loop = %s\n", sy_loop_kind_name(kinds[k]));
-        failed += cmocka_run_group_tests(tests, NULL, NULL);
-    }
-    return failed;
+    return run_on_both_loops(all_tests, NULL, NULL);
 }

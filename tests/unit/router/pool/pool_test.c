@@ -16,6 +16,7 @@
 #include "router/engine/parameters.h"
 #include "router/pool/pool.h"
 #include "router/wire/message.h"
+#include "tests/harness/topology.h"
 
 /* ---- the scripted engine ---- */
 
@@ -240,21 +241,12 @@ static void flag(void *ctx)
 static struct sy_topology *build(const char *pool, unsigned port)
 {
     char text[512];
-    struct sy_config *config = NULL;
-    struct sy_topology *topology = NULL;
-    struct sy_buf problems = {0};
-    struct sy_err err = {0};
     snprintf(text, sizeof(text),
              "databases = ( { name = \"app\"; engine = \"postgres\"; pool = { %s }; shards = ( { "
              "name = \"s0\";"
              " nodes = ( { conninfo = \"host=127.0.0.1 port=%u\"; } ); } ); } );",
              pool, port);
-    if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
-        fail_msg("%.*s", (int)problems.bytes, problems.data);
-    assert_int_equal(sy_topology_build(config, NULL, &topology, &err), SY_OK);
-    sy_buf_release(&problems);
-    sy_config_unref(&config);
-    return topology;
+    return topology_of_text(text, NULL);
 }
 
 static void world_init(struct world *world, const char *pool)

@@ -13,21 +13,7 @@
 #include <unistd.h>
 
 #include "router/topology/topology.h"
-
-static struct sy_topology *build_from(const char *text, const struct sy_topology *previous)
-{
-    struct sy_config *config = NULL;
-    struct sy_topology *topology = NULL;
-    struct sy_buf problems = {0};
-    struct sy_err err = {0};
-    if (sy_config_parse(text, "test", &config, &problems, &err) != SY_OK)
-        fail_msg("%s: %.*s", err.text, (int)problems.bytes, problems.data);
-    if (sy_topology_build(config, previous, &topology, &err) != SY_OK)
-        fail_msg("%s", err.text);
-    sy_buf_release(&problems);
-    sy_config_unref(&config);
-    return topology;
-}
+#include "tests/harness/topology.h"
 
 static const char *one_node(const char *conninfo)
 {
@@ -78,7 +64,7 @@ static void resolves_what_conninfo_says(void **state)
         {"host=::1", "::1", "5432", "app", NULL, "prefer", true},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sy_topology *topology = build_from(one_node(rows[i].conninfo), NULL);
+        struct sy_topology *topology = topology_of_text(one_node(rows[i].conninfo), NULL);
         const struct sy_node *node = node_of(topology, 0);
         print_message("conninfo \"%s\"\n", rows[i].conninfo);
         assert_string_equal(node->host, rows[i].host);
@@ -109,7 +95,7 @@ static void reads_service_and_pass_files(void **state)
     close(fd2);
     setenv("PGSERVICEFILE", service, 1);
     setenv("PGPASSFILE", pass, 1);
-    struct sy_topology *topology = build_from(one_node("service=blog"), NULL);
+    struct sy_topology *topology = topology_of_text(one_node("service=blog"), NULL);
     const struct sy_node *node = node_of(topology, 0);
     assert_string_equal(node->host, "db.example");
     assert_string_equal(node->port, "99");
@@ -160,13 +146,15 @@ static void refuses_what_the_data_path_cannot_do(void **state)
 static void takes_over_nodes_that_stay_the_same(void **state)
 {
     (void)state;
-    struct sy_topology *first = build_from(three_nodes(""), NULL);
+    struct sy_topology *first = topology_of_text(three_nodes(""), NULL);
     atomic_store(&node_of(first, 1)->replay_lsn, 77);
-    struct sy_topology *second = build_from(three_nodes("balance = \"weighted\";"), first);
+    struct sy_topology *second = topology_of_text(three_nodes("balance = \"weighted\";"), first);
     assert_ptr_equal(node_of(first, 1), node_of(second, 1));
-    struct sy_topology *third = build_from(one_node("host=127.0.0.1 port=1 dbname=a"), second);
+    struct sy_topology *third =
+        topology_of_text(one_node("host=127.0.0.1 port=1 dbname=a"), second);
     assert_ptr_equal(node_of(third, 0), node_of(second, 0));
-    struct sy_topology *fourth = build_from(one_node("host=127.0.0.1 port=9 dbname=a"), third);
+    struct sy_topology *fourth =
+        topology_of_text(one_node("host=127.0.0.1 port=9 dbname=a"), third);
     assert_ptr_not_equal(node_of(fourth, 0), node_of(third, 0));
     struct sy_node *kept = sy_node_ref(node_of(second, 1));
     sy_topology_unref(&first);
@@ -211,7 +199,7 @@ static void set_node(struct sy_node *node, int role, bool reachable, uint64_t ls
 
 static struct sy_topology *with_roles(const char *reads)
 {
-    struct sy_topology *topology = build_from(three_nodes(reads), NULL);
+    struct sy_topology *topology = topology_of_text(three_nodes(reads), NULL);
     set_node(node_of(topology, 0), SY_NODE_PRIMARY, true, 100, 0);
     set_node(node_of(topology, 1), SY_NODE_REPLICA, true, 100, 1000);
     set_node(node_of(topology, 2), SY_NODE_REPLICA, true, 90, 2000000);
@@ -322,7 +310,7 @@ static void publishes_under_readers(void **state)
 {
     (void)state;
     assert_null(sy_topology_acquire());
-    sy_topology_publish(build_from(one_node("host=127.0.0.1"), NULL));
+    sy_topology_publish(topology_of_text(one_node("host=127.0.0.1"), NULL));
     uint64_t first = sy_topology_current_epoch();
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
@@ -330,7 +318,7 @@ static void publishes_under_readers(void **state)
     for (int i = 0; i < 200; i++) {
         struct sy_topology *current = sy_topology_acquire();
         struct sy_topology *next =
-            build_from(one_node(i % 2 != 0 ? "host=127.0.0.1" : "host=127.0.0.2"), current);
+            topology_of_text(one_node(i % 2 != 0 ? "host=127.0.0.1" : "host=127.0.0.2"), current);
         if (i % 3 == 0) {
             assert_true(sy_topology_publish_over(current, next));
         } else {
@@ -345,7 +333,7 @@ static void publishes_under_readers(void **state)
         assert_null(bad);
     }
     assert_int_equal(sy_topology_current_epoch(), first + 200);
-    struct sy_topology *late = build_from(one_node("host=127.0.0.1"), NULL);
+    struct sy_topology *late = topology_of_text(one_node("host=127.0.0.1"), NULL);
     assert_false(sy_topology_publish_over(NULL, late));
     sy_topology_unref(&late);
     sy_topology_retire();
