@@ -102,6 +102,9 @@ enum {
     /* Rows of one shard that wait for those of others in a merge: it is paused above, resumed below
        half. */
     SY_LIMIT_MERGE_STREAM_BYTES = 128 * 1024,
+    /* What a transaction over several embedded shards may change on one of them, recorded twice: in
+       memory and by the shard that decides. More: 0A000. */
+    SY_LIMIT_REDO_BYTES = 256 * 1024 * 1024,
 };
 
 #endif

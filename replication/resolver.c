@@ -62,9 +62,10 @@ static bool must_stop(void)
 
 /* ---- the catalog ---- */
 
-static bool concerns(const struct sy_topology_database *database)
+/* Embedded shards need names for their transactions too, but recover them when they are opened. */
+static bool recovers(const struct sy_topology_database *database)
 {
-    return database->config->engine == SY_ENGINE_POSTGRES && database->shard_count > 1;
+    return database->config->engine == SY_ENGINE_POSTGRES;
 }
 
 static void new_incarnation(struct state *state)
@@ -277,11 +278,11 @@ static void look_everywhere(struct state *state, const struct sy_topology *topol
 {
     struct resolver_look look = {0};
     for (uint32_t i = 0; i < topology->database_count && !must_stop(); i++) {
-        if (!concerns(&topology->databases[i]))
+        if (topology->databases[i].shard_count < 2)
             continue;
         if (state->catalog == NULL)
             open_catalog(state);
-        if (state->catalog != NULL && state->incarnation > 0)
+        if (state->catalog != NULL && state->incarnation > 0 && recovers(&topology->databases[i]))
             look_at_database(state, &topology->databases[i], requested, commit, &look);
     }
     if (state->catalog != NULL && now_us() - state->incarnation_us > INCARNATION_US)

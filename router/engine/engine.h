@@ -58,8 +58,19 @@ struct sy_link_target {
     uint64_t connect_timeout_us;
 };
 
+/* What the last shard of a transaction over several is told to decide. */
+struct sy_decision {
+    const char *key;       /* of the transaction: the GIDs of its prepared participants begin so */
+    const char *names;     /* of all its shards, for people */
+    uint32_t participants; /* how many are prepared */
+};
+
 struct sy_engine {
     const char *name;
+    /* Writes the statements with which the decider commits, and with it all participants that were
+     * prepared before (PREPARE TRANSACTION): the commit point. NULL: transactions over several
+     * shards are refused. */
+    void (*write_decision)(const struct sy_decision *decision, char *sql, size_t bytes);
     /* Starts to open; the result comes as `opened` or `closed`. Errors: only what is known at once.
      */
     enum sy_status (*open)(struct sy_loop *loop, const struct sy_link_target *target,

@@ -613,6 +613,7 @@ bool sy_temporary_doubtful(const struct sy_session *session, const struct sy_stm
 /* two_phase.c */
 /* Several servers wrote, and all of them can prepare. */
 bool sy_two_phase_wanted(const struct sy_session *session);
+bool sy_two_phase_able(const struct sy_session *session); /* the engine knows how */
 void sy_two_phase_start(struct sy_session *session);
 /* Every server is quiet. True: more is under way. */
 bool sy_two_phase_next(struct sy_session *session);

@@ -294,8 +294,7 @@ static bool replica_allowed(const struct sy_session *session, const struct sy_ex
  * a batch without a block end at Sync on each server by itself. */
 static bool joins_writes(const struct sy_session *session)
 {
-    return session->database->topology->config->engine == SY_ENGINE_POSTGRES &&
-           (session->txn != 'I' || session->implicit_txn);
+    return sy_two_phase_able(session) && (session->txn != 'I' || session->implicit_txn);
 }
 
 /*
@@ -326,7 +325,7 @@ static enum sy_status check_writes(struct sy_session *session, const struct sy_t
 {
     bool block = session->txn != 'I' || session->in_batch || session->implicit_txn;
     if (target->several && target->writes && !target->all && !target->split &&
-        session->database->topology->config->engine != SY_ENGINE_POSTGRES) {
+        !sy_two_phase_able(session)) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
                          "a statement that writes rows of several shards is not supported here");
         sy_err_hint(err, "Restrict the sharding key to the rows of one shard at a time.");

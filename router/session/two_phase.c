@@ -3,10 +3,12 @@
  * router's own. The worker's thread.
  *
  *     PREPARE   all writers but one, the decider, prepare under a GID
- *     DECIDE    the decider commits together with a row in switchyard.commit_log: the commit point
+ *     DECIDE    the decider commits together with a row in switchyard.commit_log (postgres), with
+ *               the redo of the others (sqlite): the commit point
  *     FINISH    the prepared ones are committed; then the client is told
  *
- * What a crash leaves behind is resolved by replication/resolver.c from that row alone. An error
+ * What a crash leaves behind is resolved from that row alone by replication/resolver.c, from that
+ * redo alone by router/engine/sqlite/prepared.c. An error
  * before the commit point rolls everything back; a decider that is lost while it commits leaves the
  * outcome unknown (08007) and the decision to recovery.
  *
@@ -33,7 +35,13 @@ bool sy_two_phase_wanted(const struct sy_session *session)
     uint32_t writers = 0;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         writers += part->in_txn && part->wrote;
-    return writers > 1 && session->database->topology->config->engine == SY_ENGINE_POSTGRES;
+    return writers > 1 && sy_two_phase_able(session);
+}
+
+bool sy_two_phase_able(const struct sy_session *session)
+{
+    const struct sy_engine *engine = sy_engine_of(session->database->topology->config->engine);
+    return engine != NULL && engine->write_decision != NULL;
 }
 
 static struct sy_slice shard_name(const struct sy_session *session, uint32_t shard)
@@ -284,10 +292,8 @@ static bool decide(struct sy_session *session)
     char key[SY_GID_TEXT_BYTES], names[512], sql[1024];
     sy_gid_write_key(&txn->gid, key);
     list_participants(session, names, sizeof(names));
-    snprintf(sql, sizeof(sql),
-             "SET LOCAL synchronous_commit = on; INSERT INTO switchyard.commit_log (gid, decision, "
-             "participants) VALUES ('%s', 'commit', '%s'); COMMIT",
-             key, names);
+    decider->server->link->engine->write_decision(&(struct sy_decision){key, names, prepared}, sql,
+                                                  sizeof(sql));
     session->phase = SY_PHASE_DECIDE;
     send_step(decider, SY_X_ENDS_TXN, sql);
     sy_part_fetch_position(decider);

@@ -4,6 +4,7 @@
  */
 #include "router/engine/postgres/link.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/fault.h"
@@ -246,8 +247,17 @@ static void close_link(struct sy_link *base)
     pg_dial_close(&link->dial, NULL, ready ? LINGER_US : 0);
 }
 
+static void write_decision(const struct sy_decision *decision, char *sql, size_t bytes)
+{
+    snprintf(sql, bytes,
+             "SET LOCAL synchronous_commit = on; INSERT INTO switchyard.commit_log (gid, decision, "
+             "participants) VALUES ('%s', 'commit', '%s'); COMMIT",
+             decision->key, decision->names);
+}
+
 static const struct sy_engine engine = {
     .name = "postgres",
+    .write_decision = write_decision,
     .open = open_link,
     .send = send_chunk,
     .send_copy = send_copy,

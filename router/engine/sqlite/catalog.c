@@ -20,6 +20,9 @@ static const char create_sql[] =
     "CREATE TABLE IF NOT EXISTS sy_catalog_state (name TEXT PRIMARY KEY NOT NULL, value INTEGER "
     "NOT NULL)"
     " STRICT, WITHOUT ROWID;"
+    /* What transactions that this shard decided have changed on others: see prepared.h. */
+    "CREATE TABLE IF NOT EXISTS sy_catalog_redo (shard TEXT NOT NULL, lsn INTEGER NOT NULL, gid "
+    "TEXT NOT NULL, parts BLOB NOT NULL, PRIMARY KEY (shard, lsn)) STRICT;"
     "INSERT OR IGNORE INTO sy_catalog_state VALUES ('format', 1), ('lsn', 1), ('next_oid', 16384);";
 
 enum { CATALOG_FORMAT = 1 };

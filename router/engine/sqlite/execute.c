@@ -235,11 +235,25 @@ static enum sy_sqlite_step run_rows(struct sy_sqlite_session *s, struct sy_sqlit
 
 /* ---- all statements of a plan ---- */
 
-static bool apply_ddl(struct sy_sqlite_session *s, const struct sy_sqtranslation *t)
+/* Sequences whose values the steps take are there before them. */
+static bool goes_first(const struct sy_sqtranslation *t, const struct sy_sqddl *ddl)
+{
+    return t->calls_sequences && ddl->kind == SY_SQDDL_CREATE && ddl->relation->kind == 'S';
+}
+
+static bool apply_ddl(struct sy_sqlite_session *s, const struct sy_sqtranslation *t, bool first)
 {
     struct sy_sqlite_conn *conn = s->shard->writer;
-    if (sy_sqlite_catalog_apply(conn, t->ddl, t->ddl_count, &s->err) != SY_OK)
-        return false;
+    uint32_t applied = 0;
+    for (uint32_t i = 0; i < t->ddl_count; i++) {
+        if (goes_first(t, &t->ddl[i]) != first)
+            continue;
+        if (sy_sqlite_catalog_apply(conn, &t->ddl[i], 1, &s->err) != SY_OK)
+            return false;
+        applied++;
+    }
+    if (first && applied == 0)
+        return true;
     struct sy_sqlite_catalog *catalog = NULL;
     if (sy_sqlite_catalog_load(conn, &catalog, &s->err) != SY_OK)
         return false;
@@ -256,13 +270,24 @@ static void put_notices(struct sy_sqlite_session *s, const struct sy_sqtranslati
                          t->notices[i].text);
 }
 
-/* A step that changes the schema goes to the replicas as it is. */
+/* A step of a change of the schema that writes rows of a table. */
+static bool writes_rows(const char *sql)
+{
+    return strncmp(sql, "INSERT INTO ", 12) == 0 || strncmp(sql, "DELETE FROM ", 12) == 0 ||
+           (strncmp(sql, "UPDATE ", 7) == 0 && strncmp(sql, "UPDATE sqlite_schema ", 21) != 0);
+}
+
+/* A step that changes the schema goes to the replicas as it is; rows go as what became of them,
+ * since what they were made of (random(), sequences, parameters) is not at hand there. */
 static bool ship_step(struct sy_sqlite_session *s, const struct sy_sqtranslation *t,
                       const struct sy_sqstep *step)
 {
     if (t->ddl_count == 0 || !s->run_writes)
         return true;
-    int rc = sy_sqlite_capture_ddl(s->shard, step->sql);
+    if (strncmp(step->sql, "SELECT ", 7) == 0) /* looks whether it may be done */
+        return true;
+    int rc = writes_rows(step->sql) ? sy_sqlite_capture_resume(s->shard)
+                                    : sy_sqlite_capture_ddl(s->shard, step->sql);
     if (rc == SQLITE_OK)
         return true;
     sy_sqlite_error(s, s->shard->writer, rc);
@@ -299,6 +324,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
                                      bool may_wait)
 {
     const struct sy_sqtranslation *t = portal->plan->t;
+    if (s->step_at == 0 && t->ddl_count > 0 && !apply_ddl(s, t, true))
+        return SY_STEP_ERROR;
     while (s->step_at < t->step_count) {
         enum sy_sqlite_step step = run_step(s, portal, may_wait);
         if (step == SY_STEP_WAIT)
@@ -318,7 +345,7 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
             sy_sqlite_error(s, s->shard->writer, rc);
             return SY_STEP_ERROR;
         }
-        if (!apply_ddl(s, t))
+        if (!apply_ddl(s, t, false))
             return SY_STEP_ERROR;
     }
     for (uint32_t i = 0; i < t->restart_count; i++) {

@@ -116,9 +116,9 @@ static enum sy_status open_catalog(struct sy_node *node, struct sy_sqlite_catalo
                                    struct sy_err *err)
 {
     struct sy_sqlite_file *file = NULL;
-    enum sy_status status = sy_sqlite_node_attach(node, err);
+    enum sy_status status = sy_sqlite_file_find(node->file, node->node_index, &file, err);
     if (status == SY_OK)
-        status = sy_sqlite_file_open(node->file, node->node_index, &file, err);
+        sy_sqlite_file_attach(file, node);
     if (status == SY_OK)
         *ret_catalog = sy_sqlite_file_catalog(file);
     return status;
@@ -266,7 +266,12 @@ enum sy_status sy_sqlite_inspect(const struct sy_topology_database *database,
     struct inspection *inspection = calloc(1, sizeof(*inspection));
     struct sy_sqlite_catalog **catalogs =
         calloc(database->shard_count, sizeof(struct sy_sqlite_catalog *));
-    enum sy_status status = SY_OK;
+    enum sy_status status = sy_sqlite_database_open(database, err);
+    if (status != SY_OK) {
+        free(inspection);
+        free(catalogs);
+        return status;
+    }
     if (inspection == NULL || catalogs == NULL) {
         free(inspection);
         free(catalogs);

@@ -2,6 +2,7 @@
  * The loop's side of a session: queues bytes in, hands bytes out, keeps back-pressure both ways.
  * Runs on the link's loop, except the functions that session.h lists, which engine threads call.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -351,10 +352,17 @@ static void link_close(struct sy_link *link)
     sy_sqlite_session_close(of(link)->session);
 }
 
+static void write_decision(const struct sy_decision *decision, char *sql, size_t bytes)
+{
+    snprintf(sql, bytes, "SET LOCAL switchyard.decision = '%u %s'; COMMIT", decision->participants,
+             decision->key);
+}
+
 const struct sy_engine *sy_engine_sqlite(void)
 {
     static const struct sy_engine engine = {
         .name = "sqlite",
+        .write_decision = write_decision,
         .open = link_open,
         .send = link_send,
         .send_copy = link_send_copy,

@@ -61,11 +61,12 @@ static bool has_replicas(struct sy_sqlite_shard *shard)
     return has;
 }
 
-/* The position travels with the shipment itself. */
+/* The position travels with the shipment itself; what other shards lack is not theirs. */
 static int wanted_table(void *unused, const char *name)
 {
     (void)unused;
-    return strcmp(name, "sy_catalog_state") != 0 && strncmp(name, "sqlite_", 7) != 0;
+    return strcmp(name, "sy_catalog_state") != 0 && strcmp(name, "sy_catalog_redo") != 0 &&
+           strncmp(name, "sqlite_", 7) != 0;
 }
 
 static int open_session(struct sy_sqlite_shard *shard)
@@ -78,9 +79,9 @@ static int open_session(struct sy_sqlite_shard *shard)
     return sqlite3session_attach(capture->session, NULL);
 }
 
-int sy_sqlite_capture_begin(struct sy_sqlite_shard *shard)
+int sy_sqlite_capture_begin(struct sy_sqlite_shard *shard, bool redo)
 {
-    if (!has_replicas(shard))
+    if (!redo && !has_replicas(shard))
         return SQLITE_OK;
     if (shard->capture == NULL && (shard->capture = calloc(1, sizeof(*shard->capture))) == NULL)
         return SQLITE_NOMEM;
@@ -154,6 +155,15 @@ int sy_sqlite_capture_finish(struct sy_sqlite_shard *shard)
         return SQLITE_OK;
     cut(shard);
     return SQLITE_OK;
+}
+
+bool sy_sqlite_capture_redo(struct sy_sqlite_shard *shard, struct sy_buf *out)
+{
+    const struct sy_sqlite_capture *capture = shard->capture;
+    if (capture == NULL || !capture->active || capture->spoiled || capture->failed)
+        return false;
+    sy_buf_append(out, capture->parts.data, capture->parts.bytes);
+    return !out->failed;
 }
 
 void sy_sqlite_capture_drop(struct sy_sqlite_shard *shard)
@@ -233,7 +243,7 @@ static int on_conflict(void *unused, int why, sqlite3_changeset_iter *iterator)
     return SQLITE_CHANGESET_ABORT;
 }
 
-static int set_lsn(struct sy_sqlite_conn *conn, uint64_t lsn)
+int sy_sqlite_set_lsn(struct sy_sqlite_conn *conn, uint64_t lsn)
 {
     char sql[96];
     snprintf(sql, sizeof(sql), "UPDATE sy_catalog_state SET value = %llu WHERE name = 'lsn'",
@@ -241,7 +251,7 @@ static int set_lsn(struct sy_sqlite_conn *conn, uint64_t lsn)
     return sy_sqlite_conn_exec(conn, sql);
 }
 
-static int apply_parts(struct sy_sqlite_conn *conn, const struct sy_buf *parts, bool *ret_ddl)
+int sy_sqlite_apply_parts(struct sy_sqlite_conn *conn, const struct sy_buf *parts, bool *ret_ddl)
 {
     int rc = SQLITE_OK;
     for (size_t at = 0; rc == SQLITE_OK && at + 5 <= parts->bytes;) {
@@ -278,9 +288,9 @@ static bool apply(struct sy_sqlite_replica *replica, const struct shipment *ship
     bool ddl = false;
     int rc = sy_sqlite_conn_exec(conn, "BEGIN IMMEDIATE");
     if (rc == SQLITE_OK)
-        rc = apply_parts(conn, &shipment->parts, &ddl);
+        rc = sy_sqlite_apply_parts(conn, &shipment->parts, &ddl);
     if (rc == SQLITE_OK)
-        rc = set_lsn(conn, shipment->lsn);
+        rc = sy_sqlite_set_lsn(conn, shipment->lsn);
     if (rc == SQLITE_OK)
         rc = sy_sqlite_conn_exec(conn, "COMMIT");
     if (rc == SQLITE_OK) {
@@ -392,11 +402,9 @@ static enum sy_sqlite_task_result replica_run(struct sy_sqlite_task *task)
 
 /* ---- opening ---- */
 
-static void configure(struct sy_sqlite_conn *conn)
+void sy_sqlite_apply_configure(struct sy_sqlite_conn *conn)
 {
-    /* Changes arrive whole: keys have been checked and triggers have run on the primary. Losing the
-     * last commits in a crash is harmless: the position says so, and the copy is made anew. */
-    sy_sqlite_conn_exec_quietly(conn, "PRAGMA foreign_keys=OFF; PRAGMA synchronous=NORMAL");
+    sy_sqlite_conn_exec_quietly(conn, "PRAGMA foreign_keys=OFF");
     sqlite3_db_config(conn->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 }
 
@@ -411,7 +419,10 @@ enum sy_status sy_sqlite_replica_new(struct sy_sqlite_file *file, struct sy_err 
     sy_sqlite_task_init(&replica->task, replica_run);
     enum sy_status status = sy_sqlite_conn_open(file->path, true, &replica->conn, err);
     if (status == SY_OK) {
-        configure(replica->conn);
+        sy_sqlite_apply_configure(replica->conn);
+        /* Losing the last commits in a crash is harmless: the position says so, and the copy is
+         * made anew. */
+        sy_sqlite_conn_exec_quietly(replica->conn, "PRAGMA synchronous=NORMAL");
         uint64_t lsn = position_of(replica->conn);
         if (lsn != 0 && lsn == atomic_load(&file->shard->files[0]->lsn) && reload_catalog(replica))
             atomic_store(&file->lsn, lsn);

@@ -8,6 +8,7 @@
 #include "router/engine/sqlite/copy.h"
 #include "router/engine/sqlite/locks.h"
 #include "router/engine/sqlite/notify.h"
+#include "router/engine/sqlite/prepared.h"
 #include "router/engine/sqlite/session_env.h"
 #include "router/engine/sqlite/settings.h"
 
@@ -458,7 +459,7 @@ static bool open_session(struct sy_sqlite_session *s)
 {
     struct sy_err err = {0};
     struct sy_sqlite_file *file = NULL;
-    enum sy_status status = sy_sqlite_file_open(s->node->file, s->node->node_index, &file, &err);
+    enum sy_status status = sy_sqlite_file_find(s->node->file, s->node->node_index, &file, &err);
     if (status != SY_OK) {
         sy_sqlite_link_closed(s->link, &err);
         return false;
@@ -483,6 +484,7 @@ static void finish(struct sy_sqlite_session *s)
     sy_sqlite_run_end(s);
     sy_sqlite_copy_abort(s);
     sy_sqlite_rollback(s);
+    sy_sqlite_branch_abandon(s);
     sy_sqlite_notify_leave(s);
     sy_sqlite_locks_release_all(s);
     forget_limits(s);

@@ -383,6 +383,8 @@ void sy_sqlite_rollback(struct sy_sqlite_session *s);
 /* After an error: in a block the transaction fails, outside what is implicit is rolled back. */
 void sy_sqlite_transaction_failed(struct sy_sqlite_session *s);
 /* Takes the writer's transaction over: BEGIN IMMEDIATE, savepoints so far. False: s->err is set. */
+/* The block is over for the session; branch (may be NULL) has the writer now. */
+void sy_sqlite_transaction_prepared(struct sy_sqlite_session *s, struct sy_sqlite_branch *branch);
 bool sy_sqlite_transaction_writes(struct sy_sqlite_session *s);
 /* The session sees the newest committed catalog, unless it has one of its own. */
 void sy_sqlite_refresh_catalog(struct sy_sqlite_session *s);

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "router/engine/sqlite/folder.h"
+#include "router/engine/sqlite/prepared.h"
 #include "router/engine/sqlite/replica.h"
 #include "router/engine/sqlite/session.h"
 #include "router/engine/sqlite/sqlite.h"
@@ -178,6 +179,7 @@ static void shard_tick(struct sy_sqlite_tick *tick, uint64_t now_us)
 
 static void shard_free(struct sy_sqlite_shard *shard)
 {
+    sy_sqlite_branch_free(&shard->owed);
     sy_sqlite_capture_free(&shard->capture);
     sy_sqlite_conn_close(&shard->writer);
     for (uint32_t i = 0; i < shard->file_count; i++) {
@@ -201,6 +203,21 @@ static void make_folders(const char *path)
     }
 }
 
+enum sy_status sy_sqlite_shard_reload(struct sy_sqlite_shard *shard, struct sy_err *err)
+{
+    struct sy_sqlite_file *file = shard->files[0];
+    struct sy_sqlite_catalog *before = file->catalog;
+    file->catalog = NULL;
+    sy_sqlite_catalog_unref(&before);
+    shard->sequence_count = 0;
+    enum sy_status status = sy_sqlite_catalog_load(shard->writer, &file->catalog, err);
+    if (status == SY_OK)
+        status = sy_sqlite_writer_load(shard, err);
+    if (status == SY_OK)
+        atomic_store(&file->generation, file->catalog->generation);
+    return status;
+}
+
 static enum sy_status open_primary(struct sy_sqlite_shard *shard, struct sy_err *err)
 {
     struct sy_sqlite_file *file = shard->files[0];
@@ -210,13 +227,7 @@ static enum sy_status open_primary(struct sy_sqlite_shard *shard, struct sy_err 
         status = sy_sqlite_conn_open(file->path, true, &shard->writer, err);
     if (status == SY_OK)
         status = sy_sqlite_catalog_create(shard->writer, err);
-    if (status == SY_OK)
-        status = sy_sqlite_catalog_load(shard->writer, &file->catalog, err);
-    if (status == SY_OK)
-        status = sy_sqlite_writer_load(shard, err);
-    if (status == SY_OK)
-        atomic_store(&file->generation, file->catalog->generation);
-    return status;
+    return status == SY_OK ? sy_sqlite_shard_reload(shard, err) : status;
 }
 
 static enum sy_status shard_new(const char *path, struct sy_sqlite_shard **ret_shard,
@@ -283,36 +294,74 @@ static enum sy_status add_replicas(struct sy_sqlite_shard *shard, uint32_t index
     return status;
 }
 
-enum sy_status sy_sqlite_file_open(const char *path, uint32_t index,
-                                   struct sy_sqlite_file **ret_file, struct sy_err *err)
+/* The shard of a path, opened when it is not: not ready then. Under the registry's lock. */
+static enum sy_status get_shard(const char *path, struct sy_sqlite_shard **ret_shard,
+                                struct sy_err *err)
 {
-    if (index >= SY_LIMIT_NODES_PER_SHARD)
-        return sy_err_set(err, SY_E_LIMIT, "a shard has at most %d nodes",
-                          SY_LIMIT_NODES_PER_SHARD);
-    enum sy_status status = SY_OK;
-    pthread_mutex_lock(&registry.lock);
     struct sy_sqlite_shard *shard = find_shard(path);
     if (shard == NULL) {
-        status = shard_new(path, &shard, err);
-        if (status == SY_OK)
-            sy_list_append(&registry.shards, &shard->link);
+        enum sy_status status = shard_new(path, &shard, err);
+        if (status != SY_OK)
+            return status;
+        sy_list_append(&registry.shards, &shard->link);
     }
-    if (status == SY_OK)
-        status = add_replicas(shard, index, err);
-    if (status == SY_OK)
+    *ret_shard = shard;
+    return SY_OK;
+}
+
+enum sy_status sy_sqlite_file_find(const char *path, uint32_t index,
+                                   struct sy_sqlite_file **ret_file, struct sy_err *err)
+{
+    pthread_mutex_lock(&registry.lock);
+    struct sy_sqlite_shard *shard = find_shard(path);
+    bool found = shard != NULL && shard->ready && index < shard->file_count;
+    if (found)
         *ret_file = shard->files[index];
     pthread_mutex_unlock(&registry.lock);
+    if (found)
+        return SY_OK;
+    enum sy_status status =
+        sy_err_set(err, SY_E_CONNECT, "the embedded shard \"%s\" is not open", path);
+    sy_err_hint(err, "The log says why it, or another shard of its database, cannot be opened.");
     return status;
 }
 
 enum sy_status sy_sqlite_node_attach(struct sy_node *node, struct sy_err *err)
 {
+    struct sy_sqlite_shard *shard = NULL;
     enum sy_status status = sy_sqlite_tasks_start(0, err);
-    struct sy_sqlite_file *file = NULL;
+    if (status != SY_OK)
+        return status;
+    if (node->node_index >= SY_LIMIT_NODES_PER_SHARD)
+        return sy_err_set(err, SY_E_LIMIT, "a shard has at most %d nodes",
+                          SY_LIMIT_NODES_PER_SHARD);
+    pthread_mutex_lock(&registry.lock);
+    status = get_shard(node->file, &shard, err);
     if (status == SY_OK)
-        status = sy_sqlite_file_open(node->file, node->node_index, &file, err);
+        status = add_replicas(shard, node->node_index, err);
+    if (status == SY_OK) {
+        shard->ready = true;
+        sy_sqlite_file_attach(shard->files[node->node_index], node);
+    }
+    pthread_mutex_unlock(&registry.lock);
+    return status;
+}
+
+/* Under the registry's lock. */
+static enum sy_status open_all(const struct sy_topology_database *database,
+                               struct sy_sqlite_shard **shards, struct sy_err *err)
+{
+    enum sy_status status = SY_OK;
+    for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++)
+        status = get_shard(database->shards[i].nodes[0]->file, &shards[i], err);
     if (status == SY_OK)
-        sy_sqlite_file_attach(file, node);
+        status = sy_sqlite_recover(shards, database->shard_count, err);
+    for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++)
+        status = add_replicas(shards[i], database->shards[i].node_count - 1, err);
+    for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++) {
+        atomic_store(&shards[i]->several, database->shard_count > 1);
+        shards[i]->ready = true;
+    }
     return status;
 }
 
@@ -320,12 +369,15 @@ enum sy_status sy_sqlite_database_open(const struct sy_topology_database *databa
                                        struct sy_err *err)
 {
     enum sy_status status = sy_sqlite_tasks_start(0, err);
-    for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++) {
-        const struct sy_topology_shard *shard = &database->shards[i];
-        struct sy_sqlite_file *file = NULL;
-        for (uint32_t n = 0; status == SY_OK && n < shard->node_count; n++)
-            status = sy_sqlite_file_open(shard->nodes[n]->file, n, &file, err);
-    }
+    struct sy_sqlite_shard **shards =
+        calloc(database->shard_count + 1, sizeof(struct sy_sqlite_shard *));
+    if (shards == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    pthread_mutex_lock(&registry.lock);
+    if (status == SY_OK)
+        status = open_all(database, shards, err);
+    pthread_mutex_unlock(&registry.lock);
+    free(shards);
     return status;
 }
 

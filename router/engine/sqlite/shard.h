@@ -27,6 +27,7 @@
 struct sy_sqlite_shard;
 struct sy_sqlite_plan;
 struct sy_sqlite_capture;
+struct sy_sqlite_branch;
 struct sy_sqlite_replica;
 
 enum {
@@ -72,7 +73,10 @@ struct sy_sqlite_shard {
     pthread_mutex_t lock;
     struct sy_list waiters; /* sessions that want the writer (session->writer_link) */
     struct sy_sqlite_session *_Atomic owner; /* has the writer to itself */
-    bool driving;                            /* the writer task is at work, or about to be */
+    struct sy_sqlite_branch *prepared;       /* or this has: a transaction that is prepared */
+    bool ready;                              /* under the registry's lock: recovered, may be used */
+    _Atomic bool several; /* of a database with other shards: transactions may be prepared */
+    bool driving;         /* the writer task is at work, or about to be */
     struct sy_sqlite_task writer_task;
     struct sy_list sessions; /* open ones of all its files (session->shard_link) */
     struct sy_list timed;    /* sessions with a time limit (session->timed_link) */
@@ -84,18 +88,20 @@ struct sy_sqlite_shard {
     struct sy_sqlite_conn *writer;
     struct sy_sqlite_capture *capture;
     int64_t changes_before; /* rows changed by the connection when the transaction began */
+    bool changed;           /* the transaction that is being committed has changed something */
+    struct sy_sqlite_branch *owed; /* decided, but its COMMIT failed: before anything else */
     struct sy_sqlite_sequence *sequences;
     uint32_t sequence_count;
     bool sequences_dirty;
 };
 
-/*
- * The shard that a file belongs to, opened and created when needed, with file `index` of it. Shards
- * live as long as the process (sy_sqlite_shutdown() ends them). Blocks.
- */
-SY_MUST_CHECK enum sy_status sy_sqlite_file_open(const char *path, uint32_t index,
+/* The file when its shard is open and may be used. Errors: SY_E_CONNECT. */
+SY_MUST_CHECK enum sy_status sy_sqlite_file_find(const char *path, uint32_t index,
                                                  struct sy_sqlite_file **ret_file,
                                                  struct sy_err *err);
+/* Reads anew what was read when the shard was opened; nobody uses it yet. */
+SY_MUST_CHECK enum sy_status sy_sqlite_shard_reload(struct sy_sqlite_shard *shard,
+                                                    struct sy_err *err);
 /* Ties the router's node to its file: role, reachability and replay position are published there
  * from now on. */
 void sy_sqlite_file_attach(struct sy_sqlite_file *file, struct sy_node *node);
@@ -129,8 +135,13 @@ void sy_sqlite_writer_release(struct sy_sqlite_shard *shard, struct sy_sqlite_se
 
 /* BEGIN IMMEDIATE / COMMIT / ROLLBACK on the writer, by whoever has it. Returns SQLite's result
  * code. A commit moves the position on, writes sequences and hands the changes to the replicas. */
-SY_MUST_CHECK int sy_sqlite_writer_begin(struct sy_sqlite_shard *shard);
+SY_MUST_CHECK int sy_sqlite_writer_begin(struct sy_sqlite_shard *shard, bool redo);
 SY_MUST_CHECK int sy_sqlite_writer_commit(struct sy_sqlite_shard *shard);
+/* The two halves of a commit. In between it cannot fail but for the disk. */
+SY_MUST_CHECK int sy_sqlite_writer_prepare(struct sy_sqlite_shard *shard);
+SY_MUST_CHECK int sy_sqlite_writer_finish(struct sy_sqlite_shard *shard);
+/* From the owner to a prepared transaction; NULL: back to whoever waits. */
+void sy_sqlite_writer_lend(struct sy_sqlite_shard *shard, struct sy_sqlite_branch *branch);
 void sy_sqlite_writer_rollback(struct sy_sqlite_shard *shard);
 
 /* The sequence's place in memory, NULL: no such sequence or no memory. By who has the writer. */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "router/engine/sqlite/locks.h"
 #include "router/engine/sqlite/notify.h"
+#include "router/engine/sqlite/prepared.h"
 #include "router/engine/sqlite/replica.h"
 #include "router/engine/sqlite/session.h"
 #include "router/engine/sqlite/settings.h"
@@ -160,7 +161,7 @@ bool sy_sqlite_transaction_writes(struct sy_sqlite_session *s)
         sy_err_hint(&s->err, "The transaction might succeed if retried.");
         return false;
     }
-    int rc = sy_sqlite_writer_begin(s->shard);
+    int rc = sy_sqlite_writer_begin(s->shard, s->txn == 'T' && atomic_load(&s->shard->several));
     if (rc != SQLITE_OK) {
         sy_sqlite_error(s, s->shard->writer, rc);
         sy_sqlite_writer_rollback(s->shard);
@@ -203,7 +204,6 @@ static void end_block(struct sy_sqlite_session *s, bool committed)
     leave_snapshot(s);
     drop_savepoints(s);
     sy_sqlite_portals_end(s, committed);
-    sy_sqlite_locks_end(s);
     s->txn = 'I';
     s->txn_used = false;
     s->txn_start_us = 0;
@@ -224,16 +224,41 @@ void sy_sqlite_rollback(struct sy_sqlite_session *s)
     sy_buf_clear(&s->notifications);
     if (s->file != NULL) {
         sy_sqlite_refresh_catalog(s);
+        sy_sqlite_locks_end(s);
         end_block(s, false);
     }
+}
+
+void sy_sqlite_transaction_prepared(struct sy_sqlite_session *s, struct sy_sqlite_branch *branch)
+{
+    if (branch != NULL)
+        sy_sqlite_writer_lend(s->shard, branch);
+    leave_writer(s);
+    sy_sqlite_refresh_catalog(s);
+    end_block(s, true);
+}
+
+/* With what it decides for other shards. */
+static int commit_writer(struct sy_sqlite_session *s)
+{
+    const char *decision = sy_sqlite_decision(s);
+    struct sy_sqlite_branch *decided = NULL;
+    if (decision != NULL && !sy_sqlite_decision_write(s, decision, &decided))
+        return SQLITE_ABORT;
+    int rc = sy_sqlite_writer_commit(s->shard);
+    sy_sqlite_decision_done(&decided, rc == SQLITE_OK);
+    return rc;
 }
 
 bool sy_sqlite_commit(struct sy_sqlite_session *s)
 {
     if (s->writes) {
-        int rc = sy_sqlite_writer_commit(s->shard);
+        s->err = (struct sy_err){0};
+        int rc = commit_writer(s);
         if (rc != SQLITE_OK) {
-            if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
+            if (s->err.status != SY_OK)
+                ; /* it was told already */
+            else if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
                 sy_sqlite_deferred_violation(s, s->shard->writer);
             else
                 sy_sqlite_error(s, s->shard->writer, rc);
@@ -251,6 +276,7 @@ bool sy_sqlite_commit(struct sy_sqlite_session *s)
     }
     leave_writer(s);
     sy_sqlite_notify_commit(s);
+    sy_sqlite_locks_end(s);
     end_block(s, true);
     return true;
 }
@@ -418,6 +444,27 @@ static bool aborted(struct sy_sqlite_session *s)
     return true;
 }
 
+static bool outside_block(struct sy_sqlite_session *s, const char *what)
+{
+    if (s->txn == 'I')
+        return true;
+    sy_err_set(&s->err, SY_E_STATE, "%s cannot run inside a transaction block", what);
+    sy_err_state(&s->err, "25001");
+    return false;
+}
+
+static bool prepare(struct sy_sqlite_session *s, const char *gid, const char **ret_tag)
+{
+    bool failed = s->txn == 'E';
+    if (!needs_block(s, "PREPARE TRANSACTION"))
+        return false;
+    *ret_tag = failed ? "ROLLBACK" : "PREPARE TRANSACTION";
+    if (!failed)
+        return sy_sqlite_branch_prepare(s, gid);
+    sy_sqlite_rollback(s);
+    return true;
+}
+
 static bool run_statement(struct sy_sqlite_session *s, const PgQuery__TransactionStmt *stmt,
                           const char **ret_tag)
 {
@@ -443,15 +490,18 @@ static bool run_statement(struct sy_sqlite_session *s, const PgQuery__Transactio
         *ret_tag = "ROLLBACK";
         return needs_block(s, "ROLLBACK TO SAVEPOINT") && savepoint_back(s, name);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_PREPARE:
+        return prepare(s, stmt->gid, ret_tag);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT_PREPARED:
+        *ret_tag = "COMMIT PREPARED";
+        return outside_block(s, *ret_tag) && sy_sqlite_branch_end(s, stmt->gid, true);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_ROLLBACK_PREPARED:
+        *ret_tag = "ROLLBACK PREPARED";
+        return outside_block(s, *ret_tag) && sy_sqlite_branch_end(s, stmt->gid, false);
     case PG_QUERY__TRANSACTION_STMT_KIND__TRANSACTION_STMT_KIND_UNDEFINED:
     case _PG_QUERY__TRANSACTION_STMT_KIND_IS_INT_SIZE:
         break;
     }
-    sy_err_set(&s->err, SY_E_UNSUPPORTED,
-               "prepared transactions are not supported by the embedded engine");
-    sy_err_hint(&s->err, "Use COMMIT.");
+    sy_err_set(&s->err, SY_E_UNSUPPORTED, "this statement is not supported");
     return false;
 }
 
@@ -459,7 +509,15 @@ enum sy_sqlite_step sy_sqlite_transaction(struct sy_sqlite_session *s,
                                           const struct sy_sqlite_plan *plan)
 {
     const char *tag = "";
-    if (!run_statement(s, plan->node->transaction_stmt, &tag))
+    const PgQuery__TransactionStmt *stmt = plan->node->transaction_stmt;
+    /* What it decides is written in its own transaction, whether it has written or not. */
+    if (stmt->kind == PG_QUERY__TRANSACTION_STMT_KIND__TRANS_STMT_COMMIT && !s->writes &&
+        sy_sqlite_decision(s) != NULL) {
+        enum sy_sqlite_step step = sy_sqlite_need_writer(s);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    if (!run_statement(s, stmt, &tag))
         return SY_STEP_ERROR;
     sy_write_command_complete(&s->out, tag);
     return SY_STEP_DONE;

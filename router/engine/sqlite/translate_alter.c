@@ -103,10 +103,10 @@ static bool add_column(struct sq_cx *cx, struct alter *a, const PgQuery__AlterTa
                    "adding a stored generated column is not supported by the sqlite engine") !=
                NULL;
     for (size_t i = 0; i < node->n_constraints; i++) {
-        const PgQuery__Constraint *constraint = node->constraints[i]->constraint;
-        bool late = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
-                    constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN;
-        if (late && !sq_def_constraint(cx, &a->def, constraint, index))
+        PgQuery__Constraint constraint = sq_column_constraint(node, i);
+        bool late = constraint.contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
+                    constraint.contype == PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN;
+        if (late && !sq_def_constraint(cx, &a->def, &constraint, index))
             return false;
     }
     const struct sy_type_info *type = sy_type_find(column->type);

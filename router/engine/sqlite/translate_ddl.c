@@ -518,6 +518,27 @@ static bool column_constraint(struct sq_cx *cx, struct sq_def *def, struct sy_sq
     }
 }
 
+PgQuery__Constraint sq_column_constraint(const PgQuery__ColumnDef *node, size_t at)
+{
+    PgQuery__Constraint constraint = *node->constraints[at]->constraint;
+    for (size_t i = at + 1; i < node->n_constraints; i++) {
+        switch ((int)node->constraints[i]->constraint->contype) {
+        case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_DEFERRABLE:
+            constraint.deferrable = true;
+            break;
+        case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_DEFERRED:
+            constraint.deferrable = constraint.initdeferred = true;
+            break;
+        case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_NOT_DEFERRABLE:
+        case PG_QUERY__CONSTR_TYPE__CONSTR_ATTR_IMMEDIATE:
+            break;
+        default:
+            return constraint;
+        }
+    }
+    return constraint;
+}
+
 bool sq_def_column(struct sq_cx *cx, struct sq_def *def, const PgQuery__ColumnDef *node)
 {
     if (def->column_count >= SQ_COLUMNS_MAX || def->column_count == def->column_capacity)
@@ -559,10 +580,10 @@ bool sq_def_column(struct sq_cx *cx, struct sq_def *def, const PgQuery__ColumnDe
     for (size_t i = 0; i < node->n_constraints; i++) {
         /* CHECKs of a column may mention later columns only as table constraints: done by the
          * caller's second pass. */
-        const PgQuery__Constraint *constraint = node->constraints[i]->constraint;
-        if (constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_CHECK &&
-            constraint->contype != PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN &&
-            !sq_def_constraint(cx, def, constraint, index))
+        PgQuery__Constraint constraint = sq_column_constraint(node, i);
+        if (constraint.contype != PG_QUERY__CONSTR_TYPE__CONSTR_CHECK &&
+            constraint.contype != PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN &&
+            !sq_def_constraint(cx, def, &constraint, index))
             return false;
     }
     return column->name != NULL;
@@ -585,10 +606,10 @@ static bool later_constraints(struct sq_cx *cx, struct sq_def *def, const PgQuer
             continue;
         int index = def_column_index(def, element->column_def->colname);
         for (size_t c = 0; c < element->column_def->n_constraints; c++) {
-            const PgQuery__Constraint *constraint = element->column_def->constraints[c]->constraint;
-            bool late = constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
-                        constraint->contype == PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN;
-            if (late && !sq_def_constraint(cx, def, constraint, index))
+            PgQuery__Constraint constraint = sq_column_constraint(element->column_def, c);
+            bool late = constraint.contype == PG_QUERY__CONSTR_TYPE__CONSTR_CHECK ||
+                        constraint.contype == PG_QUERY__CONSTR_TYPE__CONSTR_FOREIGN;
+            if (late && !sq_def_constraint(cx, def, &constraint, index))
                 return false;
         }
     }

@@ -371,6 +371,8 @@ bool sq_def_init(struct sq_cx *cx, struct sq_def *def, const struct sy_sqrelatio
                  uint32_t room);
 /* Puts the lists into the relation. */
 bool sq_def_finish(struct sq_cx *cx, struct sq_def *def);
+/* A column's constraint with what stands behind it as nodes of their own: DEFERRABLE ... */
+PgQuery__Constraint sq_column_constraint(const PgQuery__ColumnDef *node, size_t at);
 /* GENERATED ... AS IDENTITY: the column gets a sequence. */
 bool sq_def_identity(struct sq_cx *cx, struct sq_def *def, struct sy_sqcolumn *column,
                      const PgQuery__Constraint *node);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "router/engine/sqlite/prepared.h"
 #include "router/engine/sqlite/replica.h"
 #include "router/engine/sqlite/session.h"
 
@@ -27,12 +28,14 @@ static int run_key(struct sy_sqlite_conn *conn, uint64_t key, struct sy_slice sq
 
 /* ---- transactions ---- */
 
-int sy_sqlite_writer_begin(struct sy_sqlite_shard *shard)
+int sy_sqlite_writer_begin(struct sy_sqlite_shard *shard, bool redo)
 {
+    if (shard->owed != NULL && !sy_sqlite_branch_pay(shard))
+        return SQLITE_BUSY;
     int rc = run_key(shard->writer, KEY_BEGIN, SY_SLICE("BEGIN IMMEDIATE"));
     shard->changes_before = sqlite3_total_changes64(shard->writer->db);
     if (rc == SQLITE_OK)
-        rc = sy_sqlite_capture_begin(shard);
+        rc = sy_sqlite_capture_begin(shard, redo);
     return rc;
 }
 
@@ -84,31 +87,40 @@ static int write_lsn(struct sy_sqlite_shard *shard, uint64_t lsn)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int sy_sqlite_writer_commit(struct sy_sqlite_shard *shard)
+int sy_sqlite_writer_prepare(struct sy_sqlite_shard *shard)
 {
     int rc = write_sequences(shard);
-    bool changed =
+    shard->changed =
         rc == SQLITE_OK && sqlite3_total_changes64(shard->writer->db) != shard->changes_before;
-    uint64_t lsn = atomic_load(&shard->files[0]->lsn) + 1;
-    if (changed)
-        rc = write_lsn(shard, lsn);
-    if (rc == SQLITE_OK && changed)
+    if (shard->changed)
+        rc = write_lsn(shard, atomic_load(&shard->files[0]->lsn) + 1);
+    if (rc == SQLITE_OK && shard->changed)
         rc = sy_sqlite_capture_finish(shard);
-    if (rc == SQLITE_OK) {
-        sy_sqlite_tasks_blocking();
-        rc = run_key(shard->writer, KEY_COMMIT, SY_SLICE("COMMIT"));
-        sy_sqlite_tasks_unblocked();
-    }
+    return rc;
+}
+
+int sy_sqlite_writer_finish(struct sy_sqlite_shard *shard)
+{
+    uint64_t lsn = atomic_load(&shard->files[0]->lsn) + 1;
+    sy_sqlite_tasks_blocking();
+    int rc = run_key(shard->writer, KEY_COMMIT, SY_SLICE("COMMIT"));
+    sy_sqlite_tasks_unblocked();
     if (rc != SQLITE_OK)
         return rc;
     sequences_written(shard);
-    if (changed) {
+    if (shard->changed) {
         sy_sqlite_file_publish(shard->files[0], lsn);
         sy_sqlite_capture_ship(shard, lsn);
     } else {
         sy_sqlite_capture_drop(shard);
     }
     return SQLITE_OK;
+}
+
+int sy_sqlite_writer_commit(struct sy_sqlite_shard *shard)
+{
+    int rc = sy_sqlite_writer_prepare(shard);
+    return rc == SQLITE_OK ? sy_sqlite_writer_finish(shard) : rc;
 }
 
 void sy_sqlite_writer_rollback(struct sy_sqlite_shard *shard)
@@ -136,7 +148,7 @@ static struct sy_sqlite_session *pop_batchable(struct sy_sqlite_shard *shard)
     return s;
 }
 
-static bool has_deferred_violation(struct sy_sqlite_conn *conn)
+bool sy_sqlite_has_deferred_violation(struct sy_sqlite_conn *conn)
 {
     int now = 0, highest = 0;
     return sqlite3_db_status(conn->db, SQLITE_DBSTATUS_DEFERRED_FKS, &now, &highest, 0) ==
@@ -154,7 +166,7 @@ static bool run_member(struct sy_sqlite_shard *shard, struct sy_sqlite_session *
         sy_sqlite_error(s, conn, rc);
     else
         ok = sy_sqlite_batch_run(s);
-    if (ok && has_deferred_violation(conn)) {
+    if (ok && sy_sqlite_has_deferred_violation(conn)) {
         sy_sqlite_deferred_violation(s, conn);
         ok = false;
     }
@@ -182,7 +194,7 @@ static void run_batch(struct sy_sqlite_shard *shard)
     struct sy_sqlite_session *members[SY_SQLITE_BATCH];
     uint32_t count = 0;
     uint64_t started_us = sy_clock_real()->monotonic_us(sy_clock_real());
-    int rc = sy_sqlite_writer_begin(shard);
+    int rc = sy_sqlite_writer_begin(shard, false);
     bool whole = rc == SQLITE_OK;
     while (count < SY_SQLITE_BATCH && (whole || count == 0)) {
         struct sy_sqlite_session *s = pop_batchable(shard);
@@ -215,7 +227,7 @@ enum sy_sqlite_task_result sy_sqlite_writer_run(struct sy_sqlite_task *task)
     struct sy_sqlite_shard *shard = sy_container_of(task, struct sy_sqlite_shard, writer_task);
     struct sy_sqlite_session *owner = NULL;
     pthread_mutex_lock(&shard->lock);
-    bool idle = sy_list_empty(&shard->waiters) || shard->owner != NULL;
+    bool idle = sy_list_empty(&shard->waiters) || shard->owner != NULL || shard->prepared != NULL;
     if (!idle) {
         struct sy_sqlite_session *head =
             sy_container_of(shard->waiters.next, struct sy_sqlite_session, writer_link);
@@ -240,7 +252,8 @@ enum sy_sqlite_task_result sy_sqlite_writer_run(struct sy_sqlite_task *task)
 
 static void drive(struct sy_sqlite_shard *shard)
 {
-    if (shard->owner == NULL && !shard->driving && !sy_list_empty(&shard->waiters)) {
+    if (shard->owner == NULL && shard->prepared == NULL && !shard->driving &&
+        !sy_list_empty(&shard->waiters)) {
         shard->driving = true;
         sy_sqlite_task_wake(&shard->writer_task);
     }
@@ -276,6 +289,15 @@ void sy_sqlite_writer_release(struct sy_sqlite_shard *shard, struct sy_sqlite_se
         shard->owner = NULL;
         drive(shard);
     }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void sy_sqlite_writer_lend(struct sy_sqlite_shard *shard, struct sy_sqlite_branch *branch)
+{
+    pthread_mutex_lock(&shard->lock);
+    shard->prepared = branch;
+    shard->owner = NULL;
+    drive(shard);
     pthread_mutex_unlock(&shard->lock);
 }
 
