@@ -60,6 +60,7 @@ enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_
     memcpy(err->text, text, sizeof(text));
     err->detail[0] = '\0';
     err->hint[0] = '\0';
+    err->context[0] = '\0';
     return status;
 }
 
@@ -80,6 +81,16 @@ void sy_err_detail(struct sy_err *err, const char *format, ...)
     va_list args;
     va_start(args, format);
     vsnprintf(err->detail, sizeof(err->detail), format, args);
+    va_end(args);
+}
+
+void sy_err_context(struct sy_err *err, const char *format, ...)
+{
+    if (err == NULL)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->context, sizeof(err->context), format, args);
     va_end(args);
 }
 

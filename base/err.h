@@ -67,6 +67,7 @@ struct sy_err {
     char text[SY_ERR_TEXT_BYTES]; /* primary message, without a trailing full stop */
     char detail[SY_ERR_HINT_BYTES];
     char hint[SY_ERR_HINT_BYTES];
+    char context[SY_ERR_HINT_BYTES]; /* where in the client's data: "COPY t, line 3" */
 };
 
 #define SY_MUST_CHECK __attribute__((warn_unused_result))
@@ -80,7 +81,7 @@ static inline void sy_err_init(struct sy_err *err)
     err->status = SY_OK;
     err->sys_errno = err->line = err->position = 0;
     err->file = NULL;
-    err->sqlstate[0] = err->text[0] = err->detail[0] = err->hint[0] = '\0';
+    err->sqlstate[0] = err->text[0] = err->detail[0] = err->hint[0] = err->context[0] = '\0';
 }
 
 const char *sy_status_name(enum sy_status status);
@@ -105,6 +106,8 @@ enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_
 /* Adds a way out to an error that was set. */
 void sy_err_hint(struct sy_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sy_err_detail(struct sy_err *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void sy_err_context(struct sy_err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void sy_err_state(struct sy_err *err, const char sqlstate[static 5]);
 

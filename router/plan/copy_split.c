@@ -5,6 +5,7 @@
  */
 #include "router/plan/copy_split.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "parser/facts.h"
@@ -29,14 +30,33 @@ struct sy_copy_split {
 
 enum found { FOUND_MORE, FOUND_ROW, FOUND_HEADER, FOUND_TRAILER, FOUND_MARKER, FOUND_ERROR };
 
+enum { SHOWN_BYTES = 100 }; /* of a line or a value */
+
+/* "COPY t, line 3", ", column c" or not, and the text (not of binary data): PostgreSQL's words. */
+static void set_context(const struct sy_copy_split *split, struct sy_err *err,
+                        struct sy_slice column, struct sy_slice text)
+{
+    char where[80] = "";
+    if (column.bytes > 0)
+        snprintf(where, sizeof(where), ", column %.*s", (int)column.bytes, column.data);
+    bool shown = split->copy.format != SY_COPY_BINARY && text.data != NULL;
+    size_t bytes = text.bytes;
+    if (bytes > SHOWN_BYTES) /* not in the middle of a character */
+        for (bytes = SHOWN_BYTES; bytes > 0 && (text.data[bytes] & 0xc0) == 0x80;)
+            bytes--;
+    sy_err_context(err, "COPY %.*s, line %llu%s%s%.*s%s%s", (int)split->options.table.bytes,
+                   split->options.table.bytes == 0 ? "" : split->options.table.data,
+                   (unsigned long long)split->line, where, shown ? ": \"" : "",
+                   shown ? (int)bytes : 0, shown ? text.data : "",
+                   shown && bytes < text.bytes ? "..." : "", shown ? "\"" : "");
+}
+
 static enum sy_status bad_data(const struct sy_copy_split *split, struct sy_err *err,
                                const char *what)
 {
     enum sy_status status = sy_err_set(err, SY_E_TEXT, "%s", what);
     sy_err_state(err, "22P04");
-    sy_err_detail(err, "COPY %.*s, line %llu", (int)split->options.table.bytes,
-                  split->options.table.bytes == 0 ? "" : split->options.table.data,
-                  (unsigned long long)split->line);
+    set_context(split, err, (struct sy_slice){0}, (struct sy_slice){0});
     return status;
 }
 
@@ -293,6 +313,21 @@ static enum found find_binary(struct sy_copy_split *split, struct sy_slice data,
 /* ---- from a row to its shard ---- */
 
 /* Field `ordinal` of the row; text forms are decoded into `buf`. */
+static struct sy_slice without_end(struct sy_slice row)
+{
+    while (row.bytes > 0 && (row.data[row.bytes - 1] == '\n' || row.data[row.bytes - 1] == '\r'))
+        row.bytes--;
+    return row;
+}
+
+static enum sy_status missing(const struct sy_copy_split *split, struct sy_slice row,
+                              struct sy_err *err)
+{
+    enum sy_status status = bad_data(split, err, "missing data for the column of the sharding key");
+    set_context(split, err, (struct sy_slice){0}, without_end(row));
+    return status;
+}
+
 static enum sy_status get_field(struct sy_copy_split *split, struct sy_slice row, uint32_t ordinal,
                                 struct sy_buf *buf, struct sy_copy_field *ret_field,
                                 struct sy_err *err)
@@ -305,9 +340,8 @@ static enum sy_status get_field(struct sy_copy_split *split, struct sy_slice row
     }
     sy_buf_clear(buf);
     if (!sy_copy_field_find(&split->style, row, ordinal, buf, ret_field))
-        return buf->failed
-                   ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory for COPY")
-                   : bad_data(split, err, "missing data for the column of the sharding key");
+        return buf->failed ? sy_err_set(err, SY_E_NO_MEMORY, "out of memory for COPY")
+                           : missing(split, row, err);
     return SY_OK;
 }
 
@@ -327,17 +361,14 @@ static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy
                                enum sy_key_type type, bool is_key, struct sy_key *ret_key,
                                struct sy_err *err)
 {
-    if (field->is_null) {
-        enum sy_status status = sy_err_set(
+    if (field->is_null)
+        return sy_err_set(
             err, SY_E_NULL_KEY,
             "null value in column \"%.*s\" of relation \"%.*s\" violates not-null constraint",
             (int)split->options.key.bytes,
             split->options.key.bytes == 0 ? "" : split->options.key.data,
             (int)split->options.table.bytes,
             split->options.table.bytes == 0 ? "" : split->options.table.data);
-        sy_err_detail(err, "line %llu", (unsigned long long)split->line);
-        return status;
-    }
     struct sy_err why;
     enum sy_status status = SY_OK;
     sy_err_init(&why);
@@ -355,9 +386,7 @@ static enum sy_status read_key(struct sy_copy_split *split, const struct sy_copy
     if (status == SY_E_TEXT) {
         if (err != NULL)
             *err = why;
-        sy_err_detail(err, "COPY %.*s, line %llu", (int)split->options.table.bytes,
-                      split->options.table.bytes == 0 ? "" : split->options.table.data,
-                      (unsigned long long)split->line);
+        set_context(split, err, is_key ? split->options.key : (struct sy_slice){0}, field->text);
         return status;
     }
     struct sy_value_target target = {.type = type, .stored = true, .time_precision = -1};
@@ -386,8 +415,11 @@ static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice 
                            &hash_field, err);
     if (status == SY_OK && hashed)
         status = read_key(split, &hash_field, space->hash_type, false, &hash_key, err);
-    if (status != SY_OK)
+    if (status != SY_OK) {
+        if (err != NULL && err->context[0] == 0)
+            set_context(split, err, (struct sy_slice){0}, without_end(row));
         return status;
+    }
     struct sy_shard_set set =
         sy_shardmap_shards_of(o->map, o->keyspace, &key, hashed ? &hash_key : NULL);
     *ret_shard = sy_shard_set_first(&set);
@@ -395,8 +427,14 @@ static enum sy_status shard_of_row(struct sy_copy_split *split, struct sy_slice 
         return SY_OK;
     status = sy_err_set(err, SY_E_NO_PARTITION, "no partition of relation \"%.*s\" found for row",
                         (int)o->table.bytes, o->table.bytes == 0 ? "" : o->table.data);
-    sy_err_detail(err, "COPY line %llu: no shard of the keyspace is declared for this key",
-                  (unsigned long long)split->line);
+    if (split->copy.format == SY_COPY_BINARY || hashed)
+        sy_err_detail(err, "No shard of the keyspace is declared for this key.");
+    else
+        sy_err_detail(err, "Partition key of the failing row contains (%.*s) = (%.*s).",
+                      (int)o->key.bytes, o->key.bytes == 0 ? "" : o->key.data,
+                      (int)(field.text.bytes > SHOWN_BYTES ? SHOWN_BYTES : field.text.bytes),
+                      field.text.bytes == 0 ? "" : field.text.data);
+    set_context(split, err, (struct sy_slice){0}, without_end(row));
     return status;
 }
 
@@ -453,8 +491,10 @@ static enum sy_status split_rows(struct sy_copy_split *split, struct sy_slice da
 
 static enum sy_status too_long(const struct sy_copy_split *split, struct sy_err *err)
 {
-    return sy_err_set(err, SY_E_LIMIT, "line %llu of COPY is longer than %d bytes",
-                      (unsigned long long)split->line, SY_LIMIT_MESSAGE_BYTES);
+    enum sy_status status = sy_err_set(err, SY_E_LIMIT, "a line of COPY is longer than %d bytes",
+                                       SY_LIMIT_MESSAGE_BYTES);
+    set_context(split, err, (struct sy_slice){0}, (struct sy_slice){0});
+    return status;
 }
 
 enum sy_status sy_copy_split_feed(struct sy_copy_split *split, const char *data, size_t bytes,

@@ -249,6 +249,18 @@ static void silence_rest(struct sy_part *part)
             (uint8_t)~SY_X_FORWARD;
 }
 
+/* The server skips what is left of the batch. */
+static void fail_batch(struct sy_part *part, const struct sy_expect *head)
+{
+    struct sy_session *session = part->session;
+    part->failed = true;
+    if (head->why != SY_WHY_POISON) {
+        session->batch_failed = true;
+        session->skip_to_sync = !session->sync_seen;
+    }
+    drop_until_sync(part);
+}
+
 static enum action on_error(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
@@ -308,16 +320,12 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     if (forward)
         session->cycle_errored = true;
     part->copying_in = false;
-    if (head->kind != SY_X_QUERY) {
-        part->failed = true;
-        if (head->why != SY_WHY_POISON) {
-            session->batch_failed = true;
-            session->skip_to_sync = !session->sync_seen;
-        }
-        drop_until_sync(part);
-    }
+    if (head->kind != SY_X_QUERY)
+        fail_batch(part, head);
     if (forward && !rerun)
         sy_counter_add(&session->database->counters->errors, 1);
+    if (forward && session->copy_in != NULL && sy_copy_put_error(part, &fields))
+        return SWALLOW;
     return forward && !rerun ? FORWARD : SWALLOW;
 }
 

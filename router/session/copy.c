@@ -2,6 +2,7 @@
  * COPY FROM STDIN: bytes passed on to one server, rows split by shard (router/plan/copy_split), or
  * all rows to all shards (reference tables), inside one transaction. The worker's thread.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,34 @@ void sy_copy_ready(struct sy_part *part, struct sy_slice body)
     sy_msg_end(out, start);
     sy_session_put_buf(session, out);
     sy_session_set_state(session, SY_SESSION_COPY_IN);
+}
+
+/* "COPY t, line 3, column c" counts the rows that this shard was sent, not the client's. */
+bool sy_copy_put_error(struct sy_part *part, const struct sy_notice_fields *fields)
+{
+    struct sy_session *session = part->session;
+    static const char word[] = ", line ";
+    struct sy_slice where = fields->where;
+    if (session->copy_in == NULL || session->copy_in->split == NULL || where.bytes == 0)
+        return false;
+    const char *at = memmem(where.data, where.bytes, word, sizeof(word) - 1);
+    if (at == NULL || where.bytes < 5 || memcmp(where.data, "COPY ", 5) != 0)
+        return false;
+    const char *end = where.data + where.bytes;
+    for (at += sizeof(word) - 1; at < end && isdigit((unsigned char)*at); at++)
+        ;
+    struct sy_slice name = session->database->topology->shards[part->shard].name;
+    struct sy_buf context = {0};
+    sy_buf_append(&context, where.data, (size_t)(at - where.data));
+    sy_buf_printf(&context, " of the rows for shard \"%.*s\"", (int)name.bytes, name.data);
+    sy_buf_append(&context, at, (size_t)(end - at));
+    struct sy_notice_fields told = *fields;
+    told.where = (struct sy_slice){context.data, context.bytes};
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_notice_fields(out, 'E', &told);
+    sy_session_put_buf(session, out);
+    sy_buf_release(&context);
+    return true;
 }
 
 /* A shard failed: the others must not wait for data that will not come. */

@@ -663,6 +663,8 @@ void sy_owe(struct sy_session *session, const void *data, size_t bytes);
 enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
                            const struct sy_target *target, struct sy_slice sql, struct sy_err *err);
 void sy_copy_ready(struct sy_part *part, struct sy_slice body);
+/* A shard's error names a line of the rows that it got: told as such. False: as it is. */
+bool sy_copy_put_error(struct sy_part *part, const struct sy_notice_fields *fields);
 void sy_copy_shard_failed(struct sy_session *session);
 void sy_copy_free(struct sy_session *session);
 enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *frame);

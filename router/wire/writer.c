@@ -176,6 +176,7 @@ static void write_err(struct sy_buf *out, char type, const char *severity, const
         .detail = slice_if_any(err->detail),
         .hint = slice_if_any(err->hint),
         .position = slice_if_any(position),
+        .where = slice_if_any(err->context),
     };
     sy_write_notice_fields(out, type, &fields);
 }

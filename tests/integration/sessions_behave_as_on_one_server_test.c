@@ -315,6 +315,42 @@ static void copy_brings_each_row_to_its_shard(void **state)
     PQfinish(c);
 }
 
+/* The context of a COPY's error: PostgreSQL's words, and for a shard's own error whose line it
+ * counts. */
+static void copy_errors_say_where(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *data, *context;
+        bool same; /* as on PostgreSQL */
+    } cases[] = {
+        {"1\t1\t1\n2\tbad\t1\n", "COPY orders, line 2, column customer_id: \"bad\"", true},
+        {"1\t1\t1\n2\t2\tbad\n",
+         "COPY orders, line 1 of the rows for shard \"s1\", column v: \"bad\"", false},
+        {"1\n", "COPY orders, line 1: \"1\"", true},
+        {"1\t99\t1\n", "COPY orders, line 1: \"1\t99\t1\"", false},
+    };
+    for (int direct = 0; direct < 2; direct++) {
+        PGconn *c =
+            direct ? sy_cluster_connect(cluster, 0, "s0") : sy_router_connect(router, "shop", NULL);
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            if (direct && !cases[i].same)
+                continue;
+            PQclear(PQexec(c, "copy orders from stdin"));
+            PQputCopyData(c, cases[i].data, (int)strlen(cases[i].data));
+            PQputCopyEnd(c, NULL);
+            PGresult *result = PQgetResult(c);
+            const char *context = PQresultErrorField(result, PG_DIAG_CONTEXT);
+            assert_non_null(context);
+            assert_string_equal(context, cases[i].context);
+            PQclear(result);
+            while ((result = PQgetResult(c)) != NULL)
+                PQclear(result);
+        }
+        PQfinish(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +364,7 @@ int main(void)
         cmocka_unit_test(copies_of_reference_tables_change_together),
         cmocka_unit_test(several_statements_in_one_text_are_one_transaction),
         cmocka_unit_test(copy_brings_each_row_to_its_shard),
+        cmocka_unit_test(copy_errors_say_where),
     };
     cluster = world_cluster();
     router = sy_router_start(world_databases(cluster, "size = 1; prepared_max = 8;"), NULL,

@@ -24,7 +24,11 @@ struct row {
         *expected; /* "[shard:row]..." with * for every shard, or "error SQLSTATE" at the end */
 };
 
-#define CSV .copy = {.format = SY_COPY_CSV}
+#define CSV_FORMAT                                                                                 \
+    {                                                                                              \
+        .format = SY_COPY_CSV                                                                      \
+    }
+#define CSV .copy = CSV_FORMAT
 #define BINARY .copy = {.format = SY_COPY_BINARY}
 #define SIGNATURE "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0"
 
@@ -267,6 +271,59 @@ static void uses_both_columns_of_a_hashed_region(void **state)
     sy_arena_release(&arena);
 }
 
+/* PostgreSQL's words, in its CONTEXT field. */
+static void errors_say_where(void **state)
+{
+    (void)state;
+    static const struct {
+        enum space space;
+        struct sy_copy_facts copy;
+        const char *input, *context, *detail;
+    } cases[] = {
+        {MEASURES, {0}, "1\tx\nbad\ty\n", "COPY t, line 2, column k: \"bad\"", ""},
+        {MEASURES, {0}, "1\tx\n\\N\ty\n", "COPY t, line 2: \"\\N\ty\"", ""},
+        {ORDERS,
+         {0},
+         "lost\ty\n",
+         "COPY t, line 1: \"lost\ty\"",
+         "Partition key of the failing row contains (k) = (lost)."},
+        {ORDERS, CSV_FORMAT, "open,1\n\"lo,st\",2\n", "COPY t, line 2: \"\"lo,st\",2\"",
+         "Partition key of the failing row contains (k) = (lo,st)."},
+        {MEASURES,
+         {0},
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
+         "89012345678\xc3\xa4\n",
+         "COPY t, line 1, column k: "
+         "\"012345678901234567890123456789012345678901234567890123456789012345678901234567890123456"
+         "7"
+         "89012345678...\"",
+         ""},
+    };
+    struct sy_arena arena = {0};
+    const struct sy_shardmap *map = world_map(&arena);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct sy_copy_split_options options = {.copy = &cases[i].copy,
+                                                .map = map,
+                                                .keyspace = (uint32_t)cases[i].space,
+                                                .hash_key_ordinal = -1,
+                                                .column_count = 2,
+                                                .table = SY_SLICE("t"),
+                                                .key = SY_SLICE("k")};
+        struct sy_copy_split *split = NULL;
+        struct taken taken = {0};
+        struct sy_err err = {0};
+        assert_int_equal(sy_copy_split_new(&options, &split, &err), SY_OK);
+        assert_int_not_equal(
+            sy_copy_split_feed(split, cases[i].input, strlen(cases[i].input), take, &taken, &err),
+            SY_OK);
+        assert_string_equal(err.context, cases[i].context);
+        assert_string_equal(err.detail, cases[i].detail);
+        sy_buf_release(&taken.out);
+        sy_copy_split_free(&split);
+    }
+    sy_arena_release(&arena);
+}
+
 static enum sy_status refuse(void *ctx, uint32_t shard, const char *data, size_t bytes,
                              struct sy_err *err)
 {
@@ -296,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(splits_the_same_wherever_the_data_is_cut),
         cmocka_unit_test(uses_both_columns_of_a_hashed_region),
+        cmocka_unit_test(errors_say_where),
         cmocka_unit_test(passes_on_what_the_receiver_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
