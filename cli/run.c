@@ -96,11 +96,14 @@ static enum sy_status explain_statement(const struct sy_topology_database *datab
                                         struct sy_err *err)
 {
     static const struct sy_slice search_path[] = {{"public", 6}};
-    const struct sy_plan_context context = {.map = database->map,
-                                            .schema = database->schema,
-                                            .database = database->config,
-                                            .search_path = search_path,
-                                            .search_path_count = 1};
+    static const struct sy_federation assumed = {.ready = true, .assumed = true};
+    const struct sy_plan_context context = {
+        .federation = database->federation.node_count == 0 ? NULL : &assumed,
+        .map = database->map,
+        .schema = database->schema,
+        .database = database->config,
+        .search_path = search_path,
+        .search_path_count = 1};
     const struct sy_plan_values values = {
         .text = text,
         .scan = scan,
@@ -113,11 +116,10 @@ static enum sy_status explain_statement(const struct sy_topology_database *datab
     if (status == SY_OK)
         status = sy_route_eval(route, &values, &scan->hints, &arena, &plan, err);
     if (status == SY_OK)
-        sy_route_explain(route, &plan, out);
-    if (status == SY_OK && plan.kind == SY_PLAN_MERGE)
-        sy_combined_explain_text(
-            route, (struct sy_slice){text.data + stmt->text_from, stmt->text_to - stmt->text_from},
-            &arena, out);
+        sy_route_explain_text(
+            route, &plan,
+            (struct sy_slice){text.data + stmt->text_from, stmt->text_to - stmt->text_from}, &arena,
+            out);
     sy_route_free(&route);
     sy_arena_release(&arena);
     return status;

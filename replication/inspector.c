@@ -12,17 +12,25 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "replication/federation.h"
 #include "replication/waiting.h"
 #include "router/engine/engine.h"
 #include "router/topology/topology.h"
 
-enum { LOOK_MS = 50, RETRY_US = 2 * 1000 * 1000, PUBLISH_TRIES = 100 };
+enum {
+    LOOK_MS = 50,
+    RETRY_US = 2 * 1000 * 1000,
+    FEDERATION_RETRY_US = 5 * 1000 * 1000,
+    PUBLISH_TRIES = 100
+};
 
 struct state {
     struct sy_config *config; /* seen last; referenced, so that its address means it */
     bool *wanted;             /* per database of that configuration */
     char **failure;           /* per database: what was logged last; NULL: it was read */
     uint64_t *retry_us;       /* per database: when to try again, 0: no need */
+    uint64_t *federation_us;  /* per database: when to try the federating database again, 0: no need
+                               */
     uint32_t count;
 };
 
@@ -88,9 +96,31 @@ static bool publish(const char *database, struct sy_topology_schema *schema, str
     return false;
 }
 
-/* True: all shards were read and the result is published. */
-static bool inspect(const struct sy_topology_database *database, char **failure)
+/* What changed is told once. */
+static void log_federation(const struct sy_topology_database *database,
+                           const struct sy_topology_federation *now)
 {
+    const struct sy_topology_federation *before =
+        database->inspected == NULL ? NULL : database->inspected->federation;
+    bool same = before != NULL && before->facts.ready == now->facts.ready &&
+                before->facts.relation_count == now->facts.relation_count &&
+                strcmp(before->facts.why, now->facts.why) == 0;
+    if (same)
+        return;
+    if (now->facts.ready)
+        SY_LOG(SY_LOG_INFO, "federating database ready",
+               SY_KV_STR("database", database->config->name),
+               SY_KV_INT("relations", now->facts.relation_count));
+    else
+        SY_LOG(SY_LOG_WARN, "federating database not ready",
+               SY_KV_STR("database", database->config->name), SY_KV_STR("why", now->facts.why));
+}
+
+/* True: all shards were read and the result is published. */
+static bool inspect(const struct sy_topology *topology, uint32_t index, char **failure,
+                    bool *ret_federated)
+{
+    const struct sy_topology_database *database = &topology->databases[index];
     const char *name = database->config->name;
     struct sy_topology_schema *schema = NULL;
     struct sy_err err = {0};
@@ -113,6 +143,12 @@ static bool inspect(const struct sy_topology_database *database, char **failure)
            SY_KV_INT("relations", sy_schema_relation_count(schema->schema)),
            SY_KV_INT("differences", schema->difference_count),
            SY_KV_INT("us", now_us() - begin_us));
+    /* Before the schema is published: who is told of it finds the federating database current. */
+    schema->federation = sy_federation_keep(topology, database, complete);
+    if (schema->federation != NULL)
+        log_federation(database, schema->federation);
+    *ret_federated = database->federation.node_count == 0 ||
+                     (schema->federation != NULL && schema->federation->facts.ready);
     return publish(name, schema, &err) && complete;
 }
 
@@ -125,6 +161,7 @@ static void forget(struct state *state)
     free(state->failure);
     free(state->wanted);
     free(state->retry_us);
+    free(state->federation_us);
     sy_config_unref(&state->config);
     memset(state, 0, sizeof(*state));
 }
@@ -136,8 +173,10 @@ static void follow_config(struct state *state, const struct sy_topology *topolog
     forget(state);
     state->wanted = calloc((size_t)topology->database_count + 1, sizeof(bool));
     state->retry_us = calloc((size_t)topology->database_count + 1, sizeof(uint64_t));
+    state->federation_us = calloc((size_t)topology->database_count + 1, sizeof(uint64_t));
     state->failure = calloc((size_t)topology->database_count + 1, sizeof(char *));
-    if (state->wanted == NULL || state->retry_us == NULL || state->failure == NULL) {
+    if (state->wanted == NULL || state->retry_us == NULL || state->failure == NULL ||
+        state->federation_us == NULL) {
         forget(state);
         return;
     }
@@ -169,14 +208,30 @@ static bool must_stop(void)
     return stop;
 }
 
+/* A federating database that could not be kept is tried again; only a success is news. */
+static void retry_federation(struct state *state, const struct sy_topology *topology, uint32_t i)
+{
+    if (state->federation_us[i] == 0 || now_us() < state->federation_us[i])
+        return;
+    struct sy_topology_federation *found =
+        sy_federation_keep(topology, &topology->databases[i], true);
+    if (found != NULL && found->facts.ready)
+        state->wanted[i] = true;
+    state->federation_us[i] = now_us() + FEDERATION_RETRY_US;
+    sy_topology_federation_free(found);
+}
+
 static void work(struct state *state, const struct sy_topology *topology)
 {
     for (uint32_t i = 0; i < state->count && !must_stop(); i++) {
+        retry_federation(state, topology, i);
         if (!state->wanted[i] && (state->retry_us[i] == 0 || now_us() < state->retry_us[i]))
             continue;
+        bool federated = true;
         state->wanted[i] = false;
         state->retry_us[i] =
-            inspect(&topology->databases[i], &state->failure[i]) ? 0 : now_us() + RETRY_US;
+            inspect(topology, i, &state->failure[i], &federated) ? 0 : now_us() + RETRY_US;
+        state->federation_us[i] = federated ? 0 : now_us() + FEDERATION_RETRY_US;
     }
 }
 

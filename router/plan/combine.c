@@ -474,15 +474,18 @@ void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out)
         sy_buf_printf(out, "Step: drop %u hidden columns\n", spec->hidden_count);
 }
 
-void sy_combined_explain_text(const struct sy_route *route, struct sy_slice text,
-                              struct sy_arena *arena, struct sy_buf *out)
+void sy_route_explain_text(const struct sy_route *route, struct sy_plan *plan, struct sy_slice text,
+                           struct sy_arena *arena, struct sy_buf *out)
 {
     struct sy_combined combined;
-    struct sy_err err;
-    sy_err_init(&err);
-    if (sy_route_combine(route, text, arena, &combined, &err) == SY_OK)
+    bool merges = plan->kind == SY_PLAN_MERGE;
+    if (merges && sy_route_combine(route, text, arena, &combined, &plan->refusal) != SY_OK) {
+        plan->kind = SY_PLAN_REFUSED;
+        merges = false;
+        if (plan->refusal.status == SY_E_UNSUPPORTED)
+            (void)sy_route_federate(route, plan);
+    }
+    sy_route_explain(route, plan, out);
+    if (merges)
         sy_combined_explain(&combined, out);
-    else
-        sy_buf_printf(out, "Refused (%s): %s\nHint: %s\n", sy_err_sqlstate(&err), err.text,
-                      err.hint);
 }

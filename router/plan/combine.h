@@ -30,8 +30,10 @@ SY_MUST_CHECK enum sy_status sy_combined_bounds(const struct sy_merge_spec *spec
                                                 struct sy_err *err);
 /* In words, a step a line, for EXPLAIN (ROUTE). */
 void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out);
-/* The same for a statement's text, or why its rows cannot be combined. `arena` for scratch. */
-void sy_combined_explain_text(const struct sy_route *route, struct sy_slice text,
-                              struct sy_arena *arena, struct sy_buf *out);
+/* sy_route_explain(), and behind it what the shards are sent when the router combines their rows;
+ * *plan becomes what is done when they cannot be. `text` is the statement's, `arena` for scratch.
+ */
+void sy_route_explain_text(const struct sy_route *route, struct sy_plan *plan, struct sy_slice text,
+                           struct sy_arena *arena, struct sy_buf *out);
 
 #endif

@@ -15,6 +15,7 @@ struct eval {
     struct sy_value_reader reader;
     struct sy_shard_set *sets; /* one for each table use */
     struct sy_plan *plan;
+    bool spread; /* refused only because rows of several shards take part */
 };
 
 static const struct sy_shard_set nowhere = {{0}};
@@ -424,6 +425,7 @@ static void refuse_several(struct eval *e)
         e->plan->refusal = *e->reader.value_error;
         return;
     }
+    e->spread = true;
     const char *what = route->combine == NULL ? "a statement" : route->combine;
     if (route->uses_fixed_shard && route->outer->kind != SY_STMT_DDL)
         what = "a sequence, advisory lock or large object of the first shard together with rows";
@@ -640,9 +642,12 @@ enum sy_status sy_route_eval(const struct sy_route *route, const struct sy_plan_
         ret_plan->shard = route->plan.shard;
         if (route->plan.kind == SY_PLAN_REFUSED)
             ret_plan->refusal = route->plan.refusal;
+        e.spread = route->spread_refused;
     } else if (!steered) {
         decide(&e);
     }
+    if (e.spread && !steered && ret_plan->kind == SY_PLAN_REFUSED)
+        (void)sy_route_federate(route, ret_plan);
     if (steered)
         obey(&e, hints);
     else if (hints != NULL && hints->shard.bytes > 0)

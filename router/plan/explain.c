@@ -59,12 +59,21 @@ static void explain_kind(struct sy_buf *out, const struct sy_route *route,
         put_shards(out, route, &plan->shards);
         sy_buf_printf(out, " (%s)\n", role_words(plan));
         break;
+    case SY_PLAN_FEDERATE:
+        sy_buf_printf(out,
+                      "Route: step 3, federation: database switchyard_fed_%s beside shard %s reads "
+                      "all shards as the client's user\n"
+                      "Steps 1 (append) and 2 (merge in the router) do not serve: %s\n",
+                      route->database->name, route->database->federation_node, plan->refusal.text);
+        break;
     case SY_PLAN_ROUTER:
         sy_buf_append_str(out, "Route: the router itself answers or tracks it\n");
         break;
     case SY_PLAN_REFUSED:
         sy_buf_printf(out, "Route: refused (%s): %s\n", sy_err_sqlstate(&plan->refusal),
                       plan->refusal.text);
+        if (plan->refusal.detail[0] != '\0')
+            sy_buf_printf(out, "Detail: %s\n", plan->refusal.detail);
         if (plan->refusal.hint[0] != '\0')
             sy_buf_printf(out, "Hint: %s\n", plan->refusal.hint);
         break;

@@ -262,6 +262,37 @@ const char *sy_route_write_dependent_function(const struct sy_route *route)
     return NULL;
 }
 
+/* Functions that look into the catalogs of the server they run on. */
+static const char *const catalog_prefixes[] = {"pg_",  "has_",   "to_reg",      "obj_",
+                                               "col_", "shobj_", "format_type", NULL};
+
+/* Volatile, and no worse for being called there. */
+static const char *const draws[] = {"random", "gen_random_uuid", "clock_timestamp", NULL};
+
+static bool changes_nothing(const struct prepare *p, struct sy_qname name)
+{
+    enum sy_volatility volatility = volatility_of(p->context->schema, name);
+    return volatility == SY_IMMUTABLE || volatility == SY_STABLE || listed(draws, name.name);
+}
+
+const char *sy_route_federation_function(const struct prepare *p, bool *ret_clock)
+{
+    const struct sy_stmt *stmt = p->route->stmt;
+    for (int32_t i = 0; i < stmt->function_count; i++) {
+        struct sy_qname name = stmt->functions[i].name;
+        *ret_clock = *ret_clock || listed(clocks, name.name);
+        bool known = p->context->schema == NULL ||
+                     (origin_of(p, name) == ORIGIN_BUILTIN && changes_nothing(p, name));
+        if (known && !differs(name.name) && !listed(differing_shards, name.name) &&
+            !listed_prefix(catalog_prefixes, name.name))
+            continue;
+        const char *words = sy_arena_printf(&p->route->arena, "function %.*s()",
+                                            (int)name.name.bytes, name.name.data);
+        return words == NULL ? "one of the functions" : words;
+    }
+    return NULL;
+}
+
 bool sy_route_all_immutable(const struct sy_route *route)
 {
     for (int32_t i = 0; i < route->stmt->function_count; i++)

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "parser/facts.h"
 #include "parser/parser.h"
+#include "router/plan/federation.h"
 #include "router/plan/schema.h"
 #include "router/plan/shardmap.h"
 
@@ -30,9 +31,11 @@ enum sy_plan_kind {
     SY_PLAN_SPLIT, /* COPY FROM: rows go to the shards of their keys */
     SY_PLAN_ANY, /* no table, or reference tables only: any shard, preferably the one already in use
                   */
-    SY_PLAN_ROUTER,  /* the session itself answers or tracks (BEGIN, SET, PREPARE, ...): see the
-                        statement's kind */
-    SY_PLAN_REFUSED, /* `refusal` says why */
+    SY_PLAN_FEDERATE, /* the federating database reads all shards; `refusal` says why nothing
+                         simpler does */
+    SY_PLAN_ROUTER,   /* the session itself answers or tracks (BEGIN, SET, PREPARE, ...): see the
+                         statement's kind */
+    SY_PLAN_REFUSED,  /* `refusal` says why */
 };
 
 enum sy_role { SY_ROLE_PRIMARY, SY_ROLE_REPLICA /* a replica may serve it */ };
@@ -41,7 +44,7 @@ struct sy_plan {
     enum sy_plan_kind kind;
     enum sy_role role;
     struct sy_shard_set shards;
-    uint32_t shard; /* SINGLE */
+    uint32_t shard; /* SINGLE; FEDERATE: the number of shards */
     bool writes;
     bool maps_nowhere;     /* no row can match (a key without a shard, a contradiction): one shard
                               answers that */
@@ -75,6 +78,7 @@ struct sy_plan_context {
     uint32_t search_path_count;
     const struct sy_slice *temporary; /* names of this session's temporary relations: they shadow */
     uint32_t temporary_count;
+    const struct sy_federation *federation; /* NULL: none is configured */
 };
 
 struct sy_route; /* one per statement of the text */
@@ -113,6 +117,14 @@ bool sy_route_needs_values(
     const struct sy_route *route); /* the shard depends on literals or parameters */
 bool sy_route_pins(const struct sy_route *route,
                    const char **ret_why); /* keeps the client on its server */
+
+/* The federating database can run it. */
+bool sy_route_federates(const struct sy_route *route);
+/* It reads the clock, which agrees with the client's transaction only outside of a block. */
+bool sy_route_federation_clock(const struct sy_route *route);
+/* For a plan that turned out not to serve, with the reason in plan->refusal: FEDERATE instead.
+ * false: that is not possible either, and the refusal says why. */
+bool sy_route_federate(const struct sy_route *route, struct sy_plan *plan);
 
 struct sy_copy_split_options;
 /* For a route whose plan is SPLIT: what router/plan/copy_split.h needs, but for key_context. */

@@ -377,6 +377,7 @@ static bool check_use(struct sy_route *route, int32_t index)
             &route->plan.refusal,
             "If it combines rows of one shard only, add it to safe_objects (and declare it in the "
             "keyspace with its key), or name a shard: /* switchyard: shard=... */.");
+        route->spread_refused = true;
         return false;
     }
     /* Policies may read any table. */
@@ -439,6 +440,7 @@ static void fix_without_sharded(struct sy_route *route)
                            "a statement over local tables of different shards is "
                            "not supported");
             sy_err_hint(&route->plan.refusal, "Use one statement for each shard.");
+            route->spread_refused = true;
             return;
         }
         placed = true;
@@ -588,6 +590,21 @@ static void prepare_query(struct prepare *p)
     find_fast_value(route);
 }
 
+/* A refusal that no other table of the statement could earn for a reason of its own. */
+static void prepare_read(struct prepare *p)
+{
+    struct sy_route *route = p->route;
+    prepare_query(p);
+    sy_route_check_federation(p);
+    if (!route->spread_refused)
+        return;
+    for (int32_t i = 0; i < route->stmt->table_count; i++) {
+        enum use_kind kind = route->uses[i].kind;
+        if (kind == USE_MISSING || kind == USE_UNPLACED)
+            route->spread_refused = false;
+    }
+}
+
 static void prepare_copy_from(struct prepare *p)
 {
     struct sy_route *route = p->route;
@@ -629,7 +646,7 @@ static void prepare_sharded(struct prepare *p)
     enum sy_stmt_kind kind = route->stmt->kind;
     bool defines = kind == SY_STMT_DDL && route->outer == route->stmt;
     if (is_query(kind) || kind == SY_STMT_COPY_TO) {
-        prepare_query(p);
+        prepare_read(p);
     } else if (defines || kind == SY_STMT_TRUNCATE || kind == SY_STMT_LOCK ||
                kind == SY_STMT_MAINTENANCE) {
         sy_route_prepare_ddl(p);

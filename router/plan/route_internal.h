@@ -88,6 +88,12 @@ struct sy_route {
     const char *figures; /* why the answer is one shard's own; NULL: it is not, or nobody minds */
     bool adds_sizes;     /* sizes of several shards, added up: combine_size.c */
 
+    /* The last step: another server joins the rows. */
+    const struct sy_federation *federation; /* NULL: none is configured */
+    const char *no_federation;              /* why the statement is not for it; NULL: it is */
+    bool federation_clock;
+    bool spread_refused; /* `plan` is a refusal only because rows of several shards take part */
+
     /* COPY FROM. */
     int32_t copy_key, copy_hash_key;
     uint32_t copy_columns;
@@ -121,6 +127,8 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route);
 /* The same for a write, whose volatile functions are called for each row anyway. */
 const char *sy_route_write_dependent_function(const struct sy_route *route);
 bool sy_route_all_immutable(const struct sy_route *route);
+/* What the federating database cannot call; NULL: nothing. *ret_clock: the clock is read. */
+const char *sy_route_federation_function(const struct prepare *p, bool *ret_clock);
 bool sy_route_is_monitoring(struct sy_slice name);
 
 /* route_figures.c */
@@ -157,6 +165,9 @@ const char *sy_route_uses_obstacle(const struct sy_route *route);
 
 /* route_spread_write.c: the same for UPDATE, DELETE and INSERT. False: it is none of these. */
 bool sy_route_check_spread_write(struct sy_route *route);
+
+/* route_federate.c: may the federating database run it? */
+void sy_route_check_federation(struct prepare *p);
 
 /* plan_make.c: shapes of plans. */
 void sy_plan_set_single(struct sy_plan *plan, uint32_t shard);

@@ -457,9 +457,11 @@ static bool has_node(const struct sy_topology *topology, const struct sy_node *n
 {
     const struct sy_topology_database *database =
         sy_topology_find(topology, sy_slice_of(node->database));
-    if (database == NULL || node->shard_index >= database->shard_count)
+    if (database == NULL || node->shard_index > database->shard_count)
         return false;
-    const struct sy_topology_shard *shard = &database->shards[node->shard_index];
+    const struct sy_topology_shard *shard = node->shard_index == database->shard_count
+                                                ? &database->federation
+                                                : &database->shards[node->shard_index];
     return node->node_index < shard->node_count && shard->nodes[node->node_index] == node;
 }
 

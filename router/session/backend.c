@@ -132,7 +132,7 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     (void)sy_tag_rows(tag, &rows);
     if (!sy_tag_sum_add(&gather->tags, tag) || (gather->all && rows != gather->rows_first)) {
         struct sy_err err = {0};
-        struct sy_slice name = session->database->topology->shards[part->shard].name;
+        struct sy_slice name = sy_topology_shard_name(session->database->topology, part->shard);
         (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" reports %.*s",
                          (int)name.bytes, name.data, (int)tag.bytes, tag.data);
         sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
@@ -261,6 +261,24 @@ static void fail_batch(struct sy_part *part, const struct sy_expect *head)
     drop_until_sync(part);
 }
 
+/* An error of the federating database fails the client's block, of which it is no part. What only
+ * its way of doing things makes an error is told as unsupported: true. */
+static bool federation_error(struct sy_part *part, const struct sy_expect *head,
+                             const struct sy_notice_fields *fields)
+{
+    struct sy_session *session = part->session;
+    if (!part->federation || head->why != SY_WHY_CLIENT)
+        return false;
+    if (session->txn == 'T' && !part->in_txn)
+        sy_txn_failed(session);
+    struct sy_err err = {0};
+    if (!sy_federation_translates(fields, &err) || (head->flags & SY_X_FORWARD) == 0)
+        return false;
+    run_flush(session);
+    sy_session_put_error(session, &err);
+    return true;
+}
+
 static enum action on_error(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
@@ -293,6 +311,7 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         silence_rest(part);
     }
     bool rerun = rerun_on_primary(part, head, &fields);
+    bool translated = federation_error(part, head, &fields);
     head->answered = true;
     if ((head->flags & SY_X_GATHER) != 0) {
         forward = forward && !session->gather->failed;
@@ -326,7 +345,7 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         sy_counter_add(&session->database->counters->errors, 1);
     if (forward && session->copy_in != NULL && sy_copy_put_error(part, &fields))
         return SWALLOW;
-    return forward && !rerun ? FORWARD : SWALLOW;
+    return forward && !rerun && !translated ? FORWARD : SWALLOW;
 }
 
 static enum action on_ready(struct sy_part *part, struct sy_slice body)
@@ -784,6 +803,14 @@ static void describe_loss(const struct sy_part *part, const struct sy_err *why, 
                      why != NULL && why->text[0] != 0 ? ": " : "", why != NULL ? why->text : "");
 }
 
+/* The client's block fails with a server that took part in it, or that was to answer now. */
+static void fail_block(struct sy_session *session, bool in_txn)
+{
+    sy_txn_failed(session);
+    if (in_txn && session->txn_state != NULL)
+        session->txn_state->broken = true;
+}
+
 /* What the server had not answered. owed: the client waits for some of it; uncertain: of a write,
  * or of the end of a transaction. */
 static void count_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain)
@@ -821,7 +848,7 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
     bool in_txn = part->in_txn && session->txn != 'I' && !finishing;
-    bool pinned = part->pinned;
+    bool pinned = part->pinned, federation = part->federation;
     bool gathers = session->gather != NULL && session->gather->active;
     bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&
                  session->txn == 'I' && session->state == SY_SESSION_ACTIVE;
@@ -846,11 +873,8 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
     else if (session->state == SY_SESSION_COPY_IN && session->busy_parts == 0)
         sy_session_set_state(session, session->in_batch && !session->sync_seen ? SY_SESSION_BATCH
                                                                                : SY_SESSION_ACTIVE);
-    if (in_txn) {
-        sy_txn_failed(session);
-        if (session->txn_state != NULL)
-            session->txn_state->broken = true;
-    }
+    if (in_txn || (federation && owed && session->txn == 'T'))
+        fail_block(session, in_txn);
     if (owed) {
         sy_buf_clear(&session->owed);
         sy_session_put_error(session, &err);

@@ -114,6 +114,7 @@ struct sy_part {
     uint32_t shard;
     char status; /* of the last ReadyForQuery */
     bool primary;
+    bool federation; /* the federating database: reads only, each statement by itself */
     bool in_txn;     /* a transaction block is open on it */
     bool late;       /* joined after a savepoint was set */
     bool touched;    /* extended messages since the last Sync */
@@ -350,9 +351,10 @@ struct sy_session {
     struct sy_slice time_zone,
         date_style; /* as the planner must read keys; into settings or the welcome */
     bool encoding_differs;
-    struct sy_cursor *cursors;     /* declared in SQL: which shard has them; effects.c */
-    bool notifies;                 /* LISTEN or NOTIFY in this transaction: shard 0 decides */
-    bool schema_changed;           /* by DDL of this transaction */
+    struct sy_cursor *cursors; /* declared in SQL: which shard has them; effects.c */
+    bool notifies;             /* LISTEN or NOTIFY in this transaction: shard 0 decides */
+    bool schema_changed;       /* by DDL of this transaction */
+    bool federation_cursor; /* the statement at hand declares a cursor in the federating database */
     int64_t schema_wanted_wall_us; /* the answer waits for a schema read after this; 0: none */
     int64_t schema_missed_wall_us; /* the first statement that found no schema; 0: none */
     struct sy_timer schema_timer;
@@ -388,8 +390,15 @@ struct sy_target {
     bool no_block; /* VACUUM and its like: refuses a transaction block */
     uint32_t shard;
     struct sy_shard_set shards;
-    bool merge;   /* SY_PLAN_MERGE */
-    bool counted; /* several shards: one that reports no rows has written nothing */
+    bool merge;    /* SY_PLAN_MERGE */
+    bool counted;  /* several shards: one that reports no rows has written nothing */
+    bool federate; /* `shard` is the federating database */
+};
+
+/* What a merge is to do: made before anything is sent. */
+struct sy_merge_plan {
+    struct sy_combined combined;
+    struct sy_merge_options options;
 };
 
 /* input.c */
@@ -545,6 +554,18 @@ enum sy_status sy_exec_plan(struct sy_session *session, const struct sy_exec *ex
                             struct sy_plan *ret_plan, struct sy_err *err);
 enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *exec,
                               struct sy_target *ret_target, struct sy_err *err);
+/* federate.c: a statement that the router cannot put together (*err says why) goes to the
+ * federating database, if it may; else *err is what the client is told. */
+enum sy_status sy_exec_federate(struct sy_session *session, const struct sy_exec *exec,
+                                struct sy_target *target, struct sy_err *err);
+/* The transaction so far allows it. */
+enum sy_status sy_federation_check(struct sy_session *session, const struct sy_exec *exec,
+                                   struct sy_err *err);
+/* What the planner is told; NULL: none is configured. */
+const struct sy_federation *sy_federation_of(const struct sy_topology_database *database);
+/* What an error of the federating database is to the client; false: the same. */
+bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_err *err);
+bool sy_federation_is(const struct sy_session *session, uint32_t shard);
 bool sy_stmt_is_local(const struct sy_stmt *stmt); /* the session runs it itself */
 struct sy_parse_settings sy_session_parse_settings(const struct sy_session *session);
 

@@ -419,7 +419,8 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
                          "EXECUTE of a statement that touches several shards is not supported");
         sy_err_hint(err, "Send the statement itself, or give it the sharding key.");
-        return SY_STEP_ERROR;
+        if (target.writes || sy_exec_federate(session, &inner, &target, err) != SY_OK)
+            return SY_STEP_ERROR;
     }
     enum sy_step step = sy_target_acquire(session, &target, err);
     if (step != SY_STEP_DONE)
@@ -482,9 +483,7 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
     struct sy_plan plan;
     if (sy_exec_route(session, &of_inner, 0, err) == SY_OK &&
         sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
-        sy_route_explain(of_inner.route, &plan, &out);
-        if (plan.kind == SY_PLAN_MERGE)
-            sy_combined_explain_text(of_inner.route, inner, &session->worker->arena, &out);
+        sy_route_explain_text(of_inner.route, &plan, inner, &session->worker->arena, &out);
         step =
             answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
     }

@@ -175,13 +175,15 @@ static enum sy_step pick(struct sy_session *session, uint32_t shard, bool replic
                          struct sy_part **ret_part, struct sy_err *err)
 {
     struct sy_worker_database *database = session->database;
-    uint64_t min_lsn = session->min_lsn == NULL || session->consistency == SY_CONSISTENCY_EVENTUAL
-                           ? 0
-                           : session->min_lsn[shard];
+    bool federation = sy_federation_is(session, shard);
+    uint64_t min_lsn =
+        session->min_lsn == NULL || federation || session->consistency == SY_CONSISTENCY_EVENTUAL
+            ? 0
+            : session->min_lsn[shard];
     struct sy_node *node =
         sy_topology_pick(database->topology, shard, replica_ok, min_lsn, &database->rotation);
     if (node == NULL) {
-        struct sy_slice name = database->topology->shards[shard].name;
+        struct sy_slice name = sy_topology_shard_name(database->topology, shard);
         (void)sy_err_set(err, SY_E_CONNECT, "shard \"%.*s\" has no server that can take this",
                          (int)name.bytes, name.data);
         sy_err_hint(err, "SHOW NODES on the console tells which servers can be reached.");
@@ -194,6 +196,7 @@ static enum sy_step pick(struct sy_session *session, uint32_t shard, bool replic
     }
     part->node = node;
     part->shard = shard;
+    part->federation = federation;
     part->primary = atomic_load_explicit(&node->role, memory_order_relaxed) != SY_NODE_REPLICA;
     link_part(session, part);
     *ret_part = part;
@@ -339,7 +342,10 @@ enum sy_step sy_part_prepare(struct sy_part *part, struct sy_err *err)
             return SY_STEP_AGAIN;
         }
     }
-    if (!part->in_txn && (session->implicit_txn || session->txn != 'I') && !part->touched)
+    /* The federating database sees the shards through transactions whose snapshots would grow old:
+     * it joins a block only for a cursor. */
+    bool joins = !part->federation || session->federation_cursor;
+    if (!part->in_txn && (session->implicit_txn || session->txn != 'I') && !part->touched && joins)
         send_prelude(part);
     return SY_STEP_DONE;
 }

@@ -156,6 +156,7 @@ struct merge_bind {
     struct sy_prepared *prepared;
     const struct sy_exec *exec;
     const struct sy_target *target;
+    const struct sy_merge_plan *plan;
 };
 
 static enum sy_status intern_rewritten(struct sy_session *session, struct sy_statement *statement,
@@ -211,16 +212,7 @@ static void send_merge_bind(struct sy_session *session, const struct merge_bind 
 static enum sy_step bind_merge(struct sy_session *session, const struct merge_bind *m,
                                struct sy_err *err)
 {
-    struct sy_combined combined;
-    struct sy_merge_options options = {0};
-    if (m->prepared->statement->by_sql) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "PREPARE in SQL of a statement that combines shards is not supported");
-        sy_err_hint(err, "Prepare it with the protocol's Parse message.");
-        return SY_STEP_ERROR;
-    }
-    if (sy_merge_plan(session, m->exec, m->exec->text, &combined, &options, err) != SY_OK)
-        return SY_STEP_ERROR;
+    const struct sy_combined *combined = &m->plan->combined;
     if (sy_merge_pending(session)) {
         enum sy_step waits = sy_barrier(session);
         if (waits != SY_STEP_DONE)
@@ -229,7 +221,7 @@ static enum sy_step bind_merge(struct sy_session *session, const struct merge_bi
     enum sy_step step = acquire(session, m->target, err);
     if (step != SY_STEP_DONE)
         return step;
-    if (intern_rewritten(session, m->prepared->statement, combined.sql, err) != SY_OK ||
+    if (intern_rewritten(session, m->prepared->statement, combined->sql, err) != SY_OK ||
         !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
     struct sy_portal *portal =
@@ -243,12 +235,29 @@ static enum sy_step bind_merge(struct sy_session *session, const struct merge_bi
     portal->merge_serial = ++session->worker->last_serial;
     sy_owe_primary(session, m->exec, m->target);
     sy_gather_begin(session, m->target, false);
-    if (sy_merge_begin(session, &combined, &options, err) != SY_OK)
+    if (sy_merge_begin(session, combined, &m->plan->options, err) != SY_OK)
         return SY_STEP_ERROR;
     session->gather->merge_serial = portal->merge_serial;
     sy_counter_add(&session->database->counters->binds, 1);
-    send_merge_bind(session, m, combined.spec.hidden_count);
+    send_merge_bind(session, m, combined->spec.hidden_count);
     return SY_STEP_DONE;
+}
+
+/* Can the router put it together itself? Else the federating database may. */
+static enum sy_status plan_merge(struct sy_session *session, const struct sy_exec *exec,
+                                 const struct sy_statement *statement, struct sy_target *target,
+                                 struct sy_merge_plan *ret_plan, struct sy_err *err)
+{
+    enum sy_status status;
+    if (statement->by_sql) {
+        status = sy_err_set(err, SY_E_UNSUPPORTED,
+                            "PREPARE in SQL of a statement that combines shards is not supported");
+        sy_err_hint(err, "Prepare it with the protocol's Parse message.");
+    } else {
+        status =
+            sy_merge_plan(session, exec, exec->text, &ret_plan->combined, &ret_plan->options, err);
+    }
+    return status == SY_OK ? SY_OK : sy_exec_federate(session, exec, target, err);
 }
 
 enum { FEW_PARAMETERS = 32 };
@@ -277,12 +286,16 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     if (sy_exec_route(session, &exec, 0, err) != SY_OK ||
         sy_exec_target(session, &exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
+    struct sy_merge_plan merge = {0};
+    if (target.merge &&
+        plan_merge(session, &exec, prepared->statement, &target, &merge, err) != SY_OK)
+        return SY_STEP_ERROR;
     if (exec.stmt->copy.format == SY_COPY_BINARY &&
         sy_exec_check_copy(session, &exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     if (target.merge)
-        return bind_merge(session, &(struct merge_bind){frame, bind, prepared, &exec, &target},
-                          err);
+        return bind_merge(session,
+                          &(struct merge_bind){frame, bind, prepared, &exec, &target, &merge}, err);
     if (target.split) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
                          "COPY into a sharded table with the extended protocol is not supported");
@@ -387,8 +400,10 @@ static enum sy_step describe_statement(struct sy_session *session,
     /* Any server tells the columns: the one at hand, else the first shard's primary. */
     struct sy_target target = {0};
     struct sy_part *at_hand = sy_busy_part(session);
-    if (at_hand == NULL)
+    if (at_hand == NULL || at_hand->federation)
         at_hand = session->parts;
+    while (at_hand != NULL && at_hand->federation) /* it knows tables, not every function */
+        at_hand = at_hand->next;
     if (at_hand != NULL) {
         target.shard = at_hand->shard;
         target.replica_ok = !at_hand->primary;
@@ -545,16 +560,20 @@ static enum sy_step execute_local(struct sy_session *session, const struct sy_po
     return step;
 }
 
+static enum sy_step refuse_row_limit(struct sy_err *err)
+{
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "a row limit on a statement that reads several shards is not supported");
+    sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
+    return SY_STEP_ERROR;
+}
+
 static enum sy_step execute_several(struct sy_session *session, const struct sy_portal *portal,
                                     const struct sy_frame *frame,
                                     const struct sy_execute_msg *message, struct sy_err *err)
 {
-    if (message->row_limit > 0) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "a row limit on a statement that reads several shards is not supported");
-        sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
-        return SY_STEP_ERROR;
-    }
+    if (message->row_limit > 0)
+        return refuse_row_limit(err);
     if (portal->merge_serial != 0 && !has_merge(session, portal, err))
         return SY_STEP_ERROR;
     if (portal->merge_serial == 0 && session->gather != NULL && session->gather->active)
@@ -590,12 +609,14 @@ static enum sy_step execute_several(struct sy_session *session, const struct sy_
 }
 
 static enum sy_step execute_one(struct sy_session *session, const struct sy_portal *portal,
-                                const struct sy_frame *frame, struct sy_slice name,
+                                const struct sy_frame *frame, const struct sy_execute_msg *message,
                                 struct sy_err *err)
 {
     struct sy_part *part = next_of_portal(session, portal, NULL);
     if (part == NULL)
-        return no_portal(name, err);
+        return no_portal(message->portal, err);
+    if (part->federation && !part->in_txn && message->row_limit > 0 && session->txn != 'I')
+        return refuse_row_limit(err); /* the portal would end with Sync */
     struct sy_target target = {.shard = part->shard, .replica_ok = !part->primary};
     if (other_is_busy(session, &target)) {
         enum sy_step step = sy_barrier(session);
@@ -606,7 +627,7 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
     sy_owe_attach(session, part);
     part->touched = true;
     part->will_write = part->will_write || portal->writes;
-    sy_part_ask_columns(part, portal, name);
+    sy_part_ask_columns(part, portal, message->portal);
     sy_part_expect(part, SY_X_EXECUTE, SY_WHY_CLIENT,
                    (uint8_t)(SY_X_FORWARD | (portal->writes ? SY_X_WRITE : 0)), portal->server_id);
     part->copies = part->copies || portal->copies;
@@ -628,7 +649,7 @@ enum sy_step sy_portal_on_execute(struct sy_session *session, const struct sy_fr
     if (portal == NULL)
         return no_portal(message.portal, err);
     if (portal == &cursor)
-        return execute_one(session, portal, frame, message.portal, err);
+        return execute_one(session, portal, frame, &message, err);
     if (portal->local)
         return execute_local(session, portal, err);
     struct sy_exec exec = exec_of(portal->statement);
@@ -647,7 +668,7 @@ enum sy_step sy_portal_on_execute(struct sy_session *session, const struct sy_fr
         session->need_barrier = true;
     }
     return portal->several ? execute_several(session, portal, frame, &message, err)
-                           : execute_one(session, portal, frame, message.portal, err);
+                           : execute_one(session, portal, frame, &message, err);
 }
 
 /* ---- Close ---- */

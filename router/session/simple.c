@@ -140,6 +140,11 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec->stmt, target.writes);
+    struct sy_combined combined;
+    struct sy_merge_options options = {0};
+    if (target.merge && sy_merge_plan(session, exec, sql, &combined, &options, err) != SY_OK &&
+        sy_exec_federate(session, exec, &target, err) != SY_OK)
+        return SY_STEP_ERROR;
     if (exec->stmt->copy.format == SY_COPY_BINARY &&
         sy_exec_check_copy(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
@@ -153,10 +158,6 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     }
     target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
     if (target.several && !sy_gather_ensure(session, err))
-        return SY_STEP_ERROR;
-    struct sy_combined combined;
-    struct sy_merge_options options = {0};
-    if (target.merge && sy_merge_plan(session, exec, sql, &combined, &options, err) != SY_OK)
         return SY_STEP_ERROR;
     /* Several shards change together or not at all: the router's own transaction, unless the client
      * has one. */

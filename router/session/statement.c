@@ -81,6 +81,7 @@ static enum sy_status make_routes(struct sy_session *session, struct sy_template
         .search_path_count = resolve_path(session, path),
         .temporary = temporary,
         .temporary_count = temporary_names(session, temporary),
+        .federation = sy_federation_of(database),
     };
     uint32_t count = (uint32_t)facts->stmt_count;
     struct routes *routes = calloc(1, sizeof(*routes) + count * sizeof(routes->route[0]));
@@ -184,7 +185,7 @@ static uint32_t any_shard(struct sy_session *session, const struct sy_shard_set 
     const struct sy_part *found = NULL;
     uint32_t allowed = shards == NULL ? 0 : sy_shard_set_count(shards);
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if ((found == NULL || (part->in_txn && !found->in_txn)) &&
+        if (!part->federation && (found == NULL || (part->in_txn && !found->in_txn)) &&
             (allowed == 0 || sy_shard_set_has(shards, part->shard)))
             found = part;
     if (found != NULL)
@@ -236,7 +237,7 @@ static enum sy_status to_temporary(struct sy_session *session, const struct sy_e
     bool fits = (plan->kind == SY_PLAN_SINGLE && plan->shard == part->shard) ||
                 (plan->kind == SY_PLAN_ANY && sy_shard_set_has(&plan->shards, part->shard));
     if (!fits) {
-        struct sy_slice name = session->database->topology->shards[part->shard].name;
+        struct sy_slice name = sy_topology_shard_name(session->database->topology, part->shard);
         enum sy_status status =
             sy_err_set(err, SY_E_UNSUPPORTED,
                        "a temporary table together with rows of other shards is not supported");
@@ -310,7 +311,8 @@ static enum sy_status check_snapshot(const struct sy_session *session, const str
     bool block = session->txn != 'I' && session->txn_state != NULL;
     bool snapshot =
         block ? session->txn_state->multi_refused : sy_isolation_is_snapshot(by_default);
-    if (!snapshot || !target->several || target->all || stmt->kind == SY_STMT_COPY_TO ||
+    if (!snapshot || (!target->several && !target->federate) || target->all ||
+        stmt->kind == SY_STMT_COPY_TO ||
         stmt->size_count > 0) /* sizes are those of now in any transaction */
         return SY_OK;
     (void)sy_err_set(
@@ -411,6 +413,10 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         target->counted =
             target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
         break;
+    case SY_PLAN_FEDERATE:
+        target->federate = true;
+        target->shard = plan->shard;
+        return sy_federation_check(session, exec, err);
     case SY_PLAN_SPLIT:
         target->shards = plan->shards;
         target->split = true;

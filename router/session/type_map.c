@@ -14,6 +14,9 @@
 static const struct sy_type_map *map_of(const struct sy_part *part)
 {
     const struct sy_topology_database *database = part->session->database->topology;
+    if (part->federation && database != NULL && database->inspected != NULL &&
+        database->inspected->federation != NULL)
+        return &database->inspected->federation->types;
     if (part->shard == 0 || database == NULL || database->inspected == NULL ||
         part->shard >= database->inspected->shard_count)
         return NULL;
@@ -33,7 +36,7 @@ static void put_u32(char *at, uint32_t value)
 }
 
 /* name, zero, table OID, attribute, type OID, size, modifier, format */
-static void map_columns(const struct sy_type_map *map, char *body, size_t bytes)
+static void map_columns(const struct sy_type_map *map, bool federation, char *body, size_t bytes)
 {
     size_t at = 2;
     while (at < bytes) {
@@ -42,6 +45,8 @@ static void map_columns(const struct sy_type_map *map, char *body, size_t bytes)
             return;
         char *fields = body + (zero + 1 - body);
         put_u32(fields, sy_type_map_table(map, sy_u32_at(fields, 0)));
+        if (federation) /* the columns of its tables are numbered otherwise */
+            memset(fields, 0, 6);
         put_u32(fields + 6, sy_type_map_type(map, sy_u32_at(fields + 6, 0)));
         at = (size_t)(fields + 18 - body);
     }
@@ -53,7 +58,7 @@ void sy_part_map_description(const struct sy_part *part, char type, char *body, 
     if (map == NULL || bytes < 2)
         return;
     if (type == 'T') {
-        map_columns(map, body, bytes);
+        map_columns(map, part->federation, body, bytes);
         return;
     }
     for (size_t at = 2; at + 4 <= bytes; at += 4)

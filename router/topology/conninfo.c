@@ -211,6 +211,8 @@ static enum sy_status take_resolved(struct sy_node *node, PGconn *conn,
                   strcmp(node->server_database, node->conninfo_user) != 0);
     if (!named)
         node->server_database = node->database;
+    if (node->other_database != NULL)
+        node->server_database = node->other_database;
     node->user_given = written_value(written, "user") != NULL ||
                        written_value(written, "service") != NULL || getenv("PGUSER") != NULL;
     node->is_local = sy_host_is_local(node->hostaddr[0] != '\0' ? node->hostaddr : node->host);

@@ -45,8 +45,9 @@ static enum sy_status copy_strings(struct sy_node *node, const struct sy_node_so
     struct sy_arena *arena = &node->arena;
     const struct sy_config_node *config = source->config;
     node->database = sy_arena_strdup(arena, source->database->name);
-    node->shard = sy_arena_strdup(arena, source->shard->name);
-    node->name = sy_arena_printf(arena, "%s/%u", source->shard->name, source->node_index);
+    const char *shard = source->shard_name != NULL ? source->shard_name : source->shard->name;
+    node->shard = sy_arena_strdup(arena, shard);
+    node->name = sy_arena_printf(arena, "%s/%u", shard, source->node_index);
     node->conninfo =
         sy_arena_strdup(arena, config != NULL && config->conninfo != NULL ? config->conninfo : "");
     node->zone = sy_arena_strdup(arena, config != NULL && config->zone != NULL ? config->zone : "");
@@ -59,6 +60,10 @@ static enum sy_status copy_strings(struct sy_node *node, const struct sy_node_so
     if (config != NULL && config->password != NULL) {
         node->password = sy_arena_strdup(arena, config->password);
         complete = complete && node->password != NULL;
+    }
+    if (source->server_database != NULL) {
+        node->other_database = sy_arena_strdup(arena, source->server_database);
+        complete = complete && node->other_database != NULL;
     }
     if (node->engine == SY_ENGINE_SQLITE) {
         node->file = sy_node_file(arena, source);

@@ -11,6 +11,8 @@ struct sy_node_source {
     const struct sy_config_node
         *config; /* NULL: an embedded node that the configuration does not list */
     uint32_t shard_index, node_index, node_count;
+    const char *server_database; /* instead of the conninfo's; NULL: the conninfo says */
+    const char *shard_name;      /* instead of shard->name; NULL: that one */
 };
 
 /* Ownership: *ret_node has one reference. Blocks: conninfo resolution reads files. */

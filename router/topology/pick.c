@@ -82,6 +82,10 @@ static uint32_t keep_zone(const char *zone, struct sy_node **nodes, uint32_t cou
 struct sy_node *sy_topology_pick(const struct sy_topology_database *database, uint32_t shard_index,
                                  bool replica_ok, uint64_t min_lsn, uint32_t *rotation)
 {
+    if (shard_index == database->shard_count && database->federation.node_count > 0) {
+        const struct sy_node *host = find_primary(&database->shards[database->federation_host]);
+        return host == NULL ? NULL : database->federation.nodes[host->node_index];
+    }
     if (shard_index >= database->shard_count)
         return NULL;
     const struct sy_topology_shard *shard = &database->shards[shard_index];

@@ -28,9 +28,11 @@ static struct sy_node *find_same(const struct sy_topology *previous, const struc
         return NULL;
     const struct sy_topology_database *database =
         sy_topology_find(previous, sy_slice_of(fresh->database));
-    if (database == NULL || fresh->shard_index >= database->shard_count)
+    if (database == NULL || fresh->shard_index > database->shard_count)
         return NULL;
-    const struct sy_topology_shard *shard = &database->shards[fresh->shard_index];
+    const struct sy_topology_shard *shard = fresh->shard_index == database->shard_count
+                                                ? &database->federation
+                                                : &database->shards[fresh->shard_index];
     if (fresh->node_index >= shard->node_count)
         return NULL;
     struct sy_node *old = shard->nodes[fresh->node_index];
@@ -46,30 +48,19 @@ static uint32_t count_nodes(const struct sy_config_database *database,
     return shard->node_count > embedded ? shard->node_count : embedded;
 }
 
-static enum sy_status build_shard(struct sy_topology *topology, const struct sy_topology *previous,
-                                  const struct sy_config_database *database, uint32_t shard_index,
+/* `pattern` says all but config and node_index. */
+static enum sy_status build_nodes(struct sy_topology *topology, const struct sy_topology *previous,
+                                  const struct sy_node_source *pattern,
                                   struct sy_topology_shard *shard, struct sy_err *err)
 {
-    const struct sy_config_shard *config = &database->shards[shard_index];
-    uint32_t node_count = count_nodes(database, config);
-    if (node_count == 0 || node_count > SY_LIMIT_NODES_PER_SHARD)
-        return sy_err_set(err, SY_E_CONFIG,
-                          "shard %s of database %s has %u nodes; 1 to %d are possible",
-                          config->name, database->name, node_count, SY_LIMIT_NODES_PER_SHARD);
-    shard->name = sy_slice_of(config->name);
+    uint32_t node_count = pattern->node_count;
     shard->nodes = sy_arena_calloc(&topology->arena, node_count, sizeof(struct sy_node *));
     if (shard->nodes == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     for (uint32_t i = 0; i < node_count; i++) {
-        struct sy_node_source source = {
-            .data_dir = topology->config->data_dir,
-            .database = database,
-            .shard = config,
-            .config = i < config->node_count ? &config->nodes[i] : NULL,
-            .shard_index = shard_index,
-            .node_index = i,
-            .node_count = node_count,
-        };
+        struct sy_node_source source = *pattern;
+        source.config = i < pattern->shard->node_count ? &pattern->shard->nodes[i] : NULL;
+        source.node_index = i;
         struct sy_node *node = NULL;
         enum sy_status status = sy_node_new(&source, &node, err);
         if (status != SY_OK)
@@ -85,6 +76,63 @@ static enum sy_status build_shard(struct sy_topology *topology, const struct sy_
     return SY_OK;
 }
 
+static enum sy_status build_shard(struct sy_topology *topology, const struct sy_topology *previous,
+                                  const struct sy_config_database *database, uint32_t shard_index,
+                                  struct sy_topology_shard *shard, struct sy_err *err)
+{
+    const struct sy_config_shard *config = &database->shards[shard_index];
+    uint32_t node_count = count_nodes(database, config);
+    if (node_count == 0 || node_count > SY_LIMIT_NODES_PER_SHARD)
+        return sy_err_set(err, SY_E_CONFIG,
+                          "shard %s of database %s has %u nodes; 1 to %d are possible",
+                          config->name, database->name, node_count, SY_LIMIT_NODES_PER_SHARD);
+    shard->name = sy_slice_of(config->name);
+    struct sy_node_source source = {
+        .data_dir = topology->config->data_dir,
+        .database = database,
+        .shard = config,
+        .shard_index = shard_index,
+        .node_count = node_count,
+    };
+    return build_nodes(topology, previous, &source, shard, err);
+}
+
+/* The database that joins rows of several shards: beside one shard, on each of its servers. */
+static enum sy_status build_federation(struct sy_topology *topology,
+                                       const struct sy_topology *previous,
+                                       struct sy_topology_database *database, struct sy_err *err)
+{
+    const struct sy_config_database *config = database->config;
+    if (config->federation_node == NULL || config->engine != SY_ENGINE_POSTGRES ||
+        config->shard_count < 2)
+        return SY_OK;
+    if (config->shard_count == SY_LIMIT_SHARDS)
+        return sy_err_set(err, SY_E_CONFIG, "database %s: federation is for %d shards at most",
+                          config->name, SY_LIMIT_SHARDS - 1);
+    uint32_t host = sy_shardmap_find_shard(database->map, sy_slice_of(config->federation_node));
+    const char *name = sy_arena_printf(&topology->arena, "switchyard_fed_%s", config->name);
+    if (name == NULL || host == UINT32_MAX)
+        return sy_err_set(err, name == NULL ? SY_E_NO_MEMORY : SY_E_CONFIG,
+                          "database %s: federation.node is not one of its shards", config->name);
+    database->federation_host = host;
+    database->federation.name = SY_SLICE("federation");
+    struct sy_node_source source = {
+        .data_dir = topology->config->data_dir,
+        .database = config,
+        .shard = &config->shards[host],
+        .shard_index = config->shard_count,
+        .node_count = database->shards[host].node_count,
+        .server_database = name,
+        .shard_name = "federation",
+    };
+    return build_nodes(topology, previous, &source, &database->federation, err);
+}
+
+struct sy_slice sy_topology_shard_name(const struct sy_topology_database *database, uint32_t shard)
+{
+    return shard < database->shard_count ? database->shards[shard].name : database->federation.name;
+}
+
 static struct sy_topology_schema *schema_ref(struct sy_topology_schema *schema)
 {
     if (schema != NULL)
@@ -94,8 +142,19 @@ static struct sy_topology_schema *schema_ref(struct sy_topology_schema *schema)
 
 void sy_topology_schema_unref(struct sy_topology_schema *schema)
 {
-    if (schema != NULL && atomic_fetch_sub_explicit(&schema->refs, 1, memory_order_acq_rel) == 1)
-        schema->release(schema);
+    if (schema == NULL || atomic_fetch_sub_explicit(&schema->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    sy_topology_federation_free(schema->federation);
+    schema->federation = NULL;
+    schema->release(schema);
+}
+
+void sy_topology_federation_free(struct sy_topology_federation *federation)
+{
+    if (federation == NULL)
+        return;
+    sy_arena_release(&federation->arena);
+    free(federation);
 }
 
 static enum sy_status build_database(struct sy_topology *topology,
@@ -125,6 +184,9 @@ static enum sy_status build_database(struct sy_topology *topology,
         if (status != SY_OK)
             return status;
     }
+    status = build_federation(topology, previous, database, err);
+    if (status != SY_OK)
+        return status;
     const struct sy_topology_database *old =
         previous == NULL ? NULL : sy_topology_find(previous, sy_slice_of(config->name));
     /* A schema stays true until the next inspection, unless the shards are others now. */
@@ -197,6 +259,8 @@ void sy_topology_unref(struct sy_topology **topology)
         for (uint32_t s = 0; s < database->shard_count; s++)
             for (uint32_t n = 0; n < database->shards[s].node_count; n++)
                 sy_node_unref(database->shards[s].nodes[n]);
+        for (uint32_t n = 0; n < database->federation.node_count; n++)
+            sy_node_unref(database->federation.nodes[n]);
         sy_topology_schema_unref(database->inspected);
     }
     sy_config_unref(&self->config);

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "config/config.h"
+#include "router/plan/federation.h"
 #include "router/plan/schema.h"
 #include "router/plan/shardmap.h"
 
@@ -44,6 +45,7 @@ struct sy_node {
     bool is_local;                /* Unix socket or loopback */
     bool user_given;  /* conninfo_user was written in the conninfo, not the process's own name */
     const char *file; /* sqlite: path of the shard's file (primary's) */
+    const char *other_database; /* takes the place of the conninfo's dbname; NULL: that one */
 
     /* Live state, written by the health monitor (replication/) and by links. */
     _Atomic int role; /* enum sy_node_role */
@@ -116,6 +118,15 @@ bool sy_value_map_concerns(const struct sy_value_map *map, uint32_t type);
  */
 bool sy_value_map_apply(const struct sy_value_map *map, uint32_t type, char *data, size_t bytes);
 
+/* The federating database as it was found or built: what the planner may use, and the OIDs of its
+ * types. Owned by one sy_topology_schema. */
+struct sy_topology_federation {
+    struct sy_arena arena;
+    struct sy_federation facts;
+    struct sy_type_map types; /* its OIDs -> shard 0's, and back */
+};
+void sy_topology_federation_free(struct sy_topology_federation *federation); /* accepts NULL */
+
 /* What an inspection of a database found: the schema, one type map per shard, and differences
  * between shards. Reference counted (atomic), immutable, held by snapshots. `release` frees what
  * the maker owns. */
@@ -128,7 +139,8 @@ struct sy_topology_schema {
     uint32_t difference_count;
     const char *server_version, *server_encoding, *collation; /* of shard 0 */
     uint32_t server_version_num;
-    int64_t read_at_us; /* wall time at which reading began */
+    int64_t read_at_us;                        /* wall time at which reading began */
+    struct sy_topology_federation *federation; /* NULL: none is configured */
     void (*release)(struct sy_topology_schema *self);
 };
 void sy_topology_schema_unref(struct sy_topology_schema *schema); /* accepts NULL */
@@ -148,7 +160,14 @@ struct sy_topology_database {
         *inspected; /* owner of schema: type maps, differences; NULL until it was read */
     struct sy_topology_shard *shards;
     uint32_t shard_count;
+    /* The federating database, reached as one more shard, numbered shard_count. Its nodes are those
+     * of `federation_host`, one for one, with another database name. node_count 0: none. */
+    struct sy_topology_shard federation;
+    uint32_t federation_host;
 };
+
+/* Any shard's name, the federating database's for shard_count. */
+struct sy_slice sy_topology_shard_name(const struct sy_topology_database *database, uint32_t shard);
 
 struct sy_topology {
     _Atomic uint32_t refs;

@@ -4,7 +4,7 @@
  *     statement
  *     @ parameters        (optional: text values, NULL, b:hex for binary, value/oid for a declared
  * type) ! settings          (optional: temp=NAME, path=a,b, default=local|reference, one (shard),
- * noschema, tz=ZONE)
+ * noschema, tz=ZONE, federation=on|off)
  *     => plan             ("single s1", "concat s0 s1", "refused 0A000 message"; "replica" when one
  * may serve it)
  *
@@ -25,6 +25,7 @@ struct settings {
     struct sy_slice path[4], temporary[4];
     uint32_t path_count, temporary_count;
     bool one_shard, no_schema, scs_off;
+    const char *federation; /* "on", "off": not ready; NULL: none */
     enum sy_placement_kind placement;
     const char *zone;
 };
@@ -48,7 +49,9 @@ static void words(char *text, const char *separators, struct sy_slice *ret_words
 static void read_settings(char *line, struct settings *s)
 {
     for (char *word = strsep(&line, " "); word != NULL; word = strsep(&line, " ")) {
-        if (strncmp(word, "temp=", 5) == 0)
+        if (strncmp(word, "federation=", 11) == 0)
+            s->federation = strcmp(word + 11, "on") == 0 ? "on" : "off";
+        else if (strncmp(word, "temp=", 5) == 0)
             words(word + 5, ",", s->temporary, &s->temporary_count);
         else if (strncmp(word, "path=", 5) == 0) {
             s->path_count = 0;
@@ -94,13 +97,19 @@ static void read_parameters(char *line, struct parameters *p)
 }
 
 static void print_plan(const struct sy_route *route, const struct sy_plan *plan,
-                       const struct sy_shardmap *map, struct sy_buf *out)
+                       const struct sy_shardmap *map, bool detail, struct sy_buf *out)
 {
-    static const char *const kinds[] = {"single", "concat", "merge",  "all",
-                                        "split",  "any",    "router", "refused"};
+    static const char *const kinds[] = {
+        [SY_PLAN_SINGLE] = "single",     [SY_PLAN_CONCAT] = "concat",
+        [SY_PLAN_MERGE] = "merge",       [SY_PLAN_ALL] = "all",
+        [SY_PLAN_SPLIT] = "split",       [SY_PLAN_ANY] = "any",
+        [SY_PLAN_FEDERATE] = "federate", [SY_PLAN_ROUTER] = "router",
+        [SY_PLAN_REFUSED] = "refused"};
     sy_buf_append_str(out, kinds[plan->kind]);
     if (plan->kind == SY_PLAN_REFUSED) {
         sy_buf_printf(out, " %s %s", sy_err_sqlstate(&plan->refusal), plan->refusal.text);
+        if (detail && plan->refusal.detail[0] != '\0')
+            sy_buf_printf(out, " (%s)", plan->refusal.detail);
         return;
     }
     for (uint32_t i = 0; i < sy_shardmap_shard_count(map); i++)
@@ -121,6 +130,7 @@ struct world {
     const struct sy_shardmap *map, *single_map;
     const struct sy_schema *schema;
     struct sy_parser *parser;
+    struct sy_federation federation[2]; /* with all tables and views but "days"; not ready */
 };
 
 static void plan_statement(struct world *w, const char *sql, const struct settings *s,
@@ -154,6 +164,9 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
                                     .parameter_type_count = p->count,
                                     .standard_conforming_strings = true};
     values.key_context.time_zone = sy_slice_of(s->zone);
+    if (s->federation != NULL)
+        context.federation = &w->federation[strcmp(s->federation, "off") == 0];
+    database.federation_node = s->federation == NULL ? NULL : "s0";
     for (int32_t i = 0; i < template_->facts->stmt_count; i++) {
         struct sy_route *route = NULL;
         struct sy_plan plan;
@@ -164,7 +177,7 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
         assert_int_equal(sy_route_eval(route, &values, &scan.hints, &arena, &plan, &err), SY_OK);
         if (i > 0)
             sy_buf_append_str(out, "; ");
-        print_plan(route, &plan, context.map, out);
+        print_plan(route, &plan, context.map, s->federation != NULL, out);
         sy_route_explain(route, &plan, &words_out);
         assert_true(words_out.bytes > 0 && !words_out.failed);
         if (plan.kind == SY_PLAN_REFUSED && strcmp(sy_err_sqlstate(&plan.refusal), "0A000") == 0)
@@ -174,6 +187,23 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
         sy_route_free(&route);
     }
     sy_template_unref(w->parser, template_);
+}
+
+static void make_federation(struct world *w)
+{
+    uint32_t count = sy_schema_relation_count(w->schema);
+    struct sy_federation_relation *relations =
+        sy_arena_calloc(&w->arena, count, sizeof(*relations));
+    assert_non_null(relations);
+    w->federation[0] = (struct sy_federation){.ready = true, .relations = relations};
+    w->federation[1] = (struct sy_federation){.why = "it is being built"};
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sy_schema_relation *relation = sy_schema_relation(w->schema, i);
+        if (!sy_slice_eq(relation->name, SY_SLICE("days")))
+            relations[w->federation[0].relation_count++] =
+                (struct sy_federation_relation){relation->schema, relation->name};
+    }
+    qsort(relations, w->federation[0].relation_count, sizeof(*relations), sy_federation_compare);
 }
 
 static void make_world(struct world *w)
@@ -186,6 +216,7 @@ static void make_world(struct world *w)
     w->map = world_map(&w->arena);
     assert_int_equal(sy_shardmap_build(&single, &w->arena, &w->single_map, NULL), SY_OK);
     w->schema = world_schema();
+    make_federation(w);
     struct sy_parser_options options = {0};
     assert_int_equal(sy_parser_new(&options, &w->parser, NULL), SY_OK);
 }
