@@ -116,6 +116,8 @@ void sy_startup_secured(struct sy_session *session)
         return;
     }
     startup->peer.is_tls = true;
+    /* A password may come: OpenSSL is to wipe its own copy as long as the login lasts. */
+    SSL_set_options(sy_stream_ssl(&session->stream), SSL_OP_CLEANSE_PLAINTEXT);
     sy_session_set_state(session, SY_SESSION_STARTUP);
     sy_session_drive(session);
 }
@@ -474,6 +476,8 @@ static void finish(struct sy_session *session, const struct welcome *welcome)
                          (struct sy_slice){(const char *)session->key, sizeof(session->key)});
     sy_write_ready(out, 'I');
     sy_session_put_buf(session, out);
+    if (sy_stream_ssl(&session->stream) != NULL)
+        SSL_clear_options(sy_stream_ssl(&session->stream), SSL_OP_CLEANSE_PLAINTEXT);
     sy_startup_free(session);
     sy_session_known(session);
     sy_timer_cancel(session->worker->loop, &session->timer);
