@@ -44,6 +44,11 @@ enum {
     SY_LIMIT_PORTALS_PER_CLIENT = 1000,
     /* Bytes queued to one peer before its source is no longer read (back-pressure). */
     SY_LIMIT_SEND_QUEUE_HIGH_BYTES = 256 * 1024,
+    /* The same once queues hold three quarters of what buffers.all leaves them; from half on it is
+       a quarter of the value above. */
+    SY_LIMIT_SEND_QUEUE_LEAST_BYTES = 16 * 1024,
+    /* A client's message up to here is not counted against the budgets (`buffers`). */
+    SY_LIMIT_UNCOUNTED_MESSAGE_BYTES = 64 * 1024,
     /* Bytes at which the source is read again. */
     SY_LIMIT_SEND_QUEUE_LOW_BYTES = 64 * 1024,
     /* One receive buffer of the loop. */

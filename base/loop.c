@@ -113,6 +113,16 @@ const char *sy_loop_kind_name(enum sy_loop_kind kind)
     return names[kind];
 }
 
+void sy_loop_set_queue_budget(struct sy_loop *loop, uint64_t bytes)
+{
+    loop->queue_budget_bytes = bytes;
+}
+
+uint64_t sy_loop_queued_bytes(const struct sy_loop *loop)
+{
+    return loop->queued_bytes;
+}
+
 uint64_t sy_loop_now_us(const struct sy_loop *loop)
 {
     return loop->now_us;

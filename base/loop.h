@@ -42,6 +42,12 @@ SY_MUST_CHECK enum sy_status sy_loop_turn(struct sy_loop *loop, int timeout_ms, 
 /* Any thread. */
 void sy_loop_stop(struct sy_loop *loop);
 
+/* What all streams of the loop together should have queued at most; 0: no matter. The nearer they
+ * come, the earlier a stream is congested: from half of it on at a quarter of
+ * SY_LIMIT_SEND_QUEUE_HIGH_BYTES, from three quarters on at SY_LIMIT_SEND_QUEUE_LEAST_BYTES. */
+void sy_loop_set_queue_budget(struct sy_loop *loop, uint64_t bytes);
+uint64_t sy_loop_queued_bytes(const struct sy_loop *loop);
+
 /* Monotonic and wall time read once per turn: cheap. */
 uint64_t sy_loop_now_us(const struct sy_loop *loop);
 int64_t sy_loop_wall_us(const struct sy_loop *loop);

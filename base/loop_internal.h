@@ -109,6 +109,8 @@ struct sy_loop {
     uint32_t slot_count, free_slot;
 
     struct sy_loop_stats stats;
+    uint64_t queued_bytes;       /* of all streams */
+    uint64_t queue_budget_bytes; /* what that should stay below; 0: no matter */
     int wake_fd;
     atomic_bool stopping;
     /* Written by other threads: on a line of its own. */
@@ -209,6 +211,12 @@ void sy_tls_free(struct sy_tls **tls, struct sy_loop *loop);
 void sy_tls_received(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to);
 void sy_tls_resume(struct sy_stream *stream);  /* delivers what was held back */
 bool sy_tls_pending(const struct sy_tls *tls); /* something is held back */
+static inline void sy_stream_count(struct sy_stream *stream, uint32_t more, uint32_t less)
+{
+    stream->queued_bytes = stream->queued_bytes + more - less;
+    stream->loop->queued_bytes = stream->loop->queued_bytes + more - less;
+}
+
 /* Where plaintext is queued, counted in queued_bytes like everything else. */
 bool sy_tls_queue(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to);
 bool sy_tls_queue_copy(struct sy_stream *stream, bool slow, const void *data, size_t bytes);

@@ -83,7 +83,7 @@ void sy_stream_settle(struct sy_stream *stream)
         return;
     stream->flags |= STREAM_OVER;
     sy_send_consume(stream->loop, &stream->send_first, &stream->send_last, UINT32_MAX);
-    stream->queued_bytes = 0;
+    sy_stream_count(stream, 0, stream->queued_bytes);
     close(stream->fd);
     stream->loop->stats.system_calls++;
     stream->fd = -1;
@@ -312,14 +312,24 @@ static bool is_slow(const struct sy_stream *stream)
     return (stream->flags & STREAM_SENDING) != 0 && stream->queued_bytes >= SLOW_BYTES;
 }
 
+static uint32_t high_mark(const struct sy_loop *loop)
+{
+    uint64_t budget = loop->queue_budget_bytes;
+    if (budget == 0 || loop->queued_bytes < budget / 2)
+        return SY_LIMIT_SEND_QUEUE_HIGH_BYTES;
+    return loop->queued_bytes < budget / 4 * 3 ? SY_LIMIT_SEND_QUEUE_HIGH_BYTES / 4
+                                               : SY_LIMIT_SEND_QUEUE_LEAST_BYTES;
+}
+
 static void queued(struct sy_stream *stream, bool success, uint32_t bytes)
 {
     if (!success) {
         sy_stream_fail(stream, ENOMEM);
         return;
     }
-    stream->queued_bytes += bytes;
-    if (stream->queued_bytes >= SY_LIMIT_SEND_QUEUE_HIGH_BYTES)
+    sy_stream_count(stream, bytes, 0);
+    if (stream->queued_bytes >= SY_LIMIT_SEND_QUEUE_LEAST_BYTES &&
+        stream->queued_bytes >= high_mark(stream->loop))
         stream->flags |= STREAM_CONGESTED;
     if ((stream->flags & STREAM_CONNECTING) == 0)
         sy_stream_mark_dirty(stream);
@@ -370,17 +380,22 @@ static bool is_unsent(const struct sy_stream *stream)
     return stream->send_first != NULL || (stream->tls != NULL && !sy_tls_flushed(stream->tls));
 }
 
+static uint32_t low_mark(const struct sy_loop *loop)
+{
+    uint32_t half = high_mark(loop) / 2;
+    return half < SY_LIMIT_SEND_QUEUE_LOW_BYTES ? half : SY_LIMIT_SEND_QUEUE_LOW_BYTES;
+}
+
 void sy_stream_sent(struct sy_stream *stream, uint32_t bytes)
 {
     stream->loop->stats.sent_bytes += bytes;
     if (stream->flags & STREAM_TORN)
         return;
     sy_send_consume(stream->loop, &stream->send_first, &stream->send_last, bytes);
-    stream->queued_bytes -= bytes;
+    sy_stream_count(stream, 0, bytes);
     if (is_unsent(stream) || (stream->flags & STREAM_CLOSING))
         sy_stream_mark_dirty(stream);
-    if ((stream->flags & STREAM_CONGESTED) == 0 ||
-        stream->queued_bytes > SY_LIMIT_SEND_QUEUE_LOW_BYTES)
+    if ((stream->flags & STREAM_CONGESTED) == 0 || stream->queued_bytes > low_mark(stream->loop))
         return;
     stream->flags &= ~(uint32_t)STREAM_CONGESTED;
     if ((stream->flags & STREAM_OPEN) && stream->events->drained != NULL)
@@ -400,7 +415,7 @@ void sy_stream_send_failed(struct sy_stream *stream, int error)
         stream->error = error;
     stream->flags |= STREAM_SEND_FAILED;
     sy_send_consume(stream->loop, &stream->send_first, &stream->send_last, UINT32_MAX);
-    stream->queued_bytes = 0;
+    sy_stream_count(stream, 0, stream->queued_bytes);
     if (!sy_stream_wants_receive(stream) || (stream->flags & STREAM_CLOSING))
         tear_down(stream);
     else

@@ -29,7 +29,8 @@ struct sy_stream_events {
     void (*secured)(struct sy_stream *stream);
     /* Bytes chunk->data[from..to) arrived. The chunk is borrowed: take a reference to keep it. */
     void (*data)(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t from, uint32_t to);
-    /* The send queue fell to SY_LIMIT_SEND_QUEUE_LOW_BYTES after it had passed the high mark. */
+    /* The send queue fell to SY_LIMIT_SEND_QUEUE_LOW_BYTES, or to half the mark that the loop's
+     * budget allows, after it had passed the mark. */
     void (*drained)(struct sy_stream *stream);
     /* The stream is over; why is NULL when the peer closed in order or when sy_stream_close() was
      * called. */

@@ -70,7 +70,7 @@ static int bio_write(BIO *bio, const char *data, size_t bytes, size_t *ret_bytes
     if (!sy_send_append_copy(stream->loop, &stream->send_first, &stream->send_last, slow, data,
                              bytes))
         return 0;
-    stream->queued_bytes += (uint32_t)bytes;
+    sy_stream_count(stream, (uint32_t)bytes, 0);
     *ret_bytes = bytes;
     return 1;
 }
@@ -367,7 +367,7 @@ void sy_tls_flush(struct sy_stream *stream)
         }
         sy_send_consume(stream->loop, &tls->plain_first, &tls->plain_last, (uint32_t)result);
         tls->plain_bytes -= (uint32_t)result;
-        stream->queued_bytes -= (uint32_t)result;
+        sy_stream_count(stream, 0, (uint32_t)result);
     }
     if (tls->closing && !tls->shut && tls->plain_first == NULL) {
         tls->shut = true;

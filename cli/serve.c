@@ -348,6 +348,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     if (status == SY_OK)
         status = sy_rates_new(&server->process.rates, err);
     if (status == SY_OK)
+        status = sy_budget_new(&server->process.budget, err);
+    if (status == SY_OK)
         status = sy_rates_configure(server->process.rates, config, err);
     if (status == SY_OK &&
         RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
@@ -404,6 +406,7 @@ static void stop_parts(struct server *server)
     sy_login_failures_free(&server->process.failures);
     sy_auth_cache_free(&server->process.auth_cache);
     sy_rates_free(&server->process.rates);
+    sy_budget_free(&server->process.budget);
     sy_process_set_client_tls(&server->process, NULL);
     free(server->process.workers);
     free(server->seats);

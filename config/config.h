@@ -221,6 +221,10 @@ struct sy_config {
         const char *user; /* NULL: stays who it is */
         bool core_dumps, seccomp, allow_exec;
     } hardening;
+    struct {
+        uint32_t client_bytes, user_bytes, all_bytes; /* user, all: 0: no limit */
+        uint64_t wait_us;
+    } buffers;
     uint32_t unauthenticated_max, unauthenticated_per_address;
     uint32_t admin_slots;        /* of clients_max, kept for users with admin = true */
     uint32_t login_failures_max; /* of one address and user in a row before it has to wait; 0: no

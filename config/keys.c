@@ -396,6 +396,23 @@ static const struct sy_key_row hardening_keys[] = {
      .needs_restart = true, .about = "Let the seccomp filter permit starting other programs."},
     END_ROW};
 
+static const struct sy_key_row buffers_keys[] = {
+    {"client", SY_KEY_IS_SIZE, AT(T, buffers.client_bytes), .default_text = "1GB", .least = 131072,
+     .about = "What one client's messages may hold until they are done with. One that does not fit "
+              "ends the connection (54000). Messages up to 64 KiB are not counted."},
+    {"user", SY_KEY_IS_SIZE, AT(T, buffers.user_bytes), .default_text = "0",
+     .about = "The same for all clients of one user, answers that they do not read included; 0: no "
+              "limit. A message that would be too much waits unread, for at most `buffers.wait`."},
+    {"all", SY_KEY_IS_SIZE, AT(T, buffers.all_bytes), .default_text = "2GB",
+     .about =
+         "The same for all clients, half of it for messages and half for answers; 0: no limit. "
+         "As queues of answers come near theirs, less is queued for each client that does not "
+         "read, down to 16 KiB."},
+    {"wait", SY_KEY_IS_DURATION, AT(T, buffers.wait_us), .default_text = "10s",
+     .most = 600 * (uint64_t)1000000,
+     .about = "How long such a message may wait before its connection is ended (53200)."},
+    END_ROW};
+
 static const struct sy_key_row log_keys[] = {
     {"level", SY_KEY_IS_WORD, AT(T, log.level), .words = level_words, .default_text = "info",
      .about = "The least level that is written."},
@@ -428,6 +445,8 @@ const struct sy_key_row sy_config_keys[] = {
      .about = "The event loop; auto: io_uring where the kernel allows it, else epoll."},
     {"clients_max", SY_KEY_IS_UINT32, AT(T, clients_max), .default_text = "10000", .least = 1,
      .most = 1000000, .about = "Clients at once. One more gets 53300."},
+    {"buffers", SY_KEY_IS_GROUP, .offset = 0, .children = buffers_keys,
+     .about = "How much the router may hold for clients."},
     {"admin_slots", SY_KEY_IS_UINT32, AT(T, admin_slots), .default_text = "3", .most = 1000,
      .about = "Of `clients_max`, kept for users with `admin = true`."},
     {"unauthenticated_max", SY_KEY_IS_UINT32, AT(T, unauthenticated_max), .default_text = "1000",

@@ -34,7 +34,7 @@ const struct sy_console_row sy_console_rows[] = {
      sy_show_pools, "SHOW", "Server connections by database, user and node."},
     {"SHOW CLIENTS", NULL, SY_CONSOLE_WORKERS, SY_ACTION_NONE, false,
      COLUMNS(SOCKET_COLUMNS, T("wait_reason"), T("pinned"), T("transaction"), I("prepared"),
-             I("worker")),
+             I("worker"), I("buffered")),
      sy_show_clients, "SHOW", "Clients: state, what they wait for, what pins them to a server."},
     {"SHOW SERVERS", NULL, SY_CONSOLE_WORKERS, SY_ACTION_NONE, false,
      COLUMNS(SOCKET_COLUMNS, T("shard"), T("node"), I("prepared"), I("worker")), sy_show_servers,

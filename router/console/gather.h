@@ -28,6 +28,7 @@ struct sy_console_client {
     char pin_reason[SY_GATHER_REASON_BYTES];  /* why it keeps its server, or empty */
     char transaction[2];                      /* "I", "T", "E" */
     uint32_t prepared, worker;
+    uint64_t buffered; /* bytes held for it: received and not handled, or to be sent */
 };
 
 struct sy_console_server {

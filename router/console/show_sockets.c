@@ -95,6 +95,7 @@ static void write_client(struct sy_console_view *view, const struct sy_console_c
     sy_console_text(view, client->transaction);
     sy_console_int(view, client->prepared);
     sy_console_int(view, client->worker);
+    sy_console_int(view, (int64_t)client->buffered);
     sy_console_row_end(view, start);
 }
 

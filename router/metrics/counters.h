@@ -74,8 +74,9 @@ struct sy_database_counters {
     sy_counter refused; /* 0A000 by the router */
     sy_counter waits;   /* statements that had to wait for a server connection */
     sy_counter logins, login_failures;
-    sy_counter throttled;    /* statements that had to wait for their user's or database's rate */
-    sy_counter rate_refused; /* statements and logins refused for it (53400) */
+    sy_counter throttled; /* statements that had to wait for their user's or database's rate */
+    sy_counter buffer_waits, buffer_refused; /* long messages that waited for the byte budgets */
+    sy_counter rate_refused;                 /* statements and logins refused for it (53400) */
     sy_counter client_prepares, server_prepares,
         binds; /* PgBouncer 1.21+: total_client_parse_count ... */
 };

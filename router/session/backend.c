@@ -713,7 +713,10 @@ static void walk(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, ui
 static void push_back(struct sy_part *part)
 {
     struct sy_session *session = part->session;
-    if (part->server != NULL && sy_stream_congested(&session->stream))
+    if (!sy_stream_congested(&session->stream))
+        return;
+    sy_buffers_congested(session);
+    if (part->server != NULL)
         pause_part(part);
 }
 

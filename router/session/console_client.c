@@ -121,6 +121,8 @@ static void gather_client(struct sy_console_gathered *gathered, const struct sy_
     row->transaction[0] = session->txn;
     row->prepared = sy_extended_count(session);
     row->worker = worker->index;
+    row->buffered = sy_input_bytes(session->input, session->input_count) +
+                    (uint64_t)sy_stream_queued_bytes(&session->stream);
 }
 
 static void gather_pool(void *ctx, const struct sy_pool_stats *stats)

@@ -107,6 +107,7 @@ static bool header_allowed(const struct sy_session *session, char type, uint32_t
 
 bool sy_input_frame(struct sy_session *session, struct sy_frame *ret_frame, struct sy_err *err)
 {
+    session->wants_more = true;
     if (session->input_count == 0)
         return false;
     struct sy_piece *first = &session->input[0];
@@ -124,8 +125,12 @@ bool sy_input_frame(struct sy_session *session, struct sy_frame *ret_frame, stru
     length = ntohl(length);
     if (!header_allowed(session, *at, length, err))
         return false;
-    if (sy_input_bytes(session->input, session->input_count) < length + 1)
+    session->wants_more = sy_input_bytes(session->input, session->input_count) < length + 1;
+    if (session->wants_more) {
+        if (length > SY_LIMIT_UNCOUNTED_MESSAGE_BYTES)
+            (void)sy_buffers_frame(session, length, err);
         return false;
+    }
     if (piece_bytes(first) < length + 1 && !merge(session->input, &session->input_count, 0)) {
         (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
         return false;

@@ -296,6 +296,7 @@ struct sy_session {
     struct sy_err *wait_error;        /* a wait for a server failed with this */
     struct sy_part *waiting_part;
     char *user, *server_user, *server_password; /* one allocation, at user */
+    struct sy_buffers *buffers;   /* long messages, slow reading: made when needed; buffers.c */
     struct sy_throttle *throttle; /* its user or database has a rate; else NULL: throttle.c */
     struct sy_link_keys *keys;    /* of the login, for servers that know the same secret; or NULL */
     char *temporary;              /* names of temporary relations, zero-separated; NULL: none */
@@ -335,6 +336,7 @@ struct sy_session {
     bool block_over;   /* a transaction block ended in this cycle */
     bool need_barrier; /* before the next extended message */
     bool client_paused;
+    bool wants_more; /* what is left of the input is the beginning of a message */
     bool driving, driving_again;
     bool closed, waiting, registered;
     bool canceled;
@@ -470,6 +472,18 @@ enum sy_status sy_startup_begin(struct sy_session *session, const struct sockadd
 void sy_startup_step(struct sy_session *session); /* STARTUP, LOGIN, WELCOME */
 void sy_startup_forget_welcomes(struct sy_worker_database *database);
 void sy_startup_secured(struct sy_session *session);
+
+/* buffers.c */
+/* A message of so many bytes begins. AGAIN: it waits, and the client is not to be read. */
+enum sy_step sy_buffers_frame(struct sy_session *session, uint32_t bytes, struct sy_err *err);
+bool sy_buffers_wait(const struct sy_session *session);
+void sy_buffers_congested(struct sy_session *session);
+/* With buffers only: */
+void sy_buffers_handled(struct sy_session *session); /* the message was taken off the input */
+void sy_buffers_idle(struct sy_session *session);    /* what messages asked for is done */
+void sy_buffers_drained(struct sy_session *session);
+void sy_buffers_free(struct sy_session *session);
+void sy_worker_limit_queues(struct sy_worker *worker);
 
 /* throttle.c */
 /* A login counts. Errors: SY_E_RATE. */

@@ -58,6 +58,8 @@ void sy_session_set_state(struct sy_session *session, enum sy_session_state stat
 #endif
     }
     session->state = (uint8_t)state;
+    if (state == SY_SESSION_IDLE && session->buffers != NULL)
+        sy_buffers_idle(session);
     session->state_since_us = sy_loop_now_us(session->worker->loop);
 }
 
@@ -423,6 +425,7 @@ static void free_session(struct sy_session *session)
     sy_settings_unref(&session->settings_startup);
     free(session->wait_error);
     sy_throttle_free(session);
+    sy_buffers_free(session);
     sy_session_forget_secrets(session);
     free(session->user);
     free(session->temporary);
@@ -456,6 +459,8 @@ static bool takes_frames(const struct sy_session *session)
  */
 static bool has_enough(const struct sy_session *session)
 {
+    if (sy_buffers_wait(session))
+        return true;
     if (takes_frames(session) && session->script == NULL &&
         !sy_stream_congested(&session->stream) && !sy_throttle_waits(session))
         return false;
@@ -486,6 +491,8 @@ static void on_data(struct sy_stream *stream, struct sy_chunk *chunk, uint32_t f
 static void on_drained(struct sy_stream *stream)
 {
     struct sy_session *session = of_stream(stream);
+    if (session->buffers != NULL)
+        sy_buffers_drained(session);
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (!part->paused || part->stalled || part->server == NULL)
             continue;
@@ -607,6 +614,8 @@ static bool one_frame(struct sy_session *session)
         sy_input_consume(session, &frame);
         if (session->throttle != NULL)
             sy_throttle_handled(session);
+        if (session->buffers != NULL)
+            sy_buffers_handled(session);
     }
     sy_arena_reset(&session->worker->arena);
     if (session->state == SY_SESSION_ACTIVE && session->busy_parts == 0 &&
@@ -623,7 +632,7 @@ static bool drive_once(struct sy_session *session)
     }
     if (!takes_frames(session))
         return false;
-    if (session->state == SY_SESSION_COPY_IN && session->client_paused)
+    if (session->state == SY_SESSION_COPY_IN && session->client_paused && !sy_buffers_wait(session))
         return false; /* the server does not keep up */
     if (session->state != SY_SESSION_COPY_IN && sy_stream_congested(&session->stream))
         return false; /* the client does not read its answers: it gets no more of them */
@@ -658,8 +667,9 @@ void sy_session_drive(struct sy_session *session)
         return;
     flush_parts(session);
     if (session->client_paused && takes_frames(session) && session->state != SY_SESSION_COPY_IN &&
-        !sy_stream_congested(&session->stream) &&
-        sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES) {
+        !sy_stream_congested(&session->stream) && !sy_buffers_wait(session) &&
+        (session->wants_more ||
+         sy_input_bytes(session->input, session->input_count) < INPUT_HIGH_BYTES)) {
         session->client_paused = false;
         sy_stream_resume(&session->stream);
     }

@@ -144,6 +144,7 @@ static void on_tick(struct sy_timer *timer)
 {
     struct sy_worker *worker = sy_container_of(timer, struct sy_worker, tick);
     update_counters(worker);
+    sy_worker_limit_queues(worker);
     if (worker->index == 0) {
         uint64_t now = sy_loop_now_us(worker->loop);
         if (now - worker->stats_ticked_us >= SY_CONSOLE_STATS_PERIOD_US) {

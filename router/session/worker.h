@@ -20,6 +20,7 @@
 #include "router/metrics/counters.h"
 #include "router/pool/pool.h"
 #include "router/session/auth_cache.h"
+#include "router/session/budget.h"
 #include "router/session/cancel.h"
 #include "router/session/clients.h"
 #include "router/session/failures.h"
@@ -41,6 +42,7 @@ struct sy_process {
     struct sy_login_failures *failures;
     struct sy_auth_cache *auth_cache;
     struct sy_rates *rates;
+    struct sy_budget *budget;
     uint8_t mock_nonce[32]; /* makes unknown users look like known ones */
     _Atomic bool draining;  /* a graceful shutdown has begun: no new clients, idle ones leave */
     _Atomic uint32_t unauthenticated; /* sockets that have not logged in */

@@ -471,9 +471,9 @@ static void delivers_nothing_while_paused(void **state)
 
 /* source -> relay -> sink that does not read: the source must come to rest, the rest of it arrive
  * later. */
-static void bounds_what_a_slow_reader_is_owed(void **state)
+static void bound_slow_reader(uint64_t budget, uint32_t most)
 {
-    (void)state;
+    sy_loop_set_queue_budget(loop, budget);
     struct end in = {0}, out = {0};
     int from[2], to[2];
     static char block[65536];
@@ -490,7 +490,8 @@ static void bounds_what_a_slow_reader_is_owed(void **state)
         still = bytes > 0 ? 0 : still + 1;
         written += bytes > 0 ? (uint64_t)bytes : 0;
         turn_some(1);
-        assert_true(sy_stream_queued_bytes(&out.stream) < 2 * SY_LIMIT_SEND_QUEUE_HIGH_BYTES);
+        assert_true(sy_stream_queued_bytes(&out.stream) < most);
+        assert_true(sy_loop_queued_bytes(loop) >= sy_stream_queued_bytes(&out.stream));
     }
     assert_true(sy_stream_congested(&out.stream));
     fcntl(to[0], F_SETFL, O_NONBLOCK);
@@ -507,6 +508,20 @@ static void bounds_what_a_slow_reader_is_owed(void **state)
     close(from[0]);
     close(to[0]);
     TURN_UNTIL(in.closed && out.closed);
+    assert_int_equal(sy_loop_queued_bytes(loop), 0);
+}
+
+static void bounds_what_a_slow_reader_is_owed(void **state)
+{
+    (void)state;
+    bound_slow_reader(0, 2 * SY_LIMIT_SEND_QUEUE_HIGH_BYTES);
+}
+
+/* The loop's streams together have little to queue: one of them is congested much earlier. */
+static void owes_a_slow_reader_less_when_the_budget_is_short(void **state)
+{
+    (void)state;
+    bound_slow_reader(2 * SY_LIMIT_SEND_QUEUE_LEAST_BYTES, SY_LIMIT_SEND_QUEUE_HIGH_BYTES / 2);
 }
 
 static void copies_when_buffers_are_scarce(void **state)
@@ -719,6 +734,7 @@ static const struct CMUnitTest all_tests[] = {
     TEST(closes_while_it_connects),
     TEST(delivers_nothing_while_paused),
     TEST(bounds_what_a_slow_reader_is_owed),
+    TEST(owes_a_slow_reader_less_when_the_budget_is_short),
     TEST(copies_when_buffers_are_scarce),
     TEST(survives_a_burst_larger_than_the_buffers),
     TEST(holds_no_buffer_for_idle_streams),
