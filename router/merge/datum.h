@@ -7,26 +7,7 @@
 
 #include "base/err.h"
 #include "router/merge/decimal.h"
-
-enum sy_datum_kind {
-    SY_DATUM_UNKNOWN, /* neither compared nor added up */
-    SY_DATUM_BOOL,
-    SY_DATUM_INT2,
-    SY_DATUM_INT4,
-    SY_DATUM_INT8,
-    SY_DATUM_OID,
-    SY_DATUM_FLOAT4,
-    SY_DATUM_FLOAT8,
-    SY_DATUM_NUMERIC,
-    SY_DATUM_DATE,
-    SY_DATUM_TIME,
-    SY_DATUM_TIMESTAMP, /* also with time zone */
-    SY_DATUM_UUID,
-    SY_DATUM_BYTEA,
-    SY_DATUM_NAME,   /* always ordered by bytes */
-    SY_DATUM_TEXT,   /* ordered by bytes only in the collation C */
-    SY_DATUM_BPCHAR, /* the same; trailing blanks do not count */
-};
+#include "router/plan/merge_type.h"
 
 /* A value read. `number` is initialised by sy_datum_init() and reused. Bytes are borrowed. */
 struct sy_datum {
@@ -40,8 +21,6 @@ struct sy_datum {
 void sy_datum_init(struct sy_datum *datum);
 void sy_datum_release(struct sy_datum *datum);
 
-enum sy_datum_kind sy_datum_kind_of(uint32_t type_oid);
-bool sy_datum_is_text(enum sy_datum_kind kind); /* needs to know a collation */
 /* Reads a column; text in ISO date style, floats with all digits, bytea in hex. Errors:
  * SY_E_UNSUPPORTED. */
 SY_MUST_CHECK enum sy_status sy_datum_read(struct sy_datum *ret_datum, enum sy_datum_kind kind,

@@ -133,7 +133,7 @@ static bool read_sort(struct combine *c, const PgQuery__Node *item, bool hidden_
     if (!hidden_allowed && c->spec.hidden_count > hidden)
         return combine_refuse(c, "DISTINCT with ORDER BY of an expression that is not selected");
     ret_key->by_bytes = combine_by_bytes(c, value);
-    return true;
+    return combine_orders(c, value, ret_key->by_bytes);
 }
 
 static bool read_order(struct combine *c, bool hidden_allowed)

@@ -102,6 +102,8 @@ static bool add_fold(struct combine *c, uint32_t target, int32_t column, enum sy
     struct sy_merge_fold *fold = &c->spec.folds[c->spec.fold_count++];
     PgQuery__ResTarget *at = c->select->target_list[target]->res_target;
     *fold = (struct sy_merge_fold){.kind = kind, .column = column};
+    if (!combine_folds(c, at->val->func_call, kind))
+        return false;
     if (at->val->func_call->n_args == 1)
         fold->by_bytes = combine_by_bytes(c, at->val->func_call->args[0]);
     return kind != SY_FOLD_AVG || split_average(c, at, fold);
@@ -375,6 +377,8 @@ static bool read_client_order(struct combine *c, bool *ret_keys_only)
                 : value->func_call->n_args == 1 && combine_by_bytes(c, value->func_call->args[0]);
         if (group < 0 && key->column < 0 && !is_covered(c, value))
             return combine_refuse(c, "ORDER BY of an expression of aggregates");
+        if (!combine_orders(c, value, key->by_bytes))
+            return false;
     }
     return true;
 }
@@ -396,6 +400,10 @@ static bool add_key(struct combine *c, uint32_t index)
         value = sy_node_integer(place);
     }
     PgQuery__Node *sort = sy_node_sort(value, false, false);
+    if (!combine_orders(c, c->group[index], key->by_bytes)) {
+        sy_node_free(sort);
+        return false;
+    }
     return sy_node_append(&c->select->sort_clause, &c->select->n_sort_clause, sort) ||
            combine_no_memory(c);
 }

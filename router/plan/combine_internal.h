@@ -60,6 +60,13 @@ bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_co
 /* combine_size.c */
 bool combine_sizes(struct combine *c);
 
+/* combine_type.c */
+/* The OID of an expression's type, 0: not known. */
+uint32_t combine_type(const struct combine *c, const PgQuery__Node *node);
+/* Refuses an order by the expression, or an aggregate, whose type is known not to be merged. */
+bool combine_orders(struct combine *c, const PgQuery__Node *node, bool by_bytes);
+bool combine_folds(struct combine *c, const PgQuery__FuncCall *call, enum sy_fold_kind kind);
+
 /* combine_window.c */
 /* Every window of the query is made of rows of one shard. */
 bool combine_windows_stay(const struct combine *c);
