@@ -318,6 +318,8 @@ enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *sl
         rc = register_aggregates(db, slot);
     if (rc == SQLITE_OK)
         rc = sq_sets_register(db, slot);
+    if (rc == SQLITE_OK)
+        rc = sq_rows_register(db);
     if (rc != SQLITE_OK)
         return sy_err_set(err, rc == SQLITE_NOMEM ? SY_E_NO_MEMORY : SY_E_INTERNAL,
                           "cannot register functions: %s", sqlite3_errmsg(db));

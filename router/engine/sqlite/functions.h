@@ -60,4 +60,7 @@ struct sy_sqsession_slot {
 SY_MUST_CHECK enum sy_status
 sy_sqfunctions_register(struct sqlite3 *db, struct sy_sqsession_slot *slot, struct sy_err *err);
 
+/* Columns that a LATERAL subquery may have. */
+enum { SQ_ROWS_COLUMNS_MAX = 64 };
+
 #endif

@@ -64,6 +64,9 @@ extern const struct sq_aggregate_table sq_aggregates;
 /* Virtual tables: generate_series, unnest and friends. */
 int sq_sets_register(sqlite3 *db, struct sy_sqsession_slot *slot);
 
+/* LATERAL subqueries: sy_rows, sy_rows_pack. */
+int sq_rows_register(sqlite3 *db);
+
 /* ---- arguments ---- */
 bool sq_is_null(const struct sq_call *call, int index);
 int64_t sq_arg_int(const struct sq_call *call, int index);

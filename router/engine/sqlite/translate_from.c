@@ -1,4 +1,5 @@
 /* FROM: tables, views, CTEs, subqueries, functions and joins. */
+#include "router/engine/sqlite/functions.h"
 #include "router/engine/sqlite/translate_internal.h"
 
 #define NODE(name) PG_QUERY__NODE__NODE_##name
@@ -155,22 +156,55 @@ static const char *from_query(struct sq_cx *cx, struct sq_query *query, const ch
     return text == NULL ? NULL : sq_printf(cx, "(%s) AS %s", text, sq_ident(cx, alias));
 }
 
+/* A subquery that sees what stands to its left: see functions_rows.c. */
+static const char *lateral_query(struct sq_cx *cx, struct sq_query *query, const char *alias,
+                                 const PgQuery__Alias *renames)
+{
+    static const char inner[] = "sy_lateral";
+    struct sq_field *packed =
+        query == NULL || !sq_query_settle(cx, query) ? NULL : outer_columns(cx, query, inner);
+    const char *quoted = sq_ident(cx, alias);
+    if (packed == NULL || quoted == NULL)
+        return NULL;
+    uint32_t count = query->column_count;
+    if (count == 0 || count > SQ_ROWS_COLUMNS_MAX)
+        return sq_unsupported(cx, -1, "a LATERAL subquery of %u columns is not supported", count);
+    const char *text = sq_query_text(cx, query);
+    struct sq_field *columns = sq_alloc(cx, count * sizeof(*columns));
+    struct sy_buf list = {0};
+    for (uint32_t i = 0; columns != NULL && i < count; i++) {
+        struct sq_expr *expr = sq_alloc(cx, sizeof(*expr));
+        if (expr == NULL)
+            break;
+        sy_buf_printf(&list, "%s%s", i == 0 ? "" : ", ", packed[i].expr->sql);
+        *expr = *packed[i].expr;
+        expr->sql = sq_printf(cx, "%s.c%u", quoted, i);
+        columns[i] = (struct sq_field){packed[i].name, expr};
+    }
+    const char *arguments = sq_finish(cx, &list);
+    if (text == NULL || columns == NULL || arguments == NULL ||
+        !sq_alias_columns(cx, renames, columns, count) ||
+        add_item(cx, alias, columns, count) == NULL)
+        return NULL;
+    return sq_printf(cx, "sy_rows((SELECT sy_rows_pack(%s) FROM (%s) AS %s), %u) AS %s", arguments,
+                     text, sq_ident(cx, inner), count, quoted);
+}
+
 static const char *from_subselect(struct sq_cx *cx, const PgQuery__RangeSubselect *node)
 {
-    if (node->lateral)
-        return sq_unsupported(cx, -1, "LATERAL subqueries are not supported by the sqlite engine");
     if (node->alias == NULL || node->subquery->node_case != NODE(SELECT_STMT))
         return sq_error_null(cx, "42601", -1, "subquery in FROM must have an alias");
     if (!check_duplicate(cx, node->alias->aliasname, -1))
         return NULL;
     struct sq_level *level = cx->level;
+    const char *alias = sy_arena_strdup(cx->arena, node->alias->aliasname);
+    if (node->lateral)
+        return lateral_query(cx, sq_select(cx, node->subquery->select_stmt), alias, node->alias);
     bool hidden = level->hidden;
     level->hidden = true;
     struct sq_query *query = sq_select(cx, node->subquery->select_stmt);
     level->hidden = hidden;
-    return query == NULL ? NULL
-                         : from_query(cx, query, sy_arena_strdup(cx->arena, node->alias->aliasname),
-                                      node->alias);
+    return query == NULL ? NULL : from_query(cx, query, alias, node->alias);
 }
 
 static const char *from_view(struct sq_cx *cx, const struct sy_sqrelation *view, const char *alias,
@@ -601,6 +635,11 @@ static const char *from_join(struct sq_cx *cx, const PgQuery__JoinExpr *node)
     unsigned int type = (unsigned int)node->jointype;
     if (type == 0 || type > 4)
         return sq_unsupported(cx, -1, "this kind of join is not supported");
+    if (type > 2 && node->rarg->node_case == NODE(RANGE_SUBSELECT) &&
+        node->rarg->range_subselect->lateral)
+        return sq_unsupported(cx, -1,
+                              "LATERAL with a RIGHT or FULL JOIN is not supported by the sqlite "
+                              "engine");
     uint32_t first = level->items.count;
     const char *left = from_node(cx, node->larg);
     uint32_t middle = level->items.count;

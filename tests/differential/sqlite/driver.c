@@ -118,6 +118,17 @@ static bool apply(struct driver *d, const struct sy_sqddl *ddl)
     return true;
 }
 
+/* As the runtime does: sequences whose values the steps take are there before them. */
+static void apply_all(struct driver *d, const struct sy_sqtranslation *t, bool first)
+{
+    for (uint32_t i = 0; i < t->ddl_count; i++) {
+        bool early = t->calls_sequences && t->ddl[i].kind == SY_SQDDL_CREATE &&
+                     t->ddl[i].relation->kind == 'S';
+        if (early == first)
+            (void)apply(d, &t->ddl[i]);
+    }
+}
+
 /* ---- sequences ---- */
 
 static int sequence(struct driver *d, struct sy_slice name, struct sy_err *err)
@@ -340,6 +351,7 @@ static void run(struct driver *d, const struct sy_sqtranslation *t, struct sy_bu
         sy_buf_append_str(out, "\n");
     }
     (void)sqlite3_exec(d->db, "SAVEPOINT s", NULL, NULL, NULL);
+    apply_all(d, t, true);
     for (uint32_t i = 0; i < t->step_count && ok; i++)
         ok = run_step(d, t, &t->steps[i], &rows, &body);
     if (ok && sqlite3_exec(d->db, "RELEASE s", NULL, NULL, NULL) != SQLITE_OK) {
@@ -355,8 +367,7 @@ static void run(struct driver *d, const struct sy_sqtranslation *t, struct sy_bu
         sy_buf_release(&body);
         return;
     }
-    for (uint32_t i = 0; i < t->ddl_count; i++)
-        (void)apply(d, &t->ddl[i]);
+    apply_all(d, t, false);
     for (uint32_t i = 0; i < t->restart_count; i++) {
         int index = find(d, t->restart_sequences[i]);
         if (index >= 0)
