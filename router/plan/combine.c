@@ -325,10 +325,22 @@ enum sy_status sy_route_combine(const struct sy_route *route, struct sy_slice te
         c.select = tree->stmts[0]->stmt->select_stmt;
         fine = route->adds_sizes ? combine_sizes(&c) : combine_select(&c) && fold_bounds(&c);
     }
+    ret_combined->uncertain = fine && !route->adds_sizes && !combine_certain(&c);
     status = fine ? sy_rewrite_text(tree, arena, &ret_combined->sql, err) : err->status;
     sy_protobuf_free(&tree);
     if (status == SY_OK)
         ret_combined->spec = c.spec;
+    return status;
+}
+
+enum sy_status sy_combined_give_up(struct sy_err *err)
+{
+    enum sy_status status =
+        sy_err_set(err, SY_E_UNSUPPORTED,
+                   "an order or aggregate of values whose type or collation is not known to be one "
+                   "that the router compares itself, over several shards is not supported");
+    sy_err_hint(err, "Order by numbers, dates, uuid or text COLLATE \"C\", or restrict the "
+                     "sharding key.");
     return status;
 }
 
@@ -479,7 +491,11 @@ void sy_route_explain_text(const struct sy_route *route, struct sy_plan *plan, s
 {
     struct sy_combined combined;
     bool merges = plan->kind == SY_PLAN_MERGE;
-    if (merges && sy_route_combine(route, text, arena, &combined, &plan->refusal) != SY_OK) {
+    enum sy_status status =
+        merges ? sy_route_combine(route, text, arena, &combined, &plan->refusal) : SY_OK;
+    if (merges && status == SY_OK && combined.uncertain && sy_route_federates(route))
+        status = sy_combined_give_up(&plan->refusal);
+    if (status != SY_OK) {
         plan->kind = SY_PLAN_REFUSED;
         merges = false;
         if (plan->refusal.status == SY_E_UNSUPPORTED)

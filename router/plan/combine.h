@@ -12,6 +12,7 @@
 struct sy_combined {
     struct sy_slice sql; /* for the shards; in the arena, terminated */
     struct sy_merge_spec spec;
+    bool uncertain; /* the columns' types may turn out not to be comparable by the router */
 };
 
 /*
@@ -22,6 +23,8 @@ struct sy_combined {
 SY_MUST_CHECK enum sy_status sy_route_combine(const struct sy_route *route, struct sy_slice text,
                                               struct sy_arena *arena,
                                               struct sy_combined *ret_combined, struct sy_err *err);
+/* Refuses for a merge that is not certain to serve, where another server may. */
+enum sy_status sy_combined_give_up(struct sy_err *err);
 /* The values of LIMIT and OFFSET. UINT64_MAX: no limit. Errors: 2201W, 2201X as PostgreSQL;
  * SY_E_UNSUPPORTED for parameters that cannot be read. */
 SY_MUST_CHECK enum sy_status sy_combined_bounds(const struct sy_merge_spec *spec,

@@ -57,6 +57,10 @@ bool combine_find_output(struct combine *c, const PgQuery__Node *node, int32_t *
 /* A new hidden column; takes the node. */
 bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_column);
 
+/* combine_types.c: whether the router will be able to compare and add up what the shards send is
+ * known from the text and the schema. */
+bool combine_certain(const struct combine *c);
+
 /* combine_size.c */
 bool combine_sizes(struct combine *c);
 

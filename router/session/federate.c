@@ -109,6 +109,12 @@ static const char *obstacle(const struct sy_session *session, const struct sy_ex
     return NULL;
 }
 
+bool sy_federation_serves(const struct sy_session *session, const struct sy_exec *exec)
+{
+    const char *hint;
+    return sy_route_federates(exec->route) && obstacle(session, exec, &hint) == NULL;
+}
+
 enum sy_status sy_federation_check(struct sy_session *session, const struct sy_exec *exec,
                                    struct sy_err *err)
 {
@@ -130,6 +136,8 @@ enum sy_status sy_exec_federate(struct sy_session *session, const struct sy_exec
 {
     struct sy_plan plan = {.kind = SY_PLAN_REFUSED, .refusal = *err};
     if (err->status != SY_E_UNSUPPORTED || !sy_route_federate(exec->route, &plan)) {
+        if (err->status == SY_E_UNSUPPORTED)
+            sy_counter_add(&session->database->counters->refused, 1);
         *err = plan.refusal;
         return err->status;
     }

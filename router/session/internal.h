@@ -579,6 +579,8 @@ enum sy_status sy_federation_check(struct sy_session *session, const struct sy_e
 const struct sy_federation *sy_federation_of(const struct sy_topology_database *database);
 /* What an error of the federating database is to the client; false: the same. */
 bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_err *err);
+/* It can run the statement, and may as the transaction stands. */
+bool sy_federation_serves(const struct sy_session *session, const struct sy_exec *exec);
 bool sy_federation_is(const struct sy_session *session, uint32_t shard);
 bool sy_stmt_is_local(const struct sy_stmt *stmt); /* the session runs it itself */
 struct sy_parse_settings sy_session_parse_settings(const struct sy_session *session);

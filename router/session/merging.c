@@ -71,18 +71,17 @@ enum sy_status sy_merge_plan(struct sy_session *session, const struct sy_exec *e
     if (status == SY_OK)
         status = sy_combined_bounds(&ret_combined->spec, &values, &ret_options->limit,
                                     &ret_options->offset, err);
-    if (status != SY_OK) {
-        if (status == SY_E_UNSUPPORTED)
-            sy_counter_add(&session->database->counters->refused, 1);
+    if (status != SY_OK)
         return status;
-    }
     ret_options->bytes_differ = session->encoding_differs;
     bool iso =
         session->date_style.data == NULL ||
         (session->date_style.bytes >= 3 && strncasecmp(session->date_style.data, "iso", 3) == 0);
     ret_options->styles_differ =
         !iso || !all_digits(session) || !setting_is(session, SY_SLICE("bytea_output"), "hex");
-    return SY_OK;
+    bool doubtful =
+        ret_combined->uncertain || ret_options->styles_differ || ret_options->bytes_differ;
+    return doubtful && sy_federation_serves(session, exec) ? sy_combined_give_up(err) : SY_OK;
 }
 
 enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combined *combined,

@@ -265,6 +265,19 @@ static const char *const reads[] = {
     "select a.id, x.title from authors a cross join lateral (select title from posts p where p.id "
     "> "
     "a.id order by p.id limit 1) x",
+    "select name from authors order by name /* ordered */",
+    "select * from authors order by name, id /* ordered */",
+    "select name, id from authors order by name desc nulls last, id limit 10 offset 5 /* ordered "
+    "*/",
+    "select feels, id from authors order by feels nulls first, id limit 40 /* ordered */",
+    "select id from authors order by upper(name), id /* ordered */",
+    "select min(name), max(feels), min(born), sum(id) from authors",
+    "select max(words), bool_or(score > 40) from posts",
+    "select distinct feels from authors",
+    "select distinct words from posts order by words /* ordered */",
+    "select feels, count(*) from authors group by feels",
+    "select title, count(*) from posts group by title having avg(weight) > 140",
+    "select name, count(*) from authors group by name order by 2 desc, 1 /* ordered */",
     "select title from posts union select name from app.names",
     "select title from posts intersect select name from app.names",
     "select name from app.names except select title from posts",
@@ -334,6 +347,18 @@ static void the_route_is_told(void **state)
     assert_non_null(strstr(joined, "do not serve: a query that does not tie its tables together"));
     const char *counted = sy_ask_all(c, "explain (route) select count(distinct title) from posts");
     assert_non_null(strstr(counted, "step 3, federation"));
+    const char *ordered = sy_ask_all(c, "explain (route) select name from authors order by name");
+    assert_non_null(strstr(ordered, "step 3, federation"));
+    assert_non_null(strstr(ordered, "whose type or collation is not known"));
+    /* What the router is sure of stays with it. */
+    static const char *const merged[] = {
+        "explain (route) select id, score from posts order by score desc, id limit 3",
+        "explain (route) select author_id % 3, count(*), sum(score), avg(id) from posts group by 1",
+        "explain (route) select title, count(*) from posts group by title having count(*) > 2",
+        "explain (route) select max(at), min(score), count(words) from posts",
+    };
+    for (size_t i = 0; i < sizeof(merged) / sizeof(merged[0]); i++)
+        assert_non_null(strstr(sy_ask_all(c, merged[i]), "Route: combine the rows of"));
     const char *local =
         sy_ask_all(c, "explain (route) select a.name from authors a, posts p where a.id = p.id and "
                       "p.ctid = '(0,1)'");
