@@ -121,6 +121,7 @@ static void take_topology(struct sy_worker *worker)
         refresh_database(worker, entry.value);
     if (worker->pools != NULL)
         sy_pool_set_topology(worker->pools, next);
+    sy_worker_limit_queues(worker);
 }
 
 void sy_worker_refresh(struct sy_worker *worker)
@@ -144,7 +145,6 @@ static void on_tick(struct sy_timer *timer)
 {
     struct sy_worker *worker = sy_container_of(timer, struct sy_worker, tick);
     update_counters(worker);
-    sy_worker_limit_queues(worker);
     if (worker->index == 0) {
         uint64_t now = sy_loop_now_us(worker->loop);
         if (now - worker->stats_ticked_us >= SY_CONSOLE_STATS_PERIOD_US) {
@@ -200,6 +200,7 @@ enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *proce
         return status != SY_OK ? status : SY_E_NO_MEMORY;
     }
     sy_pool_set_topology(worker->pools, worker->topology);
+    sy_worker_limit_queues(worker);
     worker->statements.parser = worker->parser;
     sy_timer_init(&worker->tick, on_tick);
     sy_timer_start(worker->loop, &worker->tick, TICK_US);

@@ -79,6 +79,52 @@ static void expect(struct raw *raw, const char *wanted)
     sy_buf_release(&text);
 }
 
+/* ---- what the console tells ---- */
+
+static PGconn *open_console(void)
+{
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=boss dbname=switchyard",
+             (unsigned)sy_router_port(router));
+    PGconn *console = PQconnectdb(conninfo);
+    assert_int_equal(PQstatus(console), CONNECTION_OK);
+    return console;
+}
+
+static uint64_t buffered(PGconn *console, uint64_t *ret_most)
+{
+    PGresult *result = PQexec(console, "SHOW CLIENTS");
+    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+    int column = PQfnumber(result, "buffered");
+    uint64_t sum = 0;
+    for (int i = 0; i < PQntuples(result); i++) {
+        uint64_t bytes = strtoull(PQgetvalue(result, i, column), NULL, 10);
+        sum += bytes;
+        *ret_most = bytes > *ret_most ? bytes : *ret_most;
+    }
+    PQclear(result);
+    return sum;
+}
+
+/* Clients of the user "app" that the router holds something of. */
+static int holders(PGconn *console)
+{
+    PGresult *result = PQexec(console, "SHOW CLIENTS");
+    int column = PQfnumber(result, "buffered"), user = PQfnumber(result, "user"), count = 0;
+    for (int i = 0; i < PQntuples(result); i++)
+        count += strcmp(PQgetvalue(result, i, user), "app") == 0 &&
+                 strcmp(PQgetvalue(result, i, column), "0") != 0;
+    PQclear(result);
+    return count;
+}
+
+static void wait_for_holders(PGconn *console, int wanted)
+{
+    for (int i = 0; i < 600 && holders(console) != wanted; i++)
+        (void)poll(NULL, 0, 50);
+    assert_int_equal(holders(console), wanted);
+}
+
 static void a_message_beyond_its_budget_is_refused_at_its_header(void **state)
 {
     (void)state;
@@ -115,10 +161,12 @@ static void others_wait_for_room_and_are_answered(void **state)
 {
     (void)state;
     struct raw first, second, third;
+    PGconn *console = open_console();
     log_in(&first, "app");
     log_in(&second, "app");
     log_in(&third, "other");
     begin_query(&first, FIRST);
+    wait_for_holders(console, 1);
     begin_query(&second, SECOND); /* of the user's 300 KB half is left */
     assert_false(raw_read(&first, 'Z', 300));
     end_query(&second, SECOND);
@@ -131,12 +179,15 @@ static void others_wait_for_room_and_are_answered(void **state)
     expect(&second, "TDCZ(I)");
     /* A client that goes away in the middle gives back what it had. */
     begin_query(&first, SECOND);
+    wait_for_holders(console, 1);
     begin_query(&second, SECOND);
+    wait_for_holders(console, 2);
     raw_close(&first);
     end_query(&second, SECOND);
     expect(&second, "TDCZ(I)");
     raw_close(&second);
     raw_close(&third);
+    PQfinish(console);
 }
 
 /* More of it comes while the session is busy than is kept: the rest is read when it is not. */
@@ -164,19 +215,16 @@ static void a_long_message_behind_a_busy_session_is_read(void **state)
 
 enum { READERS = 60, ASKED = 1500 };
 
-static uint64_t buffered(PGconn *console, uint64_t *ret_most)
+static const char *config_value(PGconn *console, const char *key)
 {
-    PGresult *result = PQexec(console, "SHOW CLIENTS");
-    assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
-    int column = PQfnumber(result, "buffered");
-    uint64_t sum = 0;
-    for (int i = 0; i < PQntuples(result); i++) {
-        uint64_t bytes = strtoull(PQgetvalue(result, i, column), NULL, 10);
-        sum += bytes;
-        *ret_most = bytes > *ret_most ? bytes : *ret_most;
-    }
+    static char value[64];
+    PGresult *result = PQexec(console, "SHOW CONFIG");
+    value[0] = '\0';
+    for (int i = 0; i < PQntuples(result); i++)
+        if (strcmp(PQgetvalue(result, i, 0), key) == 0)
+            snprintf(value, sizeof(value), "%s", PQgetvalue(result, i, 1));
     PQclear(result);
-    return sum;
+    return value;
 }
 
 static void who_never_reads_holds_its_budget_and_no_more(void **state)
@@ -191,6 +239,13 @@ static void who_never_reads_holds_its_budget_and_no_more(void **state)
         sy_buf_append_u32(&many, 4 + sizeof(sql));
         sy_buf_append(&many, sql, sizeof(sql));
     }
+    PGconn *console = open_console();
+    const char *known = "";
+    for (int i = 0; i < 600 && strcmp(known, "4MB") != 0; i++) {
+        known = config_value(console, "buffers.all");
+        (void)poll(NULL, 0, 50);
+    }
+    assert_string_equal(known, "4MB"); /* the reload is known */
     for (int i = 0; i < READERS; i++) {
         int small = 4096;
         log_in(&readers[i], "app");
@@ -200,11 +255,6 @@ static void who_never_reads_holds_its_budget_and_no_more(void **state)
         assert_int_equal(fcntl(readers[i].fd, F_SETFL, O_NONBLOCK), 0);
         (void)!send(readers[i].fd, many.data, many.bytes, MSG_NOSIGNAL);
     }
-    char conninfo[128];
-    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u user=boss dbname=switchyard",
-             (unsigned)sy_router_port(router));
-    PGconn *console = PQconnectdb(conninfo);
-    assert_int_equal(PQstatus(console), CONNECTION_OK);
     uint64_t sum = 0, before = 1, most = 0;
     for (int same = 0, turn = 0; same < 10 && turn < 600; turn++) { /* until all stand still */
         sum = buffered(console, &most);
