@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/harness/cluster.h"
 #include "tests/harness/router.h"
@@ -219,6 +220,29 @@ static void passwords_for_the_servers_can_be_configured(void **state)
     assert_string_equal(who("noded", "user=own password=own"), "nodeuser");
 }
 
+/* The last test: the server goes. */
+static void without_the_server_nobody_new_gets_in_and_the_router_lives(void **state)
+{
+    (void)state;
+    sy_cluster_pause_node(cluster, 0); /* it takes connections and says nothing */
+    const char *text = try_login("plainly", "user=alice password=wonder");
+    print_message("%s", text);
+    assert_true(strstr(text, "cannot be checked") != NULL ||
+                strstr(text, "canceling authentication due to timeout") != NULL);
+    /* What is remembered still serves: the right password gets as far as the server. */
+    expect_refused("blog", "erin", "wrong");
+    sy_cluster_resume_node(cluster, 0);
+    sy_cluster_stop_node(cluster, 0, SY_STOP_IMMEDIATE);
+    text = try_login("plainly", "user=alice password=wonder");
+    assert_non_null(strstr(text, "FATAL:  the password of user \"alice\" cannot be checked"));
+    sy_cluster_start_node(cluster, 0);
+    for (int i = 0; i < 600 && text[0] != '\0'; i++) {
+        text = try_login("plainly", "user=alice password=wonder");
+        usleep(50000);
+    }
+    assert_string_equal(text, "");
+}
+
 /* ---- around the tests ---- */
 
 static const char roles[] =
@@ -333,6 +357,7 @@ int main(void)
         cmocka_unit_test(a_server_that_cannot_be_asked_is_no_wrong_password),
         cmocka_unit_test(a_configured_secret_is_passed_on),
         cmocka_unit_test(passwords_for_the_servers_can_be_configured),
+        cmocka_unit_test(without_the_server_nobody_new_gets_in_and_the_router_lives),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (sy_router_stop(&router, SIGTERM) != 0)
