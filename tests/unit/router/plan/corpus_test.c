@@ -319,7 +319,7 @@ static void asks_the_shards_that_matter(void **state)
         if (print && (s.line[0] == '#' || s.line[0] == '!'))
             printf("%s\n", s.line);
         if (s.line[0] == '!')
-            snprintf(s.settings, sizeof(s.settings), "%s", s.line + 2);
+            snprintf(s.settings, sizeof(s.settings), "%.200s", s.line + 2);
         if (s.line[0] == '#' || s.line[0] == '!')
             continue;
         read_line(&s);
