@@ -118,9 +118,9 @@ static bool is_bare(const char *text)
 {
     if (*text == '\0')
         return false;
-    for (const char *at = text; *at != '\0'; at++)
-        if (*at <= ' ' || *at == '"' || *at == '\\' || *at == '=' || *at == 0x7f)
-            return false; /* *at < 0 for bytes of UTF-8 where char is signed: quoted, as well */
+    for (const unsigned char *at = (const unsigned char *)text; *at != '\0'; at++)
+        if (*at <= ' ' || *at == '"' || *at == '\\' || *at == '=' || *at >= 0x7f)
+            return false; /* bytes of UTF-8 are quoted as well */
     return true;
 }
 

@@ -228,8 +228,13 @@ enum sy_status sy_conninfo_resolve(struct sy_node *node, struct sy_err *err)
     char *complaint = NULL;
     PQconninfoOption *written = PQconninfoParse(node->conninfo, &complaint);
     if (written == NULL) {
-        enum sy_status bad =
-            config_error(node, err, complaint != NULL ? complaint : "out of memory");
+        /* libpq quotes the word, which may be the rest of a password with a blank in it. */
+        enum sy_status bad = config_error(
+            node, err, complaint != NULL ? "the conninfo cannot be read" : "out of memory");
+        if (complaint != NULL)
+            sy_err_hint(err,
+                        "It is written keyword=value, with a known keyword; a value with a blank "
+                        "stands in single quotes.");
         PQfreemem(complaint);
         return bad;
     }

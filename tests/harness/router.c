@@ -89,6 +89,11 @@ struct sy_router *sy_router_start(const char *databases, const char *extra, cons
     return router;
 }
 
+const char *sy_router_log(const struct sy_router *router)
+{
+    return router->log;
+}
+
 static bool log_has(const struct sy_router *router, const char *text)
 {
     char line[4096];

@@ -23,6 +23,8 @@ pid_t sy_router_pid(const struct sy_router *router);
 PGconn *sy_router_connect(const struct sy_router *router, const char *database, const char *more);
 /* Replaces the databases part and sends SIGHUP. */
 void sy_router_reload(struct sy_router *router, const char *databases, const char *extra);
+/* The file that the router's log goes to. */
+const char *sy_router_log(const struct sy_router *router);
 /* Waits until the router's log has this text; none within 30 s ends the program. */
 void sy_router_wait_log(const struct sy_router *router, const char *text);
 /* Waits for the router's own end (a fault that kills it), or kills it with SIGKILL first, and

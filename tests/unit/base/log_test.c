@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/limits.h"
@@ -26,12 +27,18 @@ static void begin(enum sy_log_level least, enum sy_log_format format)
     sy_log_configure(least, format, log_fd);
 }
 
-/* What was written; closes the file. */
-static const char *end(void)
+static const char *so_far(void)
 {
     ssize_t bytes = pread(log_fd, text, sizeof(text) - 1, 0);
     assert_true(bytes >= 0);
     text[bytes] = '\0';
+    return text;
+}
+
+/* What was written; closes the file. */
+static const char *end(void)
+{
+    (void)so_far();
     close(log_fd);
     sy_log_configure(SY_LOG_INFO, SY_LOG_LOGFMT, 2);
     return text;
@@ -126,6 +133,23 @@ static void suppresses_an_event_that_repeats(void **state)
     assert_non_null(strstr(lines, "event=other"));
 }
 
+/* Once a second the lines that were left out are counted. */
+static void counts_what_it_suppressed(void **state)
+{
+    (void)state;
+    begin(SY_LOG_INFO, SY_LOG_LOGFMT);
+    for (int i = 0; i < SY_LIMIT_LOG_LINES_PER_SECOND + 50; i++)
+        SY_LOG(SY_LOG_INFO, "burst", SY_KV_INT("i", i));
+    bool counted = false;
+    for (int i = 0; i < 1000 && !counted; i++) {
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        SY_LOG(SY_LOG_INFO, "burst", SY_KV_INT("i", i));
+        counted = strstr(so_far(), "event=suppressed of=burst lines=") != NULL;
+    }
+    assert_true(counted);
+    (void)end();
+}
+
 static void tells_an_error_record(void **state)
 {
     (void)state;
@@ -149,6 +173,7 @@ int main(void)
         cmocka_unit_test(drops_what_is_below_the_level),
         cmocka_unit_test(cuts_a_long_line_and_keeps_it_well_formed),
         cmocka_unit_test(suppresses_an_event_that_repeats),
+        cmocka_unit_test(counts_what_it_suppressed),
         cmocka_unit_test(tells_an_error_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

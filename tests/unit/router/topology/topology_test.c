@@ -121,6 +121,8 @@ static void refuses_what_the_data_path_cannot_do(void **state)
         {"host=a gssencmode=require", "gssencmode=require is not supported"},
         {"host=a target_session_attrs=read-write", "target_session_attrs"},
         {"host=a replication=database", "replication=database"},
+        {"host=a password=two words", "the conninfo cannot be read"},
+        {"host=a password=two words=more", "the conninfo cannot be read"},
         {"host=a sslmode=maybe", "sslmode"},
         {"host=a sslpassword=x", "sslpassword=***"},
     };
@@ -135,6 +137,7 @@ static void refuses_what_the_data_path_cannot_do(void **state)
         print_message("%s -> %s\n", rows[i][0], err.text);
         assert_non_null(strstr(err.text, rows[i][1]));
         assert_non_null(strstr(err.text, "node s0/0 of database app"));
+        assert_null(strstr(err.text, "words"));
         assert_null(topology);
         sy_buf_release(&problems);
         sy_config_unref(&config);
