@@ -110,6 +110,9 @@ enum {
     /* What a transaction over several embedded shards may change on one of them, recorded twice: in
        memory and by the shard that decides. More: 0A000. */
     SY_LIMIT_REDO_BYTES = 256 * 1024 * 1024,
+    /* Values that one write on several shards may have evaluated beforehand (two columns each, of
+       the 1664 that a query may have). More: 0A000. */
+    SY_LIMIT_SCATTER_VALUES = 800,
 };
 
 #endif

@@ -181,6 +181,9 @@ struct sy_insert {
     int32_t first_column, column_count;            /* into sy_stmt.columns */
     int32_t row_first_value, row_count, row_width; /* into values, as in sy_stmt */
     bool from_select, default_values, has_on_conflict;
+    bool conflict_named; /* ON CONFLICT (columns), all of them plain */
+    bool conflict_any;   /* ON CONFLICT DO NOTHING: whatever constraint */
+    int32_t first_conflict_column, conflict_column_count; /* into sy_stmt.columns */
     int32_t first_output,
         output_count; /* INSERT ... SELECT a, 5, ...: into sy_stmt.outputs; 0: not a plain list */
 };

@@ -80,6 +80,27 @@ bool sy_node_visit(const PgQuery__Node *node, sy_node_look *look, void *opaque)
     return visit(as.message, look, opaque);
 }
 
+struct editing {
+    sy_node_change *change;
+    void *opaque;
+};
+
+static bool edit(const PgQuery__Node *node, void *opaque, bool *ret_skip)
+{
+    const struct editing *editing = opaque;
+    union { /* what sy_node_edit() was given is not const */
+        const PgQuery__Node *seen;
+        PgQuery__Node *node;
+    } as = {.seen = node};
+    return editing->change(as.node, editing->opaque, ret_skip);
+}
+
+bool sy_node_edit(PgQuery__Node *node, sy_node_change *change, void *opaque)
+{
+    struct editing editing = {.change = change, .opaque = opaque};
+    return visit(&node->base, edit, &editing);
+}
+
 /* ---- text ---- */
 
 enum sy_status sy_rewrite_open(struct sy_slice text, PgQuery__ParseResult **ret_tree,
@@ -233,6 +254,61 @@ PgQuery__Node *sy_node_integer(int64_t value)
     char text[64];
     snprintf(text, sizeof(text), "SELECT %lld", (long long)value);
     return take_value(text);
+}
+
+PgQuery__Node *sy_node_parse(const char *expression)
+{
+    size_t bytes = strlen(expression) + 16;
+    char *text = malloc(bytes);
+    if (text == NULL)
+        return NULL;
+    snprintf(text, bytes, "SELECT (%s)", expression);
+    PgQuery__Node *value = take_value(text);
+    free(text);
+    return value;
+}
+
+PgQuery__Node *sy_node_null(void)
+{
+    return take_value("SELECT NULL");
+}
+
+PgQuery__Node *sy_node_string(struct sy_slice value)
+{
+    PgQuery__Node *made = take_value("SELECT 'x'");
+    char *copy = made == NULL ? NULL : strndup(value.data, value.bytes);
+    if (copy == NULL) {
+        sy_node_free(made);
+        return NULL;
+    }
+    free(made->a_const->sval->sval);
+    made->a_const->sval->sval = copy;
+    return made;
+}
+
+PgQuery__Node *sy_node_column(const char *name)
+{
+    PgQuery__SelectStmt *select = NULL;
+    PgQuery__ParseResult *tree = parse_own("SELECT 1 AS a", &select);
+    PgQuery__Node *made = tree == NULL ? NULL : sy_node_copy(select->target_list[0]);
+    sy_protobuf_free(&tree);
+    char *copy = made == NULL ? NULL : strdup(name);
+    if (copy == NULL) {
+        sy_node_free(made);
+        return NULL;
+    }
+    free(made->res_target->name);
+    made->res_target->name = copy;
+    sy_node_free(made->res_target->val);
+    made->res_target->val = NULL;
+    return made;
+}
+
+void sy_node_swap(PgQuery__Node *a, PgQuery__Node *b)
+{
+    PgQuery__Node kept = *a;
+    *a = *b;
+    *b = kept;
 }
 
 PgQuery__Node *sy_node_target(const char *name, PgQuery__Node *value)

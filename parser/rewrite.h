@@ -37,6 +37,20 @@ PgQuery__Node *sy_node_operator(const char *name, PgQuery__Node *left, PgQuery__
 bool sy_node_append(PgQuery__Node ***list, size_t *count, PgQuery__Node *node);
 void sy_node_clear(PgQuery__Node ***list, size_t *count);
 
+/* Exchanges what two nodes are, wherever they stand. */
+void sy_node_swap(PgQuery__Node *a, PgQuery__Node *b);
+/* DEFAULT, NULL and a string; an expression that is written out. */
+PgQuery__Node *sy_node_null(void);
+PgQuery__Node *sy_node_string(struct sy_slice value);
+PgQuery__Node *sy_node_parse(const char *expression);
+/* As in SET or the column list of INSERT: no value. */
+PgQuery__Node *sy_node_column(const char *name);
+
+/* Calls `change` for every node below `node` and for itself, until it returns false; returns that.
+ * A node whose `change` sets *ret_skip is not entered; what it is may be exchanged. */
+typedef bool sy_node_change(PgQuery__Node *node, void *opaque, bool *ret_skip);
+bool sy_node_edit(PgQuery__Node *node, sy_node_change *change, void *opaque);
+
 /* Calls `look` for every node below `node` and for itself, until it returns false; returns that. A
  * node whose `look` sets *ret_skip is not entered. */
 typedef bool sy_node_look(const PgQuery__Node *node, void *opaque, bool *ret_skip);

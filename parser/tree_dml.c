@@ -83,10 +83,30 @@ static void values_rows(struct sy_facts_builder *b, const List *rows, struct sy_
     }
 }
 
-static void on_conflict(struct sy_facts_builder *b, const OnConflictClause *clause, int32_t scope)
+/* The columns whose uniqueness is meant. */
+static void conflict_columns(struct sy_facts_builder *b, const InferClause *infer,
+                             struct sy_insert *insert)
+{
+    insert->conflict_any = infer == NULL;
+    if (infer == NULL || infer->conname != NULL || infer->indexElems == NULL)
+        return;
+    insert->first_conflict_column = b->columns.count;
+    for (int i = 0; i < infer->indexElems->length; i++) {
+        const IndexElem *element = infer->indexElems->elements[i].ptr_value;
+        if (element->name == NULL)
+            continue;
+        *(struct sy_slice *)sy_build_push(b, &b->columns) = sy_build_name(b, element->name);
+        insert->conflict_column_count++;
+    }
+    insert->conflict_named = insert->conflict_column_count == infer->indexElems->length;
+}
+
+static void on_conflict(struct sy_facts_builder *b, const OnConflictClause *clause, int32_t scope,
+                        struct sy_insert *insert)
 {
     if (clause == NULL)
         return;
+    conflict_columns(b, clause->infer, insert);
     sy_build_walk(b, (const Node *)clause->infer, scope);
     assignments(b, clause->targetList, scope);
     sy_build_walk(b, clause->whereClause, scope);
@@ -161,7 +181,7 @@ void sy_build_insert(struct sy_facts_builder *b, const InsertStmt *stmt, int32_t
     sy_build_with(b, stmt->withClause, scope, &frame);
     insert.table = sy_build_target(b, stmt->relation, scope, false);
     insert_source(b, stmt->selectStmt, &insert);
-    on_conflict(b, stmt->onConflictClause, scope);
+    on_conflict(b, stmt->onConflictClause, scope, &insert);
     returning(b, stmt->returningList, scope);
     *(struct sy_insert *)sy_build_push(b, &b->inserts) = insert;
     b->ctes = frame.outer;

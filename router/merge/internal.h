@@ -45,6 +45,7 @@ struct sy_merge {
     uint32_t stream_count;
     uint32_t *tree; /* losers; tree[0] is the winner */
     bool tree_made, done;
+    uint32_t turn; /* of spec.turns, then of the streams */
     bool in_group;
     struct merge_row group; /* the first row of the present group */
     struct sy_buf finished; /* a folded row */

@@ -31,6 +31,7 @@ static bool copy_spec(struct sy_merge *merge, const struct sy_merge_spec *spec)
     merge->spec.order = copy_of(merge, spec->order, spec->order_count, sizeof(*spec->order), &fine);
     merge->spec.having =
         copy_of(merge, spec->having, spec->having_count, sizeof(*spec->having), &fine);
+    merge->spec.turns = copy_of(merge, spec->turns, spec->turn_count, sizeof(*spec->turns), &fine);
     merge->keys = copy_of(merge, NULL, 0, (spec->key_count + 1) * sizeof(*merge->keys), &fine);
     merge->order = copy_of(merge, NULL, 0, (spec->order_count + 1) * sizeof(*merge->order), &fine);
     merge->folds = copy_of(merge, NULL, 0, (spec->fold_count + 1) * sizeof(*merge->folds), &fine);
@@ -357,10 +358,37 @@ static void replay(struct sy_merge *merge, uint32_t stream)
     merge->tree[0] = winner;
 }
 
+/* The stream whose turn it is. */
+static enum sy_status next_turn(struct sy_merge *merge, struct merge_stream **ret_stream,
+                                bool *ret_ready, struct sy_err *err)
+{
+    uint32_t turns = merge->spec.turn_count;
+    *ret_ready = false;
+    for (; merge->turn < turns + merge->stream_count; merge->turn++) {
+        bool left = merge->turn >= turns; /* streams in order, each to its end */
+        struct merge_stream *stream =
+            &merge->streams[left ? merge->turn - turns : merge->spec.turns[merge->turn]];
+        enum sy_status status = merge_stream_next(merge, stream, err);
+        if (status != SY_OK || (!stream->has_head && !stream->ended))
+            return status;
+        if (!stream->has_head)
+            continue;
+        merge->turn += !left;
+        *ret_ready = true;
+        *ret_stream = stream;
+        return SY_OK;
+    }
+    *ret_ready = true;
+    *ret_stream = NULL;
+    return SY_OK;
+}
+
 /* The stream with the next row. False: rows of some stream are not there yet. */
 static enum sy_status next_stream(struct sy_merge *merge, struct merge_stream **ret_stream,
                                   bool *ret_ready, struct sy_err *err)
 {
+    if (merge->spec.turn_count > 0)
+        return next_turn(merge, ret_stream, ret_ready, err);
     *ret_ready = false;
     uint32_t first = merge->tree_made ? merge->tree[0] : 0;
     uint32_t last = merge->tree_made ? first + 1 : merge->stream_count;

@@ -442,6 +442,31 @@ static void refuse_several(struct eval *e)
         sy_plan_hint_key(e->plan, route);
 }
 
+/* Rows of one INSERT to the shards of their keys. */
+static void split_rows(struct eval *e)
+{
+    const struct insert_rows *rows = &e->route->inserts[0];
+    uint32_t count = (uint32_t)rows->insert->row_count;
+    uint32_t *shards = sy_arena_calloc(e->reader.arena, count + 1u, sizeof(*shards));
+    struct sy_shard_set found;
+    for (uint32_t row = 0; shards != NULL && row < count; row++) {
+        if (!row_shards(e, rows, (int32_t)row, &found))
+            return;
+        if (sy_shard_set_count(&found) != 1) {
+            refuse_several(e);
+            return;
+        }
+        shards[row] = sy_shard_set_first(&found);
+    }
+    if (shards == NULL) {
+        sy_plan_refuse(e->plan, SY_E_NO_MEMORY, "out of memory while planning");
+        return;
+    }
+    sy_plan_set_several(e->plan, SY_PLAN_ROWS, e->sets[rows->use]);
+    e->plan->rows = shards;
+    e->plan->row_count = count;
+}
+
 static void decide(struct eval *e)
 {
     const struct sy_route *route = e->route;
@@ -457,9 +482,13 @@ static void decide(struct eval *e)
             check_assignments(e, shard);
         return;
     }
-    if (route->combine != NULL || route->root < 0 ||
+    if (route->combine != NULL || (route->root < 0 && !route->splits) ||
         (route->merges && e->reader.value_error->status != SY_OK)) {
         refuse_several(e);
+        return;
+    }
+    if (route->splits) {
+        split_rows(e);
         return;
     }
     struct sy_shard_set shards = e->sets[route->root];

@@ -54,6 +54,11 @@ static void explain_kind(struct sy_buf *out, const struct sy_route *route,
         put_shards(out, route, &plan->shards);
         sy_buf_append_str(out, "\n");
         break;
+    case SY_PLAN_ROWS:
+        sy_buf_append_str(out, "Route: each row of the INSERT to the shard of its key, on ");
+        put_shards(out, route, &plan->shards);
+        sy_buf_append_str(out, "\n");
+        break;
     case SY_PLAN_ANY:
         sy_buf_append_str(out, "Route: any of ");
         put_shards(out, route, &plan->shards);

@@ -250,21 +250,104 @@ const char *sy_route_shard_dependent_function(const struct sy_route *route)
     return NULL;
 }
 
-const char *sy_route_write_dependent_function(const struct sy_route *route)
-{
-    for (int32_t i = 0; i < route->stmt->function_count; i++) {
-        struct sy_slice name = route->stmt->functions[i].name.name;
-        bool each_row = sy_slice_eq(name, SY_SLICE("clock_timestamp")) ||
-                        sy_slice_eq(name, SY_SLICE("timeofday"));
-        if (!each_row && (listed(clocks, name) || differs(name) || listed(differing_shards, name)))
-            return name.data;
-    }
-    return NULL;
-}
+/* ---- writes on several shards ---- */
 
-/* Functions that look into the catalogs of the server they run on. */
+/* Stable because the session's settings speak in them, which are the same on all its servers. */
+static const char *const by_settings[] = {"date_trunc",
+                                          "date_part",
+                                          "extract",
+                                          "to_char",
+                                          "to_date",
+                                          "to_timestamp",
+                                          "to_number",
+                                          "timezone",
+                                          "timestamptz",
+                                          "timestamp",
+                                          "date",
+                                          "time",
+                                          "timetz",
+                                          "concat",
+                                          "concat_ws",
+                                          "format",
+                                          "to_json",
+                                          "to_jsonb",
+                                          "row_to_json",
+                                          "json_build_object",
+                                          "jsonb_build_object",
+                                          "json_build_array",
+                                          "jsonb_build_array",
+                                          "array_to_string",
+                                          "string_to_array",
+                                          "to_tsvector",
+                                          "to_tsquery",
+                                          "plainto_tsquery",
+                                          "quote_nullable",
+                                          "quote_literal",
+                                          "make_timestamptz",
+                                          "date_bin",
+                                          NULL};
+
+/* Look names or OIDs up in the server's own catalog. */
 static const char *const catalog_prefixes[] = {"pg_",  "has_",   "to_reg",      "obj_",
                                                "col_", "shobj_", "format_type", NULL};
+
+static enum sy_freeze freeze_clock(struct sy_slice name, int32_t arg_count)
+{
+    if (sy_slice_eq(name, SY_SLICE("age")))
+        return arg_count == 2 ? SY_FREEZE_NOT : SY_FREEZE_CANNOT;
+    bool each_call =
+        sy_slice_eq(name, SY_SLICE("clock_timestamp")) || sy_slice_eq(name, SY_SLICE("timeofday"));
+    return each_call ? SY_FREEZE_EACH : SY_FREEZE_ONCE;
+}
+
+static enum sy_freeze freeze_for_copies(const struct sy_route *route, struct sy_qname name)
+{
+    if (sy_slice_eq(name.name, SY_SLICE("nextval")))
+        return SY_FREEZE_EACH;
+    switch (volatility_of(route->schema, name)) {
+    case SY_IMMUTABLE:
+        return SY_FREEZE_NOT;
+    case SY_STABLE:
+        if (listed_prefix(catalog_prefixes, name.name))
+            return SY_FREEZE_CANNOT;
+        return listed(by_settings, name.name) ? SY_FREEZE_NOT : SY_FREEZE_ONCE;
+    case SY_VOLATILE:
+        return SY_FREEZE_EACH;
+    case SY_VOLATILE_UNKNOWN:
+        break;
+    }
+    return SY_FREEZE_CANNOT;
+}
+
+enum sy_freeze sy_route_freeze_of(const struct sy_route *route, struct sy_qname name,
+                                  int32_t arg_count, bool copies)
+{
+    if (listed(clocks, name.name)) {
+        enum sy_freeze freeze = freeze_clock(name.name, arg_count);
+        return freeze == SY_FREEZE_EACH && !copies ? SY_FREEZE_NOT : freeze;
+    }
+    bool sequence = sy_slice_eq(name.name, SY_SLICE("nextval"));
+    if ((differs(name.name) && !(copies && sequence)) || listed(differing_shards, name.name))
+        return SY_FREEZE_CANNOT;
+    return copies ? freeze_for_copies(route, name) : SY_FREEZE_NOT;
+}
+
+enum sy_freeze sy_route_freeze_most(const struct sy_route *route, bool copies,
+                                    const char **ret_name)
+{
+    enum sy_freeze most = SY_FREEZE_NOT;
+    for (int32_t i = 0; i < route->stmt->function_count; i++) {
+        const struct sy_function_use *use = &route->stmt->functions[i];
+        enum sy_freeze freeze = sy_route_freeze_of(route, use->name, use->arg_count, copies);
+        if (freeze <= most)
+            continue;
+        most = freeze;
+        *ret_name = use->name.name.data;
+    }
+    return most;
+}
+
+/* ---- federation ---- */
 
 /* Volatile, and no worse for being called there. */
 static const char *const draws[] = {"random", "gen_random_uuid", "clock_timestamp", NULL};
@@ -291,12 +374,4 @@ const char *sy_route_federation_function(const struct prepare *p, bool *ret_cloc
         return words == NULL ? "one of the functions" : words;
     }
     return NULL;
-}
-
-bool sy_route_all_immutable(const struct sy_route *route)
-{
-    for (int32_t i = 0; i < route->stmt->function_count; i++)
-        if (volatility_of(route->schema, route->stmt->functions[i].name) != SY_IMMUTABLE)
-            return false;
-    return true;
 }

@@ -66,6 +66,10 @@ struct sy_merge_spec {
     struct sy_merge_key *order; /* groups are sorted once more, by these */
     uint32_t order_count;
     uint32_t hidden_count;
+    /* Instead of an order: the stream that each row in turn comes from. A stream that has no more
+       rows is passed over; rows that are left come at the end. */
+    uint16_t *turns;
+    uint32_t turn_count;
     struct sy_merge_bound limit, offset;
 };
 

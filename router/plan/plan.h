@@ -29,6 +29,8 @@ enum sy_plan_kind {
     SY_PLAN_ALL, /* the same statement on every shard of the set (DDL, reference-table writes): tags
                     must agree, one answer is forwarded */
     SY_PLAN_SPLIT, /* COPY FROM: rows go to the shards of their keys */
+    SY_PLAN_ROWS, /* INSERT ... VALUES: the same, `rows` says where; router/plan/scatter.h says what
+                     each shard is sent */
     SY_PLAN_ANY, /* no table, or reference tables only: any shard, preferably the one already in use
                   */
     SY_PLAN_FEDERATE, /* the federating database reads all shards; `refusal` says why nothing
@@ -44,7 +46,9 @@ struct sy_plan {
     enum sy_plan_kind kind;
     enum sy_role role;
     struct sy_shard_set shards;
-    uint32_t shard; /* SINGLE; FEDERATE: the number of shards */
+    uint32_t shard;       /* SINGLE; FEDERATE: the number of shards */
+    const uint32_t *rows; /* ROWS: the shard of each row, in the arena */
+    uint32_t row_count;
     bool writes;
     bool maps_nowhere;     /* no row can match (a key without a shard, a contradiction): one shard
                               answers that */

@@ -80,6 +80,10 @@ struct sy_route {
     bool hint_cannot_help; /* REFUSED whatever a hint says */
     struct sy_plan plan;
 
+    /* Writes on several shards, which scatter.h writes down for each. */
+    bool freezes; /* something in it is evaluated once and sent as a value */
+    bool splits;  /* INSERT ... VALUES: each shard is sent its own rows */
+
     /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
     const char *combine;
     int32_t root; /* the table use whose shards are asked then */
@@ -124,11 +128,30 @@ bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);
 bool sy_route_check_functions(struct prepare *p);
 /* Functions whose value may differ between shards or calls: NULL when there are none. */
 const char *sy_route_shard_dependent_function(const struct sy_route *route);
-/* The same for a write, whose volatile functions are called for each row anyway. */
-const char *sy_route_write_dependent_function(const struct sy_route *route);
-bool sy_route_all_immutable(const struct sy_route *route);
 /* What the federating database cannot call; NULL: nothing. *ret_clock: the clock is read. */
 const char *sy_route_federation_function(const struct prepare *p, bool *ret_clock);
+/* What a function means to a write on several shards. */
+enum sy_freeze {
+    SY_FREEZE_NOT,  /* each server may call it */
+    SY_FREEZE_ONCE, /* one value for the whole statement */
+    SY_FREEZE_EACH, /* one value for each place where it is written, the same in all copies */
+    SY_FREEZE_CANNOT,
+};
+/* `copies`: the write goes to all copies of a reference table, which must not differ; else to rows
+ * of several shards. */
+enum sy_freeze sy_route_freeze_of(const struct sy_route *route, struct sy_qname name,
+                                  int32_t arg_count, bool copies);
+/* The most demanding function of the statement; *ret_name: which. */
+enum sy_freeze sy_route_freeze_most(const struct sy_route *route, bool copies,
+                                    const char **ret_name);
+/* A default that the servers would fill in: NOT when each may do so. CANNOT: the expression is not
+ * known. */
+enum sy_freeze sy_route_freeze_default(const struct sy_schema_column *column, bool copies);
+/* The defaults that an INSERT leaves to be filled in. *ret_column: the one that demands most. */
+enum sy_freeze sy_route_freeze_insert(const struct sy_route *route, const struct sy_insert *insert,
+                                      bool copies, const struct sy_schema_column **ret_column);
+/* Values can be asked for before the write is sent. */
+bool sy_route_can_freeze(const struct sy_route *route);
 bool sy_route_is_monitoring(struct sy_slice name);
 
 /* route_figures.c */

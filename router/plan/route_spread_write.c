@@ -105,55 +105,105 @@ static const char *find_root(struct sy_route *route, int32_t target)
     return "a write that does not tie its tables together by their sharding keys";
 }
 
-/* SET column = DEFAULT: the shards would fill it in by themselves. */
-static bool sets_default(const struct sy_route *route, int32_t target)
+static const char *defaults_obstacle(struct sy_route *route, int32_t target)
 {
-    for (int32_t i = 0; i < route->stmt->assignment_count; i++) {
-        const struct sy_assignment *item = &route->stmt->assignments[i];
-        const struct sy_schema_column *column =
-            sy_schema_column(route->uses[target].relation, item->column);
-        if (item->value.kind == SY_VALUE_DEFAULT && (column == NULL || column->has_default))
-            return true;
+    const struct sy_stmt *stmt = route->stmt;
+    const struct sy_schema_column *column = NULL;
+    enum sy_freeze most = SY_FREEZE_NOT;
+    for (int32_t i = 0; i < stmt->assignment_count; i++) {
+        const struct sy_schema_column *assigned =
+            sy_schema_column(route->uses[target].relation, stmt->assignments[i].column);
+        if (stmt->assignments[i].value.kind != SY_VALUE_DEFAULT)
+            continue;
+        enum sy_freeze freeze =
+            assigned == NULL ? SY_FREEZE_CANNOT : sy_route_freeze_default(assigned, false);
+        most = freeze > most ? freeze : most;
     }
-    return false;
+    if (stmt->kind == SY_STMT_INSERT) {
+        enum sy_freeze freeze = sy_route_freeze_insert(route, &stmt->inserts[0], false, &column);
+        most = freeze > most ? freeze : most;
+    }
+    if (most == SY_FREEZE_NOT)
+        return NULL;
+    route->freezes = true;
+    return most == SY_FREEZE_ONCE && sy_route_can_freeze(route)
+               ? NULL
+               : "a write that leaves a default to be filled in, which the router does not know,";
 }
 
 static const char *function_obstacle(struct sy_route *route)
 {
-    const char *name = sy_route_write_dependent_function(route);
-    const char *words = name == NULL ? NULL
-                                     : sy_arena_printf(&route->arena,
-                                                       "a write that calls %s(), whose value may "
-                                                       "differ between shards,",
-                                                       name);
-    return name == NULL || words != NULL ? words : "a write that calls this function";
+    const char *name = NULL;
+    enum sy_freeze most = sy_route_freeze_most(route, false, &name);
+    if (most == SY_FREEZE_NOT)
+        return NULL;
+    route->freezes = true;
+    if (most == SY_FREEZE_ONCE && sy_route_can_freeze(route))
+        return NULL;
+    const char *words = sy_arena_printf(
+        &route->arena, "a write that calls %s(), whose value may differ between shards,", name);
+    return words != NULL ? words : "a write that calls this function";
+}
+
+/* A row that is already there must be on the shard where the new one belongs. */
+static const char *conflict_obstacle(const struct sy_route *route, int32_t target)
+{
+    const struct use *use = &route->uses[target];
+    const struct sy_insert *insert = &route->stmt->inserts[0];
+    if (!insert->has_on_conflict || insert->conflict_any)
+        return NULL;
+    bool key = false, hash = use->table->hash_key.bytes == 0;
+    for (int32_t i = 0; i < insert->conflict_column_count; i++) {
+        struct sy_slice column = route->stmt->columns[insert->first_conflict_column + i];
+        key = key || sy_use_is_key(use, column);
+        hash = hash || sy_use_is_hash_key(use, column);
+    }
+    return key && hash && insert->conflict_named
+               ? NULL
+               : "ON CONFLICT whose columns do not contain the sharding key";
+}
+
+/* INSERT ... VALUES: beside the rows only what is on every shard. */
+static const char *rows_obstacle(const struct sy_route *route, int32_t target)
+{
+    for (int32_t i = 0; i < route->stmt->table_count; i++)
+        if (i != target && route->uses[i].kind == USE_SHARDED)
+            return "INSERT of rows that are read from a sharded table";
+    return NULL;
+}
+
+static const char *obstacle(struct sy_route *route, int32_t target)
+{
+    const struct sy_stmt *stmt = route->stmt;
+    const char *found = NULL;
+    if (target < 0)
+        return "a write with another one in a WITH query";
+    if (route->uses[target].kind != USE_SHARDED || route->uses[target].table == NULL)
+        return stmt->tag == NULL ? "a write" : stmt->tag;
+    if (route->key_assignment_count > 0)
+        return "changing the sharding key of rows";
+    if ((found = scopes_obstacle(route)) != NULL || (found = sy_route_uses_obstacle(route)) != NULL)
+        return found;
+    if (route->uses_fixed_shard)
+        return "a function that belongs to one shard (sequences, advisory locks, large objects)";
+    if ((found = function_obstacle(route)) != NULL ||
+        (found = defaults_obstacle(route, target)) != NULL)
+        return found;
+    if (stmt->kind == SY_STMT_INSERT && (found = conflict_obstacle(route, target)) != NULL)
+        return found;
+    return route->splits ? rows_obstacle(route, target) : find_root(route, target);
 }
 
 bool sy_route_check_spread_write(struct sy_route *route)
 {
     const struct sy_stmt *stmt = route->stmt;
     int32_t target = only_target(route);
-    bool form =
-        route->outer == stmt && (stmt->kind == SY_STMT_UPDATE || stmt->kind == SY_STMT_DELETE ||
-                                 (stmt->kind == SY_STMT_INSERT && stmt->insert_from_select));
-    if (!form)
+    bool form = stmt->kind == SY_STMT_UPDATE || stmt->kind == SY_STMT_DELETE ||
+                stmt->kind == SY_STMT_INSERT;
+    if (!form || route->outer != stmt)
         return false;
-    if (target < 0)
-        route->combine = "a write with another one in a WITH query";
-    else if (route->key_assignment_count > 0)
-        route->combine = "changing the sharding key of rows";
-    else
-        route->combine = scopes_obstacle(route);
-    if (route->combine == NULL)
-        route->combine = sy_route_uses_obstacle(route);
-    if (route->combine == NULL && sets_default(route, target))
-        route->combine = "SET column = DEFAULT";
-    if (route->combine == NULL && route->uses_fixed_shard)
-        route->combine =
-            "a function that belongs to one shard (sequences, advisory locks, large objects)";
-    if (route->combine == NULL)
-        route->combine = function_obstacle(route);
-    if (route->combine == NULL)
-        route->combine = find_root(route, target);
+    route->splits =
+        stmt->kind == SY_STMT_INSERT && !stmt->insert_from_select && !stmt->insert_default_values;
+    route->combine = obstacle(route, target);
     return true;
 }

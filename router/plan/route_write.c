@@ -119,37 +119,55 @@ static bool check_sharded_insert(struct prepare *p, const struct sy_insert *inse
 
 /* ---- reference tables: every copy must become the same ---- */
 
-static bool fills_defaults(const struct sy_route *route, const struct sy_insert *insert,
-                           const struct sy_schema_relation *relation)
-{
-    for (uint32_t i = 0; i < relation->column_count; i++) {
-        const struct sy_schema_column *column = &relation->columns[i];
-        bool given = false;
-        for (int32_t c = 0; c < insert->column_count; c++)
-            given |= sy_slice_eq(route->stmt->columns[insert->first_column + c], column->name);
-        if (insert->column_count == 0)
-            given =
-                !insert->default_values && (insert->from_select || i < (uint32_t)insert->row_width);
-        if (!given && (column->has_default || column->is_identity_or_serial))
-            return true;
-    }
-    int32_t cells = insert->row_count * insert->row_width;
-    for (int32_t i = 0; i < cells; i++)
-        if (route->stmt->values[insert->row_first_value + i].kind == SY_VALUE_DEFAULT)
-            return true;
-    return false;
-}
-
 static bool check_reference_insert(struct prepare *p, const struct sy_insert *insert)
 {
     const struct use *use = &p->route->uses[insert->table];
+    const struct sy_schema_column *column = NULL;
     if (use->relation == NULL || use->relation->column_count == 0)
         return refuse_write(p, insert->table, "INSERT into reference table",
                             "The table's columns and defaults are not known to the router yet.");
-    if (fills_defaults(p->route, insert, use->relation))
+    enum sy_freeze freeze = sy_route_freeze_insert(p->route, insert, true, &column);
+    if (freeze == SY_FREEZE_NOT)
+        return true;
+    bool plain = !insert->from_select && !insert->default_values && insert->scope == 0 &&
+                 p->route->outer == p->route->stmt && sy_route_can_freeze(p->route);
+    if (freeze == SY_FREEZE_CANNOT || !plain)
         return refuse_write(
             p, insert->table, "INSERT that leaves a default to be filled in, into reference table",
             "Each copy would evaluate it by itself: give every column that has a default.");
+    p->route->freezes = true;
+    return true;
+}
+
+/* What is evaluated once is sent to all copies as a value. */
+static bool check_reference_functions(struct prepare *p, int32_t target)
+{
+    struct sy_route *route = p->route;
+    const char *name = "";
+    enum sy_freeze freeze = sy_route_freeze_most(route, true, &name);
+    bool plain = route->outer == route->stmt && sy_route_can_freeze(route);
+    bool rows = route->stmt->kind == SY_STMT_INSERT && !route->stmt->insert_from_select;
+    route->freezes |= plain && freeze != SY_FREEZE_NOT;
+    if (freeze == SY_FREEZE_NOT || (plain && freeze == SY_FREEZE_ONCE) ||
+        (plain && rows && freeze == SY_FREEZE_EACH))
+        return true;
+    return refuse_write(
+        p, target, "a write that calls functions that are not immutable, to reference table",
+        "Each copy would evaluate them by itself: give their values as constants or "
+        "parameters.");
+}
+
+static bool check_reference_defaults(struct prepare *p, int32_t target)
+{
+    const struct sy_stmt *stmt = p->route->stmt;
+    for (int32_t i = 0; i < stmt->assignment_count; i++) {
+        const struct sy_schema_column *column =
+            sy_schema_column(p->route->uses[target].relation, stmt->assignments[i].column);
+        if (stmt->assignments[i].value.kind == SY_VALUE_DEFAULT &&
+            (column == NULL || sy_route_freeze_default(column, true) != SY_FREEZE_NOT))
+            return refuse_write(p, target, "SET column = DEFAULT on reference table",
+                                "Give the value as a constant or a parameter.");
+    }
     return true;
 }
 
@@ -169,16 +187,7 @@ static bool check_reference_write(struct prepare *p, int32_t target)
                 p, target,
                 "a write that depends on row order (LIMIT, DISTINCT ON) to reference table",
                 "Each copy might choose other rows: name them by their keys.");
-    if (!sy_route_all_immutable(route))
-        return refuse_write(
-            p, target, "a write that calls functions that are not immutable, to reference table",
-            "Each copy would evaluate them by itself: give their values as constants or "
-            "parameters.");
-    for (int32_t i = 0; i < stmt->assignment_count; i++)
-        if (stmt->assignments[i].value.kind == SY_VALUE_DEFAULT)
-            return refuse_write(p, target, "SET column = DEFAULT on reference table",
-                                "Give the value as a constant or a parameter.");
-    return true;
+    return check_reference_functions(p, target) && check_reference_defaults(p, target);
 }
 
 /* ---- all writes ---- */

@@ -169,6 +169,8 @@ void sy_schema_builder_add_column(struct sy_schema_builder *builder, uint32_t re
     *kept = *column;
     kept->name = keep(builder, column->name);
     kept->type = keep(builder, column->type);
+    kept->default_sql =
+        column->default_sql.data == NULL ? SY_SLICE("") : keep(builder, column->default_sql);
 }
 
 static bool depends_on(const struct sy_schema_relation *row, uint32_t relation)

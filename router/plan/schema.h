@@ -23,6 +23,8 @@ enum sy_collation {
     SY_COLLATION_OTHER,
 };
 
+enum sy_volatility { SY_VOLATILE_UNKNOWN, SY_IMMUTABLE, SY_STABLE, SY_VOLATILE };
+
 struct sy_schema_column {
     struct sy_slice name;
     struct sy_slice type; /* pg_type.typname, "int8" */
@@ -30,6 +32,8 @@ struct sy_schema_column {
     int32_t type_modifier; /* pg_attribute.atttypmod; -1: none. Fill it: varchar(n), timestamp(p)
                               change stored keys */
     bool has_default;
+    enum sy_volatility default_volatility; /* UNKNOWN: the expression is not known either */
+    struct sy_slice default_sql;           /* the expression, names written in full */
     bool is_identity_or_serial;
     bool is_generated;
     bool nondeterministic_collation;
@@ -59,8 +63,6 @@ struct sy_schema_relation {
     uint32_t *depends;
     uint32_t depend_count;
 };
-
-enum sy_volatility { SY_VOLATILE_UNKNOWN, SY_IMMUTABLE, SY_STABLE, SY_VOLATILE };
 
 struct sy_schema;
 

@@ -95,6 +95,10 @@ static void drop_until_sync(struct sy_part *part)
             sy_prepared_set_keep(&state->prepared, head->statement_id);
         else if (head->kind == SY_X_PARSE)
             state->unnamed_owner = 0;
+        if ((head->flags & SY_X_GATHER) != 0) { /* the others need not wait for its turn */
+            session->gather->failed = true;
+            part->gather_done = true;
+        }
         sy_part_pop(part);
     }
 }
@@ -124,6 +128,8 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     gather->current++;
     if (gather->merge != NULL)
         sy_merge_end(gather->merge, part->gather_index);
+    if (gather->sums && !gather->failed)
+        (void)sy_tag_sum_add(&gather->tags, tag);
     if (gather->failed || gather->merge != NULL)
         return SWALLOW;
     if (gather->tags.parts == 0)
@@ -279,6 +285,16 @@ static bool federation_error(struct sy_part *part, const struct sy_expect *head,
     return true;
 }
 
+/* True: it is the first error, and to be told. */
+static bool asking_failed(struct sy_session *session)
+{
+    bool first = !sy_asking_is_over(session);
+    sy_asking_failed(session);
+    session->batch_failed = session->in_batch;
+    session->skip_to_sync = session->in_batch && !session->sync_seen;
+    return first;
+}
+
 static enum action on_error(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
@@ -332,10 +348,10 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     if (head->why == SY_WHY_LSN) /* the position is not known: reads stay on the primary */
         sy_session_saw_position(session, part, (struct sy_slice){0});
     /* Several servers may have the same error, from Parse on: one is told. */
-    const struct sy_gather *gather = session->gather;
-    if (head->kind != SY_X_QUERY && gather != NULL && gather->active && gather->merge != NULL &&
-        session->batch_failed)
+    if (head->kind != SY_X_QUERY && session->several_bound && session->batch_failed)
         forward = false;
+    if (head->why == SY_WHY_ASK)
+        forward = asking_failed(session);
     if (forward)
         session->cycle_errored = true;
     part->copying_in = false;
@@ -362,7 +378,8 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     part->copying_in = part->copies = false;
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
-    bool ready = (head->flags & SY_X_READY) != 0, clients = head->why == SY_WHY_CLIENT;
+    bool ready = (head->flags & SY_X_READY) != 0;
+    bool clients = head->why == SY_WHY_CLIENT || head->why == SY_WHY_ASK;
     sy_part_pop(part);
     if (clients)
         sy_txn_note_status(session);
@@ -480,7 +497,10 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
         }
         if (part->row_map != NULL)
             return row_told(part);
-        sy_session_saw_position(part->session, part, body);
+        if (head != NULL && head->why == SY_WHY_ASK)
+            sy_asking_take(part->session, body);
+        else
+            sy_session_saw_position(part->session, part, body);
         return SWALLOW;
     case 'C':
         sy_part_rows_over(part);
@@ -532,7 +552,7 @@ static bool is_streamed(const struct sy_part *part, char type)
 {
     if (type == 'D' && part->expect_count > 0 &&
         (part->row_map != NULL || part->expects[part->expect_first].why == SY_WHY_LSN ||
-         merges(part)))
+         part->expects[part->expect_first].why == SY_WHY_ASK || merges(part)))
         return false;
     return type == 'D' || type == 'd' || type == 'V';
 }
@@ -869,6 +889,7 @@ static void on_lost(struct sy_server *server, const struct sy_err *why)
         sy_session_fatal(session, &err);
         return;
     }
+    sy_asking_failed(session);
     if (gathers)
         session->gather->failed = true;
     if (gathers && session->copy_in != NULL)

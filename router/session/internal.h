@@ -78,6 +78,7 @@ enum sy_expect_why {
     SY_WHY_ROLLBACK,
     SY_WHY_LSN,
     SY_WHY_TWO_PHASE, /* a step of a commit over several writers: two_phase.c */
+    SY_WHY_ASK,       /* what a write on several shards needs first: asking.c */
     SY_WHY_POISON,    /* meant to fail, so that Sync rolls back */
     SY_WHY_COLUMNS,   /* the router must know the types of the rows that follow: type_map.c */
 };
@@ -166,6 +167,8 @@ struct sy_prelude_entry {
     struct sy_settings *settings; /* savepoint: the session's settings then (reference) */
 };
 
+enum { SY_TXN_LOCKS = 8 };
+
 struct sy_txn {
     struct sy_buf begin_sql; /* the client's BEGIN */
     bool read_only;
@@ -183,15 +186,18 @@ struct sy_txn {
     uint32_t temporary_begin;             /* bytes of session->temporary */
     struct sy_gid gid;                    /* of the commit over several writers under way */
     bool gid_used;
-    uint8_t outcome;       /* enum sy_two_phase_outcome: what the decider said */
-    uint16_t participants; /* that prepare */
-    uint32_t decider;      /* shard */
+    uint8_t outcome;              /* enum sy_two_phase_outcome: what the decider said */
+    uint16_t participants;        /* that prepare */
+    uint32_t decider;             /* shard */
+    uint64_t locks[SY_TXN_LOCKS]; /* on reference tables, held until the end: asking.c */
+    uint32_t lock_count;
 };
 
 /* One statement answered by several servers, or by the router's own transaction. */
 struct sy_gather {
     bool active;
     bool all;     /* SY_PLAN_ALL: answers must agree, one is told */
+    bool sums;    /* with a merge: a write, whose counts are added up */
     bool counted; /* a write whose count of 0 says that nothing was written */
     bool simple;
     bool failed;
@@ -289,6 +295,7 @@ struct sy_session {
     struct sy_gather *gather;
     struct sy_copy_in *copy_in;
     struct sy_script *script; /* a Query with several statements: how far it is; script.c */
+    struct sy_asking *asking; /* a write on several shards is being prepared: asking.c */
     struct sy_console_run *console_running; /* a console command other workers are asked for */
     struct sy_deferred ending;
     struct sy_deferred resume;        /* goes on in the next turn */
@@ -333,8 +340,9 @@ struct sy_session {
     bool query_cycle; /* the cycle is a simple Query */
     bool sync_seen;
     bool cycle_errored;
-    bool block_over;   /* a transaction block ended in this cycle */
-    bool need_barrier; /* before the next extended message */
+    bool block_over;    /* a transaction block ended in this cycle */
+    bool need_barrier;  /* before the next extended message */
+    bool several_bound; /* in this batch a statement was bound on several servers */
     bool client_paused;
     bool wants_more; /* what is left of the input is the beginning of a message */
     bool driving, driving_again;
@@ -392,7 +400,10 @@ struct sy_target {
     bool no_block; /* VACUUM and its like: refuses a transaction block */
     uint32_t shard;
     struct sy_shard_set shards;
-    bool merge;    /* SY_PLAN_MERGE */
+    bool merge;           /* SY_PLAN_MERGE */
+    bool scatters;        /* each shard is sent a text of its own: scattering.c */
+    const uint32_t *rows; /* INSERT ... VALUES: the shard of each row, in the arena */
+    uint32_t row_count;
     bool counted;  /* several shards: one that reports no rows has written nothing */
     bool federate; /* `shard` is the federating database */
 };
@@ -551,6 +562,9 @@ void sy_part_ask_columns(struct sy_part *part, const struct sy_portal *portal,
 void sy_part_map_bind(const struct sy_part *part, const struct sy_statement *statement, char *body,
                       size_t bytes);
 bool sy_part_maps_bind(const struct sy_part *part, const struct sy_bind_msg *bind);
+/* One binary value of parameter `index`, which is copied to the arena if it has to change. */
+struct sy_slice sy_part_map_value(const struct sy_part *part, const struct sy_statement *statement,
+                                  uint16_t index, struct sy_slice value);
 /* A 't' for the client: what its undeclared parameters are. */
 void sy_session_learn_parameters(struct sy_session *session, uint64_t statement_id,
                                  struct sy_slice body);
@@ -737,6 +751,35 @@ void sy_merge_pump(struct sy_session *session);
 bool sy_merge_describe(struct sy_session *session, struct sy_buf *out);
 void sy_merge_write_bind(struct sy_buf *out, struct sy_slice body, const struct sy_bind_msg *bind,
                          struct sy_slice statement, uint32_t hidden);
+
+/* asking.c */
+/* Before a write on several shards. AGAIN: servers are at it. */
+enum sy_step sy_asking_step(struct sy_session *session, const struct sy_exec *exec,
+                            const struct sy_target *target, struct sy_slice text,
+                            struct sy_err *err);
+/* It failed, and the client was told: the write is not sent. */
+bool sy_asking_is_over(const struct sy_session *session);
+void sy_asking_failed(struct sy_session *session);
+void sy_asking_take(struct sy_session *session, struct sy_slice body);
+void sy_asking_free(struct sy_session *session);
+/* In the arena; they point into what sy_asking_free() frees. */
+enum sy_status sy_asking_answers(const struct sy_session *session, struct sy_slice **ret_answers,
+                                 uint32_t *ret_count, struct sy_err *err);
+
+/* scattering.c */
+/* All servers are held and ready, the gather has begun. */
+enum sy_step sy_scatter_simple(struct sy_session *session, const struct sy_exec *exec,
+                               const struct sy_target *target, struct sy_err *err);
+struct sy_scatter_bind {
+    const struct sy_bind_msg *bind;
+    struct sy_statement *statement;
+    const struct sy_exec *exec;
+    const struct sy_target *target;
+};
+enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter_bind *b,
+                             bool binary, struct sy_err *err);
+void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
+                        const struct sy_plan *plan, struct sy_buf *out);
 
 /* cycle.c */
 void sy_cycle_begin(struct sy_session *session, bool query);

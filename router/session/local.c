@@ -484,6 +484,8 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
     if (sy_exec_route(session, &of_inner, 0, err) == SY_OK &&
         sy_exec_plan(session, &of_inner, &plan, err) == SY_OK) {
         sy_route_explain_text(of_inner.route, &plan, inner, &session->worker->arena, &out);
+        if (plan.writes && plan.kind != SY_PLAN_REFUSED && plan.kind != SY_PLAN_SINGLE)
+            sy_scatter_explain(session, &of_inner, &plan, &out);
         step =
             answer_rows(session, "QUERY PLAN", (struct sy_slice){out.data, out.bytes}, "EXPLAIN");
     }

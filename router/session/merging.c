@@ -154,9 +154,16 @@ static bool all_ended(const struct sy_session *session)
 
 static void finish(struct sy_session *session)
 {
+    struct sy_gather *gather = session->gather;
     char tag[64];
-    snprintf(tag, sizeof(tag), "SELECT %" PRIu64, sy_merge_rows(session->gather->merge));
-    session->gather->merge_told = true;
+    gather->merge_told = true;
+    if (gather->sums) { /* a write: its tag waits for the commit, if that is the router's */
+        sy_tag_sum_write(&gather->tags, gather->tags.rows, gather->held);
+        if (!session->implicit_txn)
+            sy_gather_tell(session);
+        return;
+    }
+    snprintf(tag, sizeof(tag), "SELECT %" PRIu64, sy_merge_rows(gather->merge));
     sy_session_put_complete(session, tag);
 }
 

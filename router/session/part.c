@@ -343,9 +343,11 @@ enum sy_step sy_part_prepare(struct sy_part *part, struct sy_err *err)
         }
     }
     /* The federating database sees the shards through transactions whose snapshots would grow old:
-     * it joins a block only for a cursor. */
-    bool joins = !part->federation || session->federation_cursor;
-    if (!part->in_txn && (session->implicit_txn || session->txn != 'I') && !part->touched && joins)
+     * it joins a block only for a cursor. What a batch has read on another server belongs to the
+     * transaction then. */
+    bool joins = (!part->federation || session->federation_cursor) &&
+                 (!part->touched || (session->implicit_txn && part->expect_count == 0));
+    if (!part->in_txn && (session->implicit_txn || session->txn != 'I') && joins)
         send_prelude(part);
     return SY_STEP_DONE;
 }

@@ -260,7 +260,29 @@ static enum sy_status plan_merge(struct sy_session *session, const struct sy_exe
     return status == SY_OK ? SY_OK : sy_exec_federate(session, exec, target, err);
 }
 
+static enum sy_step bind_scattered(struct sy_session *session, const struct sy_scatter_bind *b,
+                                   struct sy_err *err)
+{
+    if (!sy_gather_ensure(session, err))
+        return SY_STEP_ERROR;
+    return sy_scatter_bind(session, b, wants_binary(b->bind), err);
+}
+
 enum { FEW_PARAMETERS = 32 };
+
+static void fill_portal(struct sy_portal *portal, const struct sy_exec *exec,
+                        const struct sy_target *target)
+{
+    portal->several = target->several;
+    portal->shard = target->shard;
+    portal->shards = target->shards;
+    portal->all = target->all;
+    portal->writes = target->writes;
+    portal->counted = target->counted;
+    portal->copies = exec->stmt->kind == SY_STMT_COPY_FROM;
+    portal->replica = target->replica_ok;
+    portal->figures = target->several ? NULL : sy_tells_shard(exec);
+}
 
 static enum sy_step bind_remote(struct sy_session *session, const struct sy_frame *frame,
                                 const struct sy_bind_msg *bind, struct sy_prepared *prepared,
@@ -293,6 +315,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     if (exec.stmt->copy.format == SY_COPY_BINARY &&
         sy_exec_check_copy(session, &exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
+    session->several_bound = session->several_bound || target.several;
     if (target.merge)
         return bind_merge(session,
                           &(struct merge_bind){frame, bind, prepared, &exec, &target, &merge}, err);
@@ -303,21 +326,19 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
         return SY_STEP_ERROR;
     }
     enum sy_step step = acquire(session, &target, err);
+    if (step == SY_STEP_DONE && target.several && target.writes)
+        step = sy_asking_step(session, &exec, &target, exec.text, err);
     if (step != SY_STEP_DONE)
         return step;
+    if (target.scatters)
+        return bind_scattered(
+            session, &(struct sy_scatter_bind){bind, prepared->statement, &exec, &target}, err);
+    sy_asking_free(session);
     struct sy_portal *portal = sy_portal_define(session, bind->portal, prepared->statement, err);
     if (portal == NULL)
         return SY_STEP_ERROR;
-    portal->several = target.several;
-    portal->shard = target.shard;
-    portal->shards = target.shards;
-    portal->all = target.all;
-    portal->writes = target.writes;
-    portal->counted = target.counted;
-    portal->copies = exec.stmt->kind == SY_STMT_COPY_FROM;
-    portal->replica = target.replica_ok;
+    fill_portal(portal, &exec, &target);
     portal->binary = wants_binary(bind);
-    portal->figures = target.several ? NULL : sy_tells_shard(&exec);
     portal->server_id = server_id(prepared);
     sy_owe_primary(session, &exec, &target);
     sy_counter_add(&session->database->counters->binds, 1);

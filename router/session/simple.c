@@ -134,6 +134,12 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
                                      const struct sy_frame *frame, struct sy_slice sql,
                                      struct sy_err *err)
 {
+    if (sy_asking_is_over(session)) { /* its error was told */
+        sy_asking_free(session);
+        session->cycle_errored = true;
+        sy_session_set_state(session, SY_SESSION_ACTIVE);
+        return SY_STEP_DONE;
+    }
     if (session->txn == 'E')
         return sy_txn_refuse(session, err);
     struct sy_target target;
@@ -165,6 +171,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (own)
         session->implicit_txn = true;
     enum sy_step step = sy_target_acquire(session, &target, err);
+    if (step == SY_STEP_DONE && target.several && target.writes)
+        step = sy_asking_step(session, exec, &target, sql, err);
     if (step != SY_STEP_DONE)
         return step;
     sy_effect_note(session, exec, false);
@@ -179,6 +187,9 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         if (target.all && target.writes && session->txn_state != NULL)
             session->txn_state->wrote_all = true;
     }
+    if (target.scatters)
+        return sy_scatter_simple(session, exec, &target, err);
+    sy_asking_free(session);
     if (target.merge) {
         if (sy_merge_begin(session, &combined, &options, err) != SY_OK)
             return SY_STEP_ERROR;

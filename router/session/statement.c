@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "router/plan/scatter.h"
 #include "router/session/internal.h"
 
 /* What is cached with a template: a route per statement. */
@@ -412,6 +413,14 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
             target->shard = sy_shard_set_first(&plan->shards);
         target->counted =
             target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
+        target->scatters = target->several && plan->writes && sy_route_freezes(exec->route);
+        break;
+    case SY_PLAN_ROWS:
+        target->shards = plan->shards;
+        target->several = target->scatters = true;
+        target->rows = plan->rows;
+        target->row_count = plan->row_count;
+        target->counted = sy_route_writes_counted(exec->route);
         break;
     case SY_PLAN_FEDERATE:
         target->federate = true;

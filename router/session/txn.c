@@ -183,6 +183,8 @@ void sy_txn_over(struct sy_session *session, bool committed)
     session->notifies = false;
     bool explicit_block = !session->implicit_txn;
     session->implicit_txn = false;
+    if (txn != NULL)
+        txn->lock_count = 0;
     if (explicit_block && session->extended != NULL)
         sy_extended_txn_over(session);
     if (txn == NULL || !explicit_block)
@@ -582,6 +584,7 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
     if (release)
         return sy_txn_to_all(session, exec->text, "RELEASE");
     session->temporary_doubt = session->temporary_doubt || txn->temporary_touched;
+    txn->lock_count = 0; /* those taken behind the savepoint are gone */
     session->txn_failed = false;
     if (session->txn == 'E')
         session->txn = 'T';

@@ -267,6 +267,21 @@ void sy_part_map_bind(const struct sy_part *part, const struct sy_statement *sta
     }
 }
 
+struct sy_slice sy_part_map_value(const struct sy_part *part, const struct sy_statement *statement,
+                                  uint16_t index, struct sy_slice value)
+{
+    struct sy_value_map values = values_of(part, true);
+    uint32_t type = parameter_type(statement, index);
+    if (values.oids == NULL || value.data == NULL || type == 0 ||
+        !sy_value_map_concerns(&values, type))
+        return value;
+    char *copy = sy_arena_strndup(&part->session->worker->arena, value.data, value.bytes);
+    if (copy == NULL)
+        return value; /* the server refuses what was not mapped */
+    (void)sy_value_map_apply(&values, type, copy, value.bytes);
+    return (struct sy_slice){copy, value.bytes};
+}
+
 /* ---- COPY ---- */
 
 static bool table_concerns(const struct sy_schema *schema, const struct sy_value_map *values,

@@ -79,6 +79,20 @@ static enum sy_collation collation_on_all(const struct inspect_set *set, const c
     return collation;
 }
 
+static enum sy_volatility default_volatility(const struct inspect_shard *shard, int at)
+{
+    switch (inspect_text(shard, INSPECT_COLUMNS, at, 11)[0]) {
+    case 'i':
+        return SY_IMMUTABLE;
+    case 's':
+        return SY_STABLE;
+    case 'v':
+        return SY_VOLATILE;
+    default:
+        return SY_VOLATILE_UNKNOWN;
+    }
+}
+
 static void add_columns(struct sy_schema_builder *builder, uint32_t index,
                         const struct inspect_set *set, const struct inspect_shard *shard, int row)
 {
@@ -94,6 +108,8 @@ static void add_columns(struct sy_schema_builder *builder, uint32_t index,
             .is_identity_or_serial = inspect_text(shard, INSPECT_COLUMNS, at, 6)[0] == 't',
             .is_generated = inspect_text(shard, INSPECT_COLUMNS, at, 7)[0] == 't',
             .nondeterministic_collation = inspect_text(shard, INSPECT_COLUMNS, at, 8)[0] == 't',
+            .default_volatility = default_volatility(shard, at),
+            .default_sql = sy_slice_of(inspect_text(shard, INSPECT_COLUMNS, at, 12)),
         };
         column.collation = collation_on_all(set, key, column.name.data, collation_at(shard, at));
         sy_schema_builder_add_column(builder, index, &column);

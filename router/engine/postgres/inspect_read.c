@@ -17,6 +17,20 @@
     "'nextval', "                                                                                  \
     "'currval', 'lastval', 'setval', 'query_to_xml', 'table_to_xml', 'cursor_to_xml')))"
 
+/* What a default calls, found as in a view's rule; the clock and the session's names are nodes of
+ * their own. */
+#define DEFAULT_VOLATILITY                                                                         \
+    "case when a.attgenerated <> '' then '' when a.attidentity <> '' then 'v' when d.adbin is "    \
+    "null then '' else (select case max(case p.provolatile when 'v' then 3 when 's' then 2 else "  \
+    "1 end) when 3 then 'v' when 2 then 's' else case when d.adbin::text ~ "                       \
+    "'SQLVALUEFUNCTION|COERCEVIAIO|NEXTVALUEEXPR' then 's' else 'i' end end from "                 \
+    "regexp_matches(d.adbin::text, ':(?:funcid|opfuncid) (\\d+)', 'g') f join "                    \
+    "pg_catalog.pg_proc p on p.oid = f[1]::oid) end"
+#define DEFAULT_SQL                                                                                \
+    "case when a.attgenerated <> '' then '' when a.attidentity <> '' then "                        \
+    "format('nextval(%L::regclass)', pg_get_serial_sequence(format('%I.%I', n.nspname, "           \
+    "c.relname), a.attname)) else coalesce(pg_get_expr(d.adbin, d.adrelid), '') end"
+
 static const char *const queries[INSPECT_QUERIES] = {
     [INSPECT_SERVER] =
         "select current_setting('server_version'), current_setting('server_version_num'), "
@@ -52,7 +66,8 @@ static const char *const queries[INSPECT_QUERIES] = {
         "a.atttypmod), case when l.oid is null then '' when l.collname in ('C', 'POSIX') then 'c' "
         "when l.collname = 'default' and d0.datlocprovider = 'c' and (d0.datcollate in ('C', "
         "'POSIX') "
-        "or (d0.datcollate in ('C.UTF-8', 'C.utf8') and d0.encoding = 6)) then 'd' else 'o' end "
+        "or (d0.datcollate in ('C.UTF-8', 'C.utf8') and d0.encoding = 6)) then 'd' else 'o' "
+        "end, " DEFAULT_VOLATILITY ", " DEFAULT_SQL " "
         "from pg_catalog.pg_database d0, pg_catalog.pg_attribute a join pg_catalog.pg_class c on "
         "c.oid = a.attrelid "
         "join pg_catalog.pg_namespace n on n.oid = c.relnamespace "

@@ -100,10 +100,9 @@ static void print_plan(const struct sy_route *route, const struct sy_plan *plan,
                        const struct sy_shardmap *map, bool detail, struct sy_buf *out)
 {
     static const char *const kinds[] = {
-        [SY_PLAN_SINGLE] = "single",     [SY_PLAN_CONCAT] = "concat",
-        [SY_PLAN_MERGE] = "merge",       [SY_PLAN_ALL] = "all",
-        [SY_PLAN_SPLIT] = "split",       [SY_PLAN_ANY] = "any",
-        [SY_PLAN_FEDERATE] = "federate", [SY_PLAN_ROUTER] = "router",
+        [SY_PLAN_SINGLE] = "single",  [SY_PLAN_CONCAT] = "concat",     [SY_PLAN_MERGE] = "merge",
+        [SY_PLAN_ALL] = "all",        [SY_PLAN_SPLIT] = "split",       [SY_PLAN_ROWS] = "rows",
+        [SY_PLAN_ANY] = "any",        [SY_PLAN_FEDERATE] = "federate", [SY_PLAN_ROUTER] = "router",
         [SY_PLAN_REFUSED] = "refused"};
     sy_buf_append_str(out, kinds[plan->kind]);
     if (plan->kind == SY_PLAN_REFUSED) {

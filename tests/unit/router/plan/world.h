@@ -110,7 +110,8 @@ static struct sy_config_database world_database = {
     .local_table_count = 2,
 };
 
-/* "name type flags": flags d default, s serial, g generated. */
+/* "name type flags": flags d default now(), di and dv a constant and a volatile default, s serial,
+ * g generated. */
 struct world_relation {
     const char *schema, *name;
     enum sy_relation_kind kind;
@@ -322,6 +323,14 @@ static inline void world_columns(struct sy_schema_builder *builder, uint32_t rel
                                           .has_default = flag[0] == 'd' || flag[0] == 's',
                                           .is_identity_or_serial = flag[0] == 's',
                                           .is_generated = flag[0] == 'g'};
+        if (flag[0] == 'd') { /* d: now(), di: a constant, dv: volatile */
+            column.default_volatility = flag[1] == 'i'   ? SY_IMMUTABLE
+                                        : flag[1] == 'v' ? SY_VOLATILE
+                                                         : SY_STABLE;
+            column.default_sql = sy_slice_of(flag[1] == 'i'   ? "'x'::text"
+                                             : flag[1] == 'v' ? "gen_random_uuid()"
+                                                              : "now()");
+        }
         sy_schema_builder_add_column(builder, relation, &column);
     }
 }
