@@ -7,6 +7,7 @@ class Failure(Exception):
     def __init__(self, fields):
         super().__init__(fields.get("M", ""))
         self.state, self.message, self.hint = fields.get("C", ""), fields.get("M", ""), fields.get("H", "")
+        self.detail = fields.get("D", "")
 
 
 class Answer:

@@ -75,10 +75,14 @@ class Runner:
             result = "equal"
             if what is None and refusal is not None:
                 result = "refused"
-                self.reasons[section][refusal.message] += 1
+                self.reasons[section][f"{refusal.message} {refusal.detail}".strip()] += 1
+                if self.options.refused:
+                    print(f"REFUSED ({section}, {count} shards, {mode}): {sql}\n    {refusal.message} {refusal.detail}")
             elif what is not None:
                 result = "different" if self.determined(sql, ordered, mode, parameters) else "undetermined"
             self.counts[section, count, result] += 1
+            if result == "undetermined" and self.options.refused:
+                print(f"UNDETERMINED ({section}, {count} shards, {mode}): {sql}\n    {what}")
             if kind:
                 self.kinds[kind][result] += 1
             if result == "different":
@@ -165,6 +169,7 @@ def main():
     parser.add_argument("--expected", default=os.path.join(HERE, "expected"))
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--reasons", type=int, default=25)
+    parser.add_argument("--refused", action="store_true", help="print what is refused or undetermined")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
