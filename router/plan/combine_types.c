@@ -164,6 +164,22 @@ static enum type_class class_of_first(const struct combine *c, PgQuery__Node *co
     return found;
 }
 
+/* CASE: all results, and ELSE if there is one, agree. */
+static enum type_class class_of_case(const struct combine *c, const PgQuery__CaseExpr *case_,
+                                     int depth)
+{
+    enum { RESULTS_MAX = 32 };
+    PgQuery__Node *results[RESULTS_MAX + 1];
+    size_t count = 0;
+    if (case_->n_args > RESULTS_MAX)
+        return TYPE_UNKNOWN;
+    for (size_t i = 0; i < case_->n_args; i++)
+        results[count++] = case_->args[i]->case_when->result;
+    if (case_->defresult != NULL)
+        results[count++] = case_->defresult;
+    return class_of_first(c, results, count, depth);
+}
+
 static enum type_class class_of(const struct combine *c, const PgQuery__Node *node, int depth)
 {
     if (node == NULL || depth > DEPTH_MAX)
@@ -191,6 +207,8 @@ static enum type_class class_of(const struct combine *c, const PgQuery__Node *no
         return class_of_operator(c, node->a_expr, depth);
     case PG_QUERY__NODE__NODE_COALESCE_EXPR:
         return class_of_first(c, node->coalesce_expr->args, node->coalesce_expr->n_args, depth);
+    case PG_QUERY__NODE__NODE_CASE_EXPR:
+        return class_of_case(c, node->case_expr, depth);
     case PG_QUERY__NODE__NODE_BOOL_EXPR:
     case PG_QUERY__NODE__NODE_NULL_TEST:
     case PG_QUERY__NODE__NODE_BOOLEAN_TEST:
