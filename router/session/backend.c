@@ -329,7 +329,10 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     bool rerun = rerun_on_primary(part, head, &fields);
     bool translated = federation_error(part, head, &fields);
     head->answered = true;
-    if ((head->flags & SY_X_GATHER) != 0) {
+    bool gathers = (head->flags & SY_X_GATHER) != 0 ||
+                   (head->why == SY_WHY_PREPARE && session->gather != NULL &&
+                    session->gather->active && session->gather->simple);
+    if (gathers) {
         forward = forward && !session->gather->failed;
         session->gather->failed = true;
         part->gather_done = true;

@@ -348,6 +348,7 @@ struct sy_session {
     bool driving, driving_again;
     bool closed, waiting, registered;
     bool canceled;
+    bool cancel_passing; /* its cancel request is on its way to another worker */
     bool pinned_by_mode;
     bool scs;           /* standard_conforming_strings */
     bool wants_lsn;     /* write seen: fetch the position when the transaction ends */
@@ -387,6 +388,9 @@ struct sy_exec {
     const uint32_t *types;
     uint32_t parameter_count, format_count, type_count;
     bool simple;
+    struct sy_statement *prepared;  /* EXECUTE in SQL: of this one, */
+    struct sy_slice arguments;      /* with "(1, 'a')" or nothing */
+    const struct sy_target *target; /* known already; NULL: not */
 };
 
 /* Where it goes. */
@@ -614,6 +618,9 @@ bool sy_target_has(const struct sy_target *target, const struct sy_part *part);
 /* Routes and runs a statement; frame NULL: its text is sent. */
 enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
                            const struct sy_frame *frame, struct sy_err *err);
+/* Runs exec->prepared, which was routed. */
+enum sy_step sy_simple_execute(struct sy_session *session, struct sy_exec *exec,
+                               struct sy_err *err);
 
 /* Sends one statement to the participants of its target in the simple protocol. frame NULL: `sql`
  * is sent. */
@@ -749,6 +756,10 @@ enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combin
 void sy_merge_take(struct sy_part *part, char type, struct sy_slice body); /* 'T' and 'D' */
 void sy_merge_pump(struct sy_session *session);
 bool sy_merge_describe(struct sy_session *session, struct sy_buf *out);
+/* What shards are sent instead of a statement: statement->rewritten, or NULL when it is the same.
+ */
+enum sy_status sy_merge_intern(struct sy_session *session, struct sy_statement *statement,
+                               struct sy_slice text, struct sy_err *err);
 void sy_merge_write_bind(struct sy_buf *out, struct sy_slice body, const struct sy_bind_msg *bind,
                          struct sy_slice statement, uint32_t hidden);
 

@@ -397,13 +397,15 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     const struct sy_hints *hints = &exec->scan->hints;
     if (hints->shard.bytes > 0 || hints->key.bytes > 0 || hints->role != SY_HINT_ROLE_NONE)
         scan.hints = *hints;
-    struct sy_exec inner = {.text = statement->text,
-                            .scan = &scan,
-                            .template = statement->template,
-                            .parameters = values,
-                            .parameter_count = (uint32_t)stmt->argument_count,
-                            .simple = true};
-    struct sy_target target;
+    struct sy_exec inner = {
+        .text = statement->text,
+        .scan = &scan,
+        .template = statement->template,
+        .parameters = values,
+        .parameter_count = (uint32_t)stmt->argument_count,
+        .simple = true,
+        .prepared = statement,
+        .arguments = {rest, (size_t)(exec->text.data + exec->text.bytes - rest)}};
     if (sy_exec_route(session, &inner, 0, err) != SY_OK)
         return SY_STEP_ERROR;
     if (!known && sy_route_needs_values(inner.route)) {
@@ -413,36 +415,23 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
         sy_err_hint(err, "Pass the key as a literal.");
         return SY_STEP_ERROR;
     }
-    if (sy_exec_target(session, &inner, &target, err) != SY_OK)
+    struct sy_target target;
+    if (!session->query_cycle && sy_exec_target(session, &inner, &target, err) != SY_OK)
         return SY_STEP_ERROR;
-    if (target.several || target.split) {
+    if (!session->query_cycle && target.several) {
         (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "EXECUTE of a statement that touches several shards is not supported");
-        sy_err_hint(err, "Send the statement itself, or give it the sharding key.");
+                         "EXECUTE in SQL of a statement that touches several shards is not "
+                         "supported in the extended protocol");
+        sy_err_hint(err, "Bind the statement itself, or send EXECUTE as a simple query.");
         if (target.writes || sy_exec_federate(session, &inner, &target, err) != SY_OK)
             return SY_STEP_ERROR;
     }
-    enum sy_step step = sy_target_acquire(session, &target, err);
-    if (step != SY_STEP_DONE)
-        return step;
-    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (sy_target_has(&target, part) && (part->primary || target.replica_ok)) {
-            sy_prepare_on(part, statement, true);
-            break;
-        }
-    char name[SY_STATEMENT_NAME_BYTES];
-    (void)sy_statement_name(statement->id, name);
-    size_t rest_bytes = (size_t)(exec->text.data + exec->text.bytes - rest);
-    char *sql =
-        sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name, (int)rest_bytes, rest);
-    if (sql == NULL)
-        return no_memory(err);
-    sy_tell_before(session, &inner, &target);
-    session->statement_class = target.writes ? SY_CLASS_WRITE : SY_CLASS_READ;
-    sy_simple_send(session, &target, NULL, sy_slice_of(sql), target.writes ? SY_X_WRITE : 0);
-    sy_session_set_state(session, SY_SESSION_ACTIVE);
-    session->need_barrier = true;
-    return SY_STEP_DONE;
+    if (!session->query_cycle)
+        inner.target = &target;
+    enum sy_step step = sy_simple_execute(session, &inner, err);
+    if (step == SY_STEP_DONE)
+        session->need_barrier = true;
+    return step;
 }
 
 static enum sy_step run_deallocate(struct sy_session *session, const struct sy_exec *exec,

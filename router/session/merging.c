@@ -91,6 +91,30 @@ enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combin
                         err);
 }
 
+enum sy_status sy_merge_intern(struct sy_session *session, struct sy_statement *statement,
+                               struct sy_slice text, struct sy_err *err)
+{
+    struct sy_statement_key key = {.text = text,
+                                   .sql_types = statement->sql_types,
+                                   .types = statement->types,
+                                   .type_count = statement->type_count,
+                                   .by_sql = statement->by_sql,
+                                   .environment = session->environment};
+    struct sy_parse_settings settings = sy_session_parse_settings(session);
+    struct sy_statement *fresh;
+    enum sy_status status =
+        sy_statement_intern(&session->worker->statements, &key, &settings, &fresh, err);
+    if (status != SY_OK)
+        return status;
+    if (statement->rewritten != NULL)
+        sy_statement_unref(&statement->rewritten);
+    if (fresh == statement) /* nothing had to change: no reference to itself */
+        sy_statement_unref(&fresh);
+    else
+        statement->rewritten = fresh;
+    return SY_OK;
+}
+
 /* ---- feeding ---- */
 
 static void fail(struct sy_session *session, const struct sy_err *err)

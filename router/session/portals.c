@@ -159,29 +159,6 @@ struct merge_bind {
     const struct sy_merge_plan *plan;
 };
 
-static enum sy_status intern_rewritten(struct sy_session *session, struct sy_statement *statement,
-                                       struct sy_slice text, struct sy_err *err)
-{
-    struct sy_statement_key key = {.text = text,
-                                   .sql_types = statement->sql_types,
-                                   .types = statement->types,
-                                   .type_count = statement->type_count,
-                                   .environment = session->environment};
-    struct sy_parse_settings settings = sy_session_parse_settings(session);
-    struct sy_statement *fresh;
-    enum sy_status status =
-        sy_statement_intern(&session->worker->statements, &key, &settings, &fresh, err);
-    if (status != SY_OK)
-        return status;
-    if (statement->rewritten != NULL)
-        sy_statement_unref(&statement->rewritten);
-    if (fresh == statement) /* nothing had to change: no reference to itself */
-        sy_statement_unref(&fresh);
-    else
-        statement->rewritten = fresh;
-    return SY_OK;
-}
-
 /* Sends Bind, and Describe: the router must know the columns before the first row. */
 static void send_merge_bind(struct sy_session *session, const struct merge_bind *m, uint32_t hidden)
 {
@@ -221,7 +198,7 @@ static enum sy_step bind_merge(struct sy_session *session, const struct merge_bi
     enum sy_step step = acquire(session, m->target, err);
     if (step != SY_STEP_DONE)
         return step;
-    if (intern_rewritten(session, m->prepared->statement, combined->sql, err) != SY_OK ||
+    if (sy_merge_intern(session, m->prepared->statement, combined->sql, err) != SY_OK ||
         !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
     struct sy_portal *portal =

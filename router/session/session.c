@@ -517,7 +517,7 @@ static void on_closed(struct sy_stream *stream, const struct sy_err *why)
     sy_session_set_state(session, SY_SESSION_CLOSED);
     if (session->startup != NULL && session->startup->job_running)
         return; /* the hash pool still writes into it; startup.c frees the session then */
-    if (session->console_running)
+    if (session->console_running != NULL || session->cancel_passing)
         return;
     free_session(session);
 }

@@ -130,6 +130,31 @@ static void keep_for_rerun(struct sy_session *session, const struct sy_target *t
     session->replay = (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
 }
 
+/* EXECUTE of a statement that each server prepares first. */
+static enum sy_status prepare_everywhere(struct sy_session *session, const struct sy_exec *exec,
+                                         const struct sy_target *target, struct sy_slice *ret_sql,
+                                         struct sy_err *err)
+{
+    struct sy_statement *statement = exec->prepared;
+    if (target->merge && statement->rewritten != NULL)
+        statement = statement->rewritten;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!sy_target_has(target, part) || !(part->primary || target->replica_ok))
+            continue;
+        sy_prepare_on(part, statement, true);
+        if (!target->several)
+            break;
+    }
+    char name[SY_STATEMENT_NAME_BYTES];
+    (void)sy_statement_name(statement->id, name);
+    char *sql = sy_arena_printf(&session->worker->arena, "EXECUTE %s%.*s", name,
+                                (int)exec->arguments.bytes, exec->arguments.data);
+    if (sql == NULL)
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    *ret_sql = sy_slice_of(sql);
+    return SY_OK;
+}
+
 static enum sy_step simple_statement(struct sy_session *session, struct sy_exec *exec,
                                      const struct sy_frame *frame, struct sy_slice sql,
                                      struct sy_err *err)
@@ -143,13 +168,18 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (session->txn == 'E')
         return sy_txn_refuse(session, err);
     struct sy_target target;
-    if (sy_exec_target(session, exec, &target, err) != SY_OK)
+    if (exec->target != NULL)
+        target = *exec->target;
+    else if (sy_exec_target(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     session->statement_class = sy_class_of(exec->stmt, target.writes);
     struct sy_combined combined;
     struct sy_merge_options options = {0};
     if (target.merge && sy_merge_plan(session, exec, sql, &combined, &options, err) != SY_OK &&
         sy_exec_federate(session, exec, &target, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (target.merge && exec->prepared != NULL &&
+        sy_merge_intern(session, exec->prepared, combined.sql, err) != SY_OK)
         return SY_STEP_ERROR;
     if (exec->stmt->copy.format == SY_COPY_BINARY &&
         sy_exec_check_copy(session, exec, &target, err) != SY_OK)
@@ -197,10 +227,17 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         frame = NULL;
         sql = combined.sql;
     }
+    if (exec->prepared != NULL && prepare_everywhere(session, exec, &target, &sql, err) != SY_OK)
+        return SY_STEP_ERROR;
     keep_for_rerun(session, &target, frame);
     sy_simple_send(session, &target, frame, sql, target.writes ? SY_X_WRITE : 0);
     sy_session_set_state(session, SY_SESSION_ACTIVE);
     return SY_STEP_DONE;
+}
+
+enum sy_step sy_simple_execute(struct sy_session *session, struct sy_exec *exec, struct sy_err *err)
+{
+    return simple_statement(session, exec, NULL, exec->text, err);
 }
 
 enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,

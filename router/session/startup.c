@@ -122,42 +122,70 @@ void sy_startup_secured(struct sy_session *session)
     sy_session_drive(session);
 }
 
-/* A cancel request travels to the worker that owns the session. */
+/* A cancel request travels to the worker that owns the session, and back: its connection is closed
+ * when it has been obeyed, so that a client that waits for that may send its next statement. */
 struct cancel_message {
     struct sy_message message; /* first */
     struct sy_worker *worker;
+    struct sy_session *asker;
     uint32_t pid;
 };
+
+static void cancel_by_pid(struct sy_worker *worker, uint32_t pid)
+{
+    sy_list_each_safe(node, &worker->sessions)
+    {
+        struct sy_session *session = sy_container_of(node, struct sy_session, link);
+        if (session->registered && session->pid == pid) {
+            sy_session_cancel(session);
+            break;
+        }
+    }
+}
+
+static void on_cancel_obeyed(struct sy_message *message, struct sy_loop *loop)
+{
+    struct cancel_message *request = (struct cancel_message *)(void *)message;
+    struct sy_session *asker = request->asker;
+    (void)loop;
+    free(request);
+    asker->cancel_passing = false;
+    if (asker->state == SY_SESSION_CLOSED)
+        sy_session_free_closed(asker);
+    else
+        sy_session_end(asker);
+}
 
 static void deliver_cancel(struct sy_message *message, struct sy_loop *loop)
 {
     struct cancel_message *request = (struct cancel_message *)(void *)message;
     (void)loop;
-    sy_list_each_safe(node, &request->worker->sessions)
-    {
-        struct sy_session *session = sy_container_of(node, struct sy_session, link);
-        if (session->registered && session->pid == request->pid) {
-            sy_session_cancel(session);
-            break;
-        }
-    }
-    free(request);
+    cancel_by_pid(request->worker, request->pid);
+    request->message.deliver = on_cancel_obeyed;
+    sy_loop_post(request->asker->worker->loop, &request->message);
 }
 
 static void pass_cancel(struct sy_session *session, const struct sy_startup *packet)
 {
     struct sy_process *process = session->worker->process;
     uint32_t worker;
-    if (sy_cancel_lookup(process->cancels, packet->cancel_pid, packet->cancel_key, &worker)) {
-        struct cancel_message *request = calloc(1, sizeof(*request));
-        if (request != NULL) {
-            request->message.deliver = deliver_cancel;
-            request->worker = process->workers[worker];
-            request->pid = packet->cancel_pid;
-            sy_loop_post(request->worker->loop, &request->message);
-        }
+    bool known =
+        sy_cancel_lookup(process->cancels, packet->cancel_pid, packet->cancel_key, &worker);
+    struct cancel_message *request = NULL;
+    if (known && process->workers[worker] == session->worker)
+        cancel_by_pid(session->worker, packet->cancel_pid);
+    else if (known)
+        request = calloc(1, sizeof(*request));
+    if (request == NULL) {
+        sy_session_end(session);
+        return;
     }
-    sy_session_end(session);
+    session->cancel_passing = true;
+    *request = (struct cancel_message){.message.deliver = deliver_cancel,
+                                       .worker = process->workers[worker],
+                                       .asker = session,
+                                       .pid = packet->cancel_pid};
+    sy_loop_post(request->worker->loop, &request->message);
 }
 
 /* ---- the startup packet ---- */
@@ -531,7 +559,8 @@ void sy_startup_step(struct sy_session *session)
 {
     switch ((enum sy_session_state)session->state) {
     case SY_SESSION_STARTUP:
-        read_packet(session);
+        if (!session->cancel_passing)
+            read_packet(session);
         return;
     case SY_SESSION_LOGIN:
         sy_session_login_message(session);

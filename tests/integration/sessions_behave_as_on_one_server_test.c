@@ -166,6 +166,52 @@ static void sql_prepare_works_across_shards(void **state)
     PQfinish(c);
 }
 
+static void sql_execute_touches_several_shards(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    sy_run(c, "delete from orders");
+    sy_run(c, "insert into orders values (1, 1, 10)");
+    sy_run(c, "insert into orders values (2, 2, 20)");
+    sy_run(c, "insert into orders values (3, 2, 30)");
+    for (int round = 0; round < 2; round++) { /* prepared on the servers, and known there */
+        sy_run(c, "deallocate all");
+        sy_run(c, "prepare sorted(int) as select id from orders where v > $1 order by v desc");
+        sy_run(c, "prepare few(int) as select id from orders where v > $1");
+        sy_run(c, "prepare total as select sum(v), count(*) from orders");
+        sy_run(c, "prepare page(int, int) as select id from orders order by id limit $1 offset $2");
+        sy_run(c,
+               "prepare one(bigint) as select id from orders where customer_id = $1 order by id");
+        sy_run(c, "prepare tag(int, text) as insert into tags values ($1, $2)");
+        for (int again = 0; again < 2; again++) {
+            assert_string_equal(sy_ask_all(c, "execute sorted(10)"), "3\n2");
+            assert_string_equal(sy_run(c, "execute few(5)"), "SELECT 3");
+            assert_string_equal(sy_ask_all(c, "execute total"), "60|3");
+            assert_string_equal(sy_ask_all(c, "execute page(1, 1)"), "2");
+            assert_string_equal(sy_ask_all(c, "execute one(2)"), "2\n3");
+        }
+        assert_string_equal(
+            sy_run(c, round == 0 ? "execute tag(901, 'a')" : "execute tag(902, 'b')"),
+            "INSERT 0 1");
+        assert_string_equal(sy_run(c, "execute tag(901, 'twice')"), "ERROR 23505");
+    }
+    assert_string_equal(
+        sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id > 900"), "2");
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "execute tag(901, 'twice')"), "ERROR 23505");
+    assert_string_equal(sy_run(c, "execute total"), "ERROR 25P02");
+    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    /* A table that went meanwhile: one error is told. */
+    sy_run(c, "prepare gone as select v from orders order by v");
+    sy_run(c, "alter table orders rename column v to w");
+    assert_string_equal(sy_run(c, "execute gone"), "ERROR 42703");
+    sy_run(c, "alter table orders rename column w to v");
+    assert_string_equal(sy_ask_all(c, "execute gone"), "10\n20\n30");
+    sy_run(c, "delete from orders");
+    sy_run(c, "delete from tags where id > 900");
+    PQfinish(c);
+}
+
 static void a_failed_transaction_changes_no_shard(void **state)
 {
     (void)state;
@@ -360,6 +406,7 @@ int main(void)
         cmocka_unit_test(many_statements_fit_into_few),
         cmocka_unit_test(a_changed_table_does_not_break_statements),
         cmocka_unit_test(sql_prepare_works_across_shards),
+        cmocka_unit_test(sql_execute_touches_several_shards),
         cmocka_unit_test(a_failed_transaction_changes_no_shard),
         cmocka_unit_test(copies_of_reference_tables_change_together),
         cmocka_unit_test(several_statements_in_one_text_are_one_transaction),
