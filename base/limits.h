@@ -24,6 +24,9 @@ enum {
     /* A message that carries neither text nor data (all but Q, P, B, F and d), as PostgreSQL
        (libpq.h). Longer: closed. */
     SY_LIMIT_SHORT_MESSAGE_BYTES = 10000,
+    /* What of a server's is collected before it is passed on: an error, a notice, a description of
+       columns. Longer: FATAL 08P01, and the server's connection is closed. */
+    SY_LIMIT_SERVER_MESSAGE_BYTES = 16 * 1024 * 1024,
     /* Parameters of one statement: the protocol's own 16 bits. More: 08P01. */
     SY_LIMIT_PARAMETERS = 65535,
     /* Shards of one database: one bit each in a shard set. More: configuration error. */
@@ -95,6 +98,9 @@ enum {
     /* Messages of a server between the startup packet and ReadyForQuery. More: 08P01, the server is
        not used. */
     SY_LIMIT_LOGIN_MESSAGES = 1000,
+    /* One answer to a question of the router's own (schemas, prepared transactions, health). More:
+       the server counts as one that does not answer. */
+    SY_LIMIT_CONTROL_ANSWER_BYTES = 256 * 1024 * 1024,
     /* Name of a server user or database. Longer: 54000. */
     SY_LIMIT_SERVER_NAME_BYTES = 255,
     /* Addresses of one host name that are tried. More: left out. */

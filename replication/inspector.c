@@ -15,6 +15,7 @@
 #include "replication/federation.h"
 #include "replication/waiting.h"
 #include "router/engine/engine.h"
+#include "router/engine/postgres/ask.h"
 #include "router/topology/topology.h"
 
 enum {
@@ -303,6 +304,8 @@ void sy_inspector_stop(void)
     pthread_mutex_lock(&lock);
     stopping = true;
     pthread_mutex_unlock(&lock);
+    pg_ask_interrupt(true); /* a server that does not answer must not be waited for */
     pthread_join(thread, NULL);
+    pg_ask_interrupt(false);
     started = false;
 }

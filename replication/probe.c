@@ -15,11 +15,13 @@
 #include "base/log.h"
 #include "replication/monitor.h"
 #include "replication/node_state.h"
+#include "router/engine/postgres/ask.h"
 
 enum {
     SINGLE_PERIOD_US = 1000 * 1000,
     ANSWER_LIMIT_US = 3 * 1000 * 1000, /* connecting, and each answer */
     BACKOFF_MAX_US = 2 * 1000 * 1000,
+    ANSWER_BYTES_MAX = 1024 * 1024, /* the answer is one row */
 };
 
 /* In recovery, the position replayed, else the position flushed; and the age of the last replayed
@@ -179,6 +181,7 @@ static void ask(struct sy_probe *probe)
     drain(probe->conn);
     probe->phase = SY_PROBE_ASKING;
     sy_timer_start(probe->loop, &probe->timer, ANSWER_LIMIT_US);
+    probe->asked_bytes = pg_received_bytes(probe->conn);
     if (PQsendQuery(probe->conn, question) != 1)
         fail(probe, PQerrorMessage(probe->conn));
     else
@@ -209,6 +212,10 @@ static void take_answer(struct sy_probe *probe)
 {
     if (PQconsumeInput(probe->conn) != 1) {
         fail(probe, PQerrorMessage(probe->conn));
+        return;
+    }
+    if (pg_received_bytes(probe->conn) - probe->asked_bytes > ANSWER_BYTES_MAX) {
+        fail(probe, "the answer is too long");
         return;
     }
     if (PQisBusy(probe->conn)) {

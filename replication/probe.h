@@ -22,6 +22,8 @@ struct sy_probe {
     struct sy_poll poll;
     struct sy_timer timer; /* RESTING: the next question; else: the time limit */
     uint32_t failures;     /* in a row */
+    uint64_t asked_bytes;  /* received over the connection when the question was asked
+                            */
     uint64_t caught_up_us; /* replica: last seen level with the primary; 0: never */
     bool wanted, settled, ending;
     char why[160]; /* last failure */

@@ -13,12 +13,12 @@ enum { GRACE_US = 1000 * 1000 };
 
 static PGresult *ask(PGconn *conn, const char *sql, int count, const char *const *values)
 {
-    return PQexecParams(conn, sql, count, NULL, values, NULL, NULL, 0);
+    return pg_ask(conn, sql, count, values, RESOLVER_PATIENCE_MS);
 }
 
 static bool run(PGconn *conn, const char *sql, char *why, size_t why_bytes)
 {
-    PGresult *result = PQexec(conn, sql);
+    PGresult *result = pg_ask(conn, sql, 0, NULL, RESOLVER_PATIENCE_MS);
     bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
     if (!good && why != NULL) {
         const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -74,7 +74,7 @@ static bool read_low_water(const struct resolver_look *look, PGconn *decider, in
     PGresult *result =
         ask(decider, "SELECT decision FROM switchyard.commit_log WHERE gid = $1", 1, values);
     bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
-    *ret_mark = good && PQntuples(result) > 0 ? strtoll(PQgetvalue(result, 0, 0), NULL, 10) : 0;
+    *ret_mark = good && PQntuples(result) > 0 ? strtoll(pg_value(result, 0, 0), NULL, 10) : 0;
     PQclear(result);
     return good;
 }
@@ -86,7 +86,7 @@ static enum word read_word(PGconn *decider, const char *key)
         ask(decider, "SELECT decision FROM switchyard.commit_log WHERE gid = $1", 1, values);
     enum word word = WORD_NONE;
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0)
-        word = strcmp(PQgetvalue(result, 0, 0), "commit") == 0 ? WORD_COMMIT : WORD_ABORT;
+        word = strcmp(pg_value(result, 0, 0), "commit") == 0 ? WORD_COMMIT : WORD_ABORT;
     PQclear(result);
     return word;
 }
@@ -189,7 +189,7 @@ static void look_at(struct resolver_look *look, struct resolver_shard *shard,
                     const PGresult *result, int i)
 {
     struct sy_gid gid;
-    const char *text = PQgetvalue(result, i, 0);
+    const char *text = pg_value(result, i, 0);
     if (!sy_gid_parse(text, &gid) || strcmp(gid.cluster, look->cluster) != 0 ||
         gid.participant != shard->id)
         return; /* another cluster's, or another database's of the configuration */
@@ -198,10 +198,10 @@ static void look_at(struct resolver_look *look, struct resolver_shard *shard,
         look->complete = false;
         return;
     }
-    row->age_us = strtoll(PQgetvalue(result, i, 2), NULL, 10);
+    row->age_us = strtoll(pg_value(result, i, 2), NULL, 10);
     if (gid.incarnation < look->oldest_prepared)
         look->oldest_prepared = gid.incarnation;
-    resolve(look, shard, &gid, PQgetvalue(result, i, 1), PQgetvalue(result, i, 3)[0] == 't', row);
+    resolve(look, shard, &gid, pg_value(result, i, 1), pg_value(result, i, 3)[0] == 't', row);
 }
 
 void sy_resolver_look(struct resolver_look *look)
@@ -213,11 +213,12 @@ void sy_resolver_look(struct resolver_look *look)
         PGresult *result =
             shard->conn == NULL
                 ? NULL
-                : PQexec(shard->conn,
-                         "SELECT gid, owner, (extract(epoch FROM clock_timestamp() - prepared) * "
-                         "1000000)::bigint, owner = current_user OR current_setting("
-                         "'is_superuser')::bool FROM pg_catalog.pg_prepared_xacts WHERE database = "
-                         "current_database() AND gid LIKE 'sy\\_%'");
+                : ask(shard->conn,
+                      "SELECT gid, owner, (extract(epoch FROM clock_timestamp() - prepared) * "
+                      "1000000)::bigint, owner = current_user OR current_setting("
+                      "'is_superuser')::bool FROM pg_catalog.pg_prepared_xacts WHERE database = "
+                      "current_database() AND gid LIKE 'sy\\_%'",
+                      0, NULL);
         if (PQresultStatus(result) != PGRES_TUPLES_OK)
             look->complete = false;
         for (int i = 0; PQresultStatus(result) == PGRES_TUPLES_OK && i < PQntuples(result); i++)

@@ -104,12 +104,13 @@ static void ignore_notice(void *argument, const PGresult *result)
 
 static void make_log(PGconn *conn)
 {
-    PGresult *result = PQexec(conn, "SELECT to_regclass('switchyard.commit_log') IS NULL");
-    bool missing = PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] == 't';
+    PGresult *result = pg_ask(conn, "SELECT to_regclass('switchyard.commit_log') IS NULL", 0, NULL,
+                              RESOLVER_PATIENCE_MS);
+    bool missing = PQresultStatus(result) == PGRES_TUPLES_OK && pg_value(result, 0, 0)[0] == 't';
     PQclear(result);
     if (!missing)
         return;
-    result = PQexec(conn, sy_commit_log_sql);
+    result = pg_ask(conn, sy_commit_log_sql, 0, NULL, RESOLVER_PATIENCE_MS);
     if (PQresultStatus(result) != PGRES_COMMAND_OK)
         SY_LOG(SY_LOG_WARN, "cannot make switchyard.commit_log", SY_KV_STR("database", PQdb(conn)),
                SY_KV_STR("why", PQresultErrorMessage(result)),
@@ -127,13 +128,15 @@ static PGconn *dial(const struct sy_node *node)
         return NULL;
     }
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    PGresult *result =
-        PQexec(conn, "SET search_path = pg_catalog; SET synchronous_commit = on; SET "
-                     "statement_timeout = '5s'; SET standard_conforming_strings = on");
+    PGresult *result = pg_ask(conn,
+                              "SET search_path = pg_catalog; SET synchronous_commit = on; SET "
+                              "statement_timeout = '5s'; SET standard_conforming_strings = on",
+                              0, NULL, RESOLVER_PATIENCE_MS);
     bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
     PQclear(result);
-    result = good ? PQexec(conn, "SELECT pg_is_in_recovery()") : NULL;
-    good = PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] == 'f';
+    result =
+        good ? pg_ask(conn, "SELECT pg_is_in_recovery()", 0, NULL, RESOLVER_PATIENCE_MS) : NULL;
+    good = PQresultStatus(result) == PGRES_TUPLES_OK && pg_value(result, 0, 0)[0] == 'f';
     PQclear(result);
     if (!good) {
         PQfinish(conn);
@@ -151,8 +154,8 @@ static void close_connection(struct state *state, uint32_t index)
 
 static bool answers(PGconn *conn)
 {
-    PGresult *result = PQexec(conn, "SELECT pg_is_in_recovery()");
-    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && PQgetvalue(result, 0, 0)[0] == 'f';
+    PGresult *result = pg_ask(conn, "SELECT pg_is_in_recovery()", 0, NULL, RESOLVER_PATIENCE_MS);
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && pg_value(result, 0, 0)[0] == 'f';
     PQclear(result);
     return good;
 }
@@ -197,9 +200,9 @@ static void forget_unused(struct state *state, const struct sy_topology *topolog
 
 static bool ask_bool(PGconn *conn, const char *sql)
 {
-    PGresult *result = PQexec(conn, sql);
+    PGresult *result = pg_ask(conn, sql, 0, NULL, RESOLVER_PATIENCE_MS);
     bool yes = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0 &&
-               PQgetvalue(result, 0, 0)[0] == 't';
+               pg_value(result, 0, 0)[0] == 't';
     PQclear(result);
     return yes;
 }
@@ -213,10 +216,11 @@ static bool standbys_have_replayed(const struct resolver_look *look)
         char sql[200];
         if (look->shards[s].conn == NULL)
             return false;
-        PGresult *result = PQexec(look->shards[s].conn, "SELECT pg_current_wal_insert_lsn()");
+        PGresult *result = pg_ask(look->shards[s].conn, "SELECT pg_current_wal_insert_lsn()", 0,
+                                  NULL, RESOLVER_PATIENCE_MS);
         bool good = PQresultStatus(result) == PGRES_TUPLES_OK;
         char lsn[32];
-        snprintf(lsn, sizeof(lsn), "%s", good ? PQgetvalue(result, 0, 0) : "");
+        snprintf(lsn, sizeof(lsn), "%s", good ? pg_value(result, 0, 0) : "");
         PQclear(result);
         if (!good)
             return false;
@@ -361,7 +365,9 @@ void sy_resolver_stop(void)
     pthread_mutex_lock(&lock);
     stopping = true;
     pthread_mutex_unlock(&lock);
+    pg_ask_interrupt(true); /* a server that does not answer must not be waited for */
     pthread_join(thread, NULL);
+    pg_ask_interrupt(false);
     free(catalog_path);
     catalog_path = NULL;
     started = false;

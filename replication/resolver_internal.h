@@ -4,8 +4,12 @@
 
 #include <libpq-fe.h>
 
+#include "router/engine/postgres/ask.h"
 #include "router/topology/topology.h"
 #include "router/topology/transactions.h"
+
+/* Longer than the statement_timeout that the connections have. */
+enum { RESOLVER_PATIENCE_MS = 10 * 1000 };
 
 /* A primary of the database under the look. */
 struct resolver_shard {

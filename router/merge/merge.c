@@ -531,6 +531,15 @@ static enum sy_status take(struct sy_merge *merge, struct merge_stream *stream, 
     return status == SY_OK ? add_to_group(merge, &merge->group, err) : status;
 }
 
+/* A shard that says it is done, and never said with what. */
+static enum sy_status ended_without_columns(const struct sy_merge *merge, struct sy_err *err)
+{
+    for (uint32_t i = 0; i < merge->stream_count; i++)
+        if (merge->streams[i].ended && !merge->streams[i].has_columns)
+            return sy_err_set(err, SY_E_PROTOCOL, "a shard did not describe its columns");
+    return SY_OK;
+}
+
 /* Every stream is at its end. */
 static enum sy_status drain(struct sy_merge *merge, struct sy_buf *out, size_t bytes_max,
                             enum sy_merge_state *ret_state, struct sy_err *err)
@@ -557,7 +566,7 @@ enum sy_status sy_merge_step(struct sy_merge *merge, struct sy_buf *out, size_t 
         return SY_OK;
     }
     if (!sy_merge_has_columns(merge))
-        return SY_OK;
+        return ended_without_columns(merge, err);
     while (out->bytes < bytes_max) {
         struct merge_stream *stream = NULL;
         bool ready;

@@ -12,8 +12,10 @@
 #include <strings.h>
 
 #include "router/session/internal.h"
+#include "router/wire/answers.h"
 
-enum action { FORWARD, SWALLOW };
+/* BROKEN: the message is not what its type says; both connections end. */
+enum action { FORWARD, SWALLOW, BROKEN };
 
 /* ---- the run of bytes about to be forwarded ---- */
 
@@ -103,6 +105,30 @@ static void drop_until_sync(struct sy_part *part)
     }
 }
 
+/* What the next message may be an answer to. */
+static enum sy_answers_to answers_to(const struct sy_part *part)
+{
+    static const uint8_t of_kind[] = {
+        [SY_X_QUERY] = SY_ANSWERS_QUERY,         [SY_X_PARSE] = SY_ANSWERS_PARSE,
+        [SY_X_BIND] = SY_ANSWERS_BIND,           [SY_X_DESCRIBE_S] = SY_ANSWERS_DESCRIBE_STATEMENT,
+        [SY_X_DESCRIBE_P] = SY_ANSWERS_DESCRIBE, [SY_X_EXECUTE] = SY_ANSWERS_EXECUTE,
+        [SY_X_CLOSE] = SY_ANSWERS_CLOSE,         [SY_X_SYNC] = SY_ANSWERS_SYNC,
+        [SY_X_LOCAL] = SY_ANSWERS_NOTHING,
+    };
+    if (part->expect_count == 0)
+        return SY_ANSWERS_NOTHING;
+    if (part->errored)
+        return SY_ANSWERS_SYNC;
+    if (part->copying_in)
+        return SY_ANSWERS_COPY_IN;
+    if (part->copying_out)
+        return SY_ANSWERS_COPY_OUT;
+    const struct sy_expect *head = &part->expects[part->expect_first];
+    if (head->kind == SY_X_DESCRIBE_S && head->answered)
+        return SY_ANSWERS_DESCRIBE;
+    return (enum sy_answers_to)of_kind[head->kind];
+}
+
 static bool forwards(const struct sy_part *part, const struct sy_expect *head)
 {
     if (head == NULL || (head->flags & SY_X_FORWARD) == 0)
@@ -118,6 +144,20 @@ static bool forwards(const struct sy_part *part, const struct sy_expect *head)
 /* ---- messages ---- */
 
 static enum action on_error(struct sy_part *part, struct sy_slice body);
+
+static void gather_disagrees(struct sy_part *part, const char *what, struct sy_slice that)
+{
+    struct sy_session *session = part->session;
+    struct sy_err err = {0};
+    struct sy_slice name = sy_topology_shard_name(session->database->topology, part->shard);
+    (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" %s%.*s", (int)name.bytes,
+                     name.data, what, (int)that.bytes, that.data);
+    sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
+    session->gather->failed = true;
+    session->cycle_errored = true;
+    run_flush(session);
+    sy_session_put_error(session, &err);
+}
 
 /* Combines the tags of several servers; the last one completes the answer. */
 static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
@@ -137,14 +177,7 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
     uint64_t rows = 0;
     (void)sy_tag_rows(tag, &rows);
     if (!sy_tag_sum_add(&gather->tags, tag) || (gather->all && rows != gather->rows_first)) {
-        struct sy_err err = {0};
-        struct sy_slice name = sy_topology_shard_name(session->database->topology, part->shard);
-        (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" reports %.*s",
-                         (int)name.bytes, name.data, (int)tag.bytes, tag.data);
-        sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
-        gather->failed = true;
-        run_flush(session);
-        sy_session_put_error(session, &err);
+        gather_disagrees(part, "reports ", tag);
         return SWALLOW;
     }
     if (gather->tags.parts < gather->count)
@@ -174,7 +207,9 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     struct sy_expect *head = sy_part_head(part);
     if (head == NULL)
         return SWALLOW;
-    struct sy_slice tag = {body.data, body.bytes > 0 ? body.bytes - 1 : 0};
+    if (body.bytes == 0 || memchr(body.data, '\0', body.bytes) != body.data + body.bytes - 1)
+        return BROKEN;
+    struct sy_slice tag = {body.data, body.bytes - 1};
     if (head->why == SY_WHY_TWO_PHASE) {
         head->answered = sy_two_phase_complete(part, tag);
         return SWALLOW;
@@ -295,6 +330,48 @@ static bool asking_failed(struct sy_session *session)
     return first;
 }
 
+/* What follows in the pipeline ran in a state the client did not ask for: its answer is this error,
+ * and the server is not used again. */
+static void on_preparation_failed(struct sy_part *part)
+{
+    part->server->session_changed = true;
+    part->failed = true;
+    if (part->session->txn != 'I')
+        sy_txn_failed(part->session);
+    silence_rest(part);
+}
+
+/* Drivers rely on these three, and some end badly without. */
+static bool is_complete(const struct sy_notice_fields *fields)
+{
+    return fields->severity.bytes != 0 && fields->sqlstate.bytes == 5 && fields->message.bytes != 0;
+}
+
+static void put_incomplete(struct sy_session *session, const struct sy_notice_fields *fields)
+{
+    struct sy_err err = {0};
+    int bytes = (int)(fields->message.bytes < 400 ? fields->message.bytes : 400);
+    (void)sy_err_set(&err, SY_E_PROTOCOL, "%.*s", bytes, bytes != 0 ? fields->message.data : "");
+    if (bytes == 0)
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "the server reported an error without its reason");
+    run_flush(session);
+    sy_session_put_error(session, &err);
+}
+
+static enum action tell_error(struct sy_part *part, const struct sy_notice_fields *fields,
+                              bool translated)
+{
+    struct sy_session *session = part->session;
+    if (translated)
+        return SWALLOW;
+    if (!is_complete(fields)) {
+        put_incomplete(session, fields);
+        return SWALLOW;
+    }
+    sy_counter_add(&session->database->counters->errors, 1);
+    return session->copy_in != NULL && sy_copy_put_error(part, fields) ? SWALLOW : FORWARD;
+}
+
 static enum action on_error(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
@@ -302,12 +379,13 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     struct sy_notice_fields fields;
     struct sy_err err = {0};
     if (sy_notice_read(body.data, body.bytes, &fields, &err) != SY_OK)
-        memset(&fields, 0, sizeof(fields));
+        return BROKEN;
     struct sy_slice severity =
         fields.severity_nonlocalized.data != NULL ? fields.severity_nonlocalized : fields.severity;
-    if (head == NULL || sy_slice_eq(severity, SY_SLICE("FATAL")) ||
-        sy_slice_eq(severity, SY_SLICE("PANIC")))
+    if (sy_slice_eq(severity, SY_SLICE("FATAL")) || sy_slice_eq(severity, SY_SLICE("PANIC")))
         return fatal_error(part, &fields);
+    if (head == NULL)
+        return BROKEN; /* nothing was asked that could fail */
     on_statement_gone(part, head, &fields);
     bool forward =
         head->why == SY_WHY_CLIENT || head->why == SY_WHY_PREPARE || head->why == SY_WHY_COLUMNS;
@@ -317,14 +395,8 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
     if (head->why == SY_WHY_PREPARE && !session->in_batch)
         silence_rest(part);
     if (head->why == SY_WHY_SETTINGS || head->why == SY_WHY_BEGIN) {
-        /* What follows in the pipeline ran in a state the client did not ask for: its answer is
-         * this error, and the server is not used again. */
         forward = true;
-        part->server->session_changed = true;
-        part->failed = true;
-        if (session->txn != 'I')
-            sy_txn_failed(session);
-        silence_rest(part);
+        on_preparation_failed(part);
     }
     bool rerun = rerun_on_primary(part, head, &fields);
     bool translated = federation_error(part, head, &fields);
@@ -357,28 +429,28 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         forward = asking_failed(session);
     if (forward)
         session->cycle_errored = true;
-    part->copying_in = false;
+    part->copying_in = part->copying_out = false;
+    part->errored = head->kind == SY_X_QUERY;
     if (head->kind != SY_X_QUERY)
         fail_batch(part, head);
-    if (forward && !rerun)
-        sy_counter_add(&session->database->counters->errors, 1);
-    if (forward && session->copy_in != NULL && sy_copy_put_error(part, &fields))
-        return SWALLOW;
-    return forward && !rerun && !translated ? FORWARD : SWALLOW;
+    return forward && !rerun ? tell_error(part, &fields, translated) : SWALLOW;
 }
 
 static enum action on_ready(struct sy_part *part, struct sy_slice body)
 {
     struct sy_session *session = part->session;
     struct sy_expect *head = sy_part_head(part);
-    if (body.bytes < 1 || head == NULL || (head->kind != SY_X_QUERY && head->kind != SY_X_SYNC))
-        return SWALLOW;
-    part->status = body.data[0];
+    char status = body.bytes == 1 ? body.data[0] : 0;
+    if (head == NULL || (status != 'I' && status != 'T' && status != 'E'))
+        return BROKEN;
+    if (head->kind == SY_X_QUERY && (head->flags & SY_X_GATHER) != 0 && !part->gather_done)
+        return BROKEN; /* others wait for the end of its answer, which did not come */
+    part->status = status;
     part->server->transaction_status = part->expect_count == 1 ? part->status : 0;
     part->in_txn = part->status != 'I';
     part->failed = false;
     part->touched = head->kind == SY_X_SYNC ? false : part->touched;
-    part->copying_in = part->copies = false;
+    part->copying_in = part->copying_out = part->copies = part->errored = false;
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
     bool ready = (head->flags & SY_X_READY) != 0;
@@ -403,9 +475,11 @@ static enum action on_parameter(struct sy_part *part, struct sy_slice body)
     struct sy_pair_msg pair;
     struct sy_err err = {0};
     if (sy_parameter_status_read(body.data, body.bytes, &pair, &err) != SY_OK)
-        return SWALLOW;
-    if (part->server->link->parameters != NULL)
-        (void)!sy_parameters_set(part->server->link->parameters, pair.name, pair.value, &err);
+        return BROKEN;
+    struct sy_parameters *known = part->server->link->parameters;
+    if (known != NULL && sy_parameters_set(known, pair.name, pair.value, &err) == SY_E_LIMIT &&
+        pair.value.bytes <= SY_LIMIT_SERVER_PARAMETER_BYTES)
+        return BROKEN; /* more settings than a server has; a long value is only not remembered */
     const struct sy_expect *head = sy_part_head(part);
     return head == NULL || forwards(part, head) ? FORWARD : SWALLOW;
 }
@@ -431,6 +505,9 @@ static enum action on_simple_answer(struct sy_part *part, char type)
         if (pops && head->why == SY_WHY_EVICT)
             sy_prepared_set_closed(&state->prepared, head->statement_id);
         break;
+    case 't':
+        head->answered = true; /* the columns are left */
+        break;
     case 'n':
     case 'T':
         pops = head->kind == SY_X_DESCRIBE_S || head->kind == SY_X_DESCRIBE_P;
@@ -450,13 +527,26 @@ static enum action on_simple_answer(struct sy_part *part, char type)
     return action;
 }
 
+/* What it answers goes into a merge. */
+static bool merges(const struct sy_part *part)
+{
+    const struct sy_gather *gather = part->session->gather;
+    return gather != NULL && gather->active && gather->merge != NULL && part->expect_count > 0 &&
+           (part->expects[part->expect_first].flags & SY_X_GATHER) != 0;
+}
+
 static enum action on_copy_response(struct sy_part *part, char type, struct sy_slice body)
 {
     struct sy_session *session = part->session;
     const struct sy_expect *head = sy_part_head(part);
     if (head == NULL)
         return SWALLOW;
-    bool first = (head->flags & SY_X_GATHER) == 0 || part->gather_index == 0;
+    bool of_several = (head->flags & SY_X_GATHER) != 0;
+    bool first = !of_several || part->gather_index == 0;
+    if (of_several && type == 'H' && first)
+        session->gather->copies_out = !merges(part);
+    if (of_several && (type == 'G' ? session->copy_in == NULL : !session->gather->copies_out))
+        return BROKEN; /* COPY was not asked for */
     enum action action = forwards(part, head) && first ? FORWARD : SWALLOW;
     if (type == 'G') {
         part->copying_in = true;
@@ -466,17 +556,26 @@ static enum action on_copy_response(struct sy_part *part, char type, struct sy_s
         }
         sy_session_set_state(session, SY_SESSION_COPY_IN);
     }
+    part->copying_out = type == 'H';
     if (type == 'H' && !first)
         session->gather->drop_next_copy_row = session->gather->copy_header;
     return action;
 }
 
-/* What it answers goes into a merge. */
-static bool merges(const struct sy_part *part)
+/* What several servers describe is one answer. */
+static bool take_columns(struct sy_part *part, struct sy_slice body)
 {
+    const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
-    return gather != NULL && gather->active && gather->merge != NULL && part->expect_count > 0 &&
-           (part->expects[part->expect_first].flags & SY_X_GATHER) != 0;
+    if (head == NULL || (head->flags & SY_X_GATHER) == 0)
+        return true;
+    if (merges(part)) {
+        sy_merge_take(part, 'T', body);
+        return true;
+    }
+    if (gather->simple && forwards(part, head) && !sy_gather_same_columns(part, body))
+        gather_disagrees(part, "describes other columns", SY_SLICE(""));
+    return !gather->copies_out;
 }
 
 /* A row whose OIDs were mapped. */
@@ -531,17 +630,17 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
         return FORWARD;
     case 'G':
     case 'H':
-    case 'W':
         return on_copy_response(part, type, body);
     case 'c':
+        part->copying_out = false;
         return (head != NULL && (head->flags & SY_X_GATHER) != 0 &&
                 part->gather_index + 1 < part->session->gather->count) ||
                        !forwards(part, head)
                    ? SWALLOW
                    : FORWARD;
     case 'T':
-        if (merges(part))
-            sy_merge_take(part, type, body);
+        if (!take_columns(part, body))
+            return BROKEN;
         if (forwards(part, head) && hold_columns(part, body))
             return SWALLOW;
         return on_simple_answer(part, type);
@@ -558,6 +657,15 @@ static bool is_streamed(const struct sy_part *part, char type)
          part->expects[part->expect_first].why == SY_WHY_ASK || merges(part)))
         return false;
     return type == 'D' || type == 'd' || type == 'V';
+}
+
+static bool is_legal(const struct sy_part *part, const struct sy_frame_part *frame)
+{
+    if (!sy_answer_is_legal(answers_to(part), frame->type, frame->body_bytes))
+        return false;
+    /* A row for the router itself is one short value. */
+    return frame->type != 'D' || frame->body_bytes <= SY_LIMIT_SHORT_MESSAGE_BYTES ||
+           part->expects[part->expect_first].why != SY_WHY_LSN;
 }
 
 static bool row_forwards(struct sy_part *part, char type)
@@ -603,7 +711,7 @@ static void map_oids(struct sy_part *part, char type, char *body, size_t bytes)
 }
 
 /* A short message: whole in this receive, or collected until it is. */
-static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
+static enum sy_status take_short(struct sy_part *part, const struct sy_frame_part *frame)
 {
     struct sy_session *session = part->session;
     bool mapped = frame->type == 'D'
@@ -611,31 +719,34 @@ static bool take_short(struct sy_part *part, const struct sy_frame_part *frame)
                       : (frame->type == 'T' || frame->type == 't') && sy_part_maps_types(part);
     if (frame->starts && frame->ends && frame->header_before == 0 && !mapped) {
         struct sy_slice body = {frame->body, frame->body_bytes};
-        if (on_message(part, frame->type, body) == FORWARD && session->run.chunk != NULL) {
+        enum action action = on_message(part, frame->type, body);
+        if (action == FORWARD && session->run.chunk != NULL) {
             put_held(session);
             run_extend(session, frame->from, frame->to);
         }
-        return true;
+        return action == BROKEN ? SY_E_PROTOCOL : SY_OK;
     }
     if (frame->starts) {
+        part->streaming_forward = false;
         sy_buf_clear(&part->assembly);
         sy_buf_append_u8(&part->assembly, (uint8_t)frame->type);
         sy_buf_append_u32(&part->assembly, frame->body_bytes + 4);
     }
     sy_buf_append(&part->assembly, frame->body, frame->body_run);
     if (part->assembly.failed)
-        return false;
+        return SY_E_NO_MEMORY;
     if (!frame->ends)
-        return true;
+        return SY_OK;
     struct sy_slice body = {part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes};
     if (mapped)
         map_oids(part, frame->type, part->assembly.data + SY_FRAME_HEADER_BYTES, frame->body_bytes);
-    if (on_message(part, frame->type, body) == FORWARD) {
+    enum action action = on_message(part, frame->type, body);
+    if (action == FORWARD) {
         put_held(session);
         run_flush(session);
         sy_session_put(session, part->assembly.data, part->assembly.bytes);
     }
-    return true;
+    return action == BROKEN ? SY_E_PROTOCOL : SY_OK;
 }
 
 /* ---- receives ---- */
@@ -672,10 +783,18 @@ static void stash(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, u
     }
 }
 
-static void protocol_trouble(struct sy_part *part)
+/* What came before goes out before: the client's error must not stand inside a row. */
+static void trouble(struct sy_part *part, enum sy_status status)
 {
     struct sy_err err = {0};
-    (void)sy_err_set(&err, SY_E_PROTOCOL, "the server broke the protocol");
+    run_flush(part->session);
+    part->session->run.chunk = NULL;
+    if (status == SY_E_NO_MEMORY)
+        (void)sy_err_set(&err, status, "out of memory");
+    else
+        (void)sy_err_set(&err, status, "the server broke the protocol");
+    SY_LOG(SY_LOG_WARN, "server connection given up", SY_KV_STR("node", part->node->name),
+           SY_KV_STR("why", err.text));
     sy_session_fatal(part->session, &err);
 }
 
@@ -687,9 +806,12 @@ static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at
     if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->row_map != NULL ||
         part->session->held_columns.bytes > 0 || (gather != NULL && gather->drop_next_copy_row))
         return;
+    enum sy_answers_to to_what = answers_to(part);
+    uint64_t mask = to_what == SY_ANSWERS_COPY_OUT  ? SY_FRAME_MASK('d')
+                    : sy_answers_with_rows(to_what) ? SY_FRAME_MASK('D')
+                                                    : 0;
     uint32_t frames;
-    uint32_t after =
-        sy_frame_skip_run(chunk->data, to, *at, SY_FRAME_MASK('D') | SY_FRAME_MASK('d'), &frames);
+    uint32_t after = sy_frame_skip_run(chunk->data, to, *at, mask, &frames);
     if (after == *at)
         return;
     run_extend(part->session, *at, after);
@@ -716,15 +838,15 @@ static void walk(struct sy_part *part, struct sy_chunk *chunk, uint32_t from, ui
         if (!sy_frame_next(&part->walker, chunk->data, to, &at, &frame, &status)) {
             if (status == SY_OK)
                 break;
-            session->run.chunk = NULL;
-            protocol_trouble(part);
-            return;
-        }
-        if (is_streamed(part, frame.type)) {
+        } else if (frame.starts && !is_legal(part, &frame)) {
+            status = SY_E_PROTOCOL;
+        } else if (is_streamed(part, frame.type)) {
             take_streamed(part, &frame);
-        } else if (!take_short(part, &frame)) {
-            session->run.chunk = NULL;
-            protocol_trouble(part);
+        } else {
+            status = take_short(part, &frame);
+        }
+        if (status != SY_OK) {
+            trouble(part, status);
             return;
         }
         put_due(part); /* behind the message that was just passed on, not before it */
@@ -806,119 +928,5 @@ static void on_drained(struct sy_server *server)
     sy_session_drive(session);
 }
 
-/* ---- a server that is gone ---- */
-
-static void describe_loss(const struct sy_part *part, const struct sy_err *why, bool uncertain,
-                          struct sy_err *err)
-{
-    if (uncertain) {
-        (void)sy_err_set(
-            err, SY_E_UNCERTAIN,
-            "the server connection was lost before the answer to a write or a COMMIT came");
-        sy_err_hint(err, "It may or may not have taken effect: look before you repeat it.");
-        return;
-    }
-    if (part->fatal_sqlstate[0] != 0) {
-        (void)sy_err_set(err, SY_E_CONNECTION_LOST, "%s",
-                         part->fatal_message == NULL ? "the server ended the connection"
-                                                     : part->fatal_message);
-        sy_err_state(err, part->fatal_sqlstate);
-        return;
-    }
-    (void)sy_err_set(err, SY_E_CONNECTION_LOST, "the server connection was lost%s%s",
-                     why != NULL && why->text[0] != 0 ? ": " : "", why != NULL ? why->text : "");
-}
-
-/* The client's block fails with a server that took part in it, or that was to answer now. */
-static void fail_block(struct sy_session *session, bool in_txn)
-{
-    sy_txn_failed(session);
-    if (in_txn && session->txn_state != NULL)
-        session->txn_state->broken = true;
-}
-
-/* What the server had not answered. owed: the client waits for some of it; uncertain: of a write,
- * or of the end of a transaction. */
-static void count_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain)
-{
-    const struct sy_session *session = part->session;
-    /* The decision is made: what is left of it is recovery's, and the client gets a warning. */
-    bool finishing = session->phase == SY_PHASE_FINISH;
-    bool owed = false, uncertain = false;
-    for (uint32_t i = 0; i < part->expect_count; i++) {
-        const struct sy_expect *expect =
-            &part->expects[(part->expect_first + i) & (part->expect_size - 1u)];
-        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL && !finishing);
-        if (expect->why == SY_WHY_COMMIT && !expect->answered)
-            sy_txn_commit_answer(part, false);
-        /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not
-         * commit, unless it is the COMMIT itself. */
-        bool autocommit = session->txn == 'I' && !session->implicit_txn;
-        if (expect->answered || (expect->flags & (SY_X_WRITE | SY_X_ENDS_TXN)) == 0)
-            continue;
-        uncertain = uncertain || (expect->flags & SY_X_ENDS_TXN) != 0 ||
-                    (autocommit && part->fatal_sqlstate[0] == 0);
-    }
-    *ret_owed = owed;
-    *ret_uncertain = uncertain;
-}
-
-static void on_lost(struct sy_server *server, const struct sy_err *why)
-{
-    struct sy_part *part = server->user;
-    struct sy_session *session = part->session;
-    bool finishing = session->phase == SY_PHASE_FINISH;
-    bool owed, uncertain;
-    sy_two_phase_lost(part);
-    count_loss(part, &owed, &uncertain);
-    struct sy_err err = {0};
-    describe_loss(part, why, uncertain, &err);
-    bool in_txn = part->in_txn && session->txn != 'I' && !finishing;
-    bool pinned = part->pinned, federation = part->federation;
-    bool gathers = session->gather != NULL && session->gather->active;
-    bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&
-                 session->txn == 'I' && session->state == SY_SESSION_ACTIVE;
-    part->server = NULL;
-    sy_part_forget(part);
-    if (session->state >= SY_SESSION_CLOSING)
-        return;
-    if (rerun && !pinned) {
-        session->replica_retry = true;
-        sy_buf_clear(&session->held_columns);
-        sy_cycle_check(session);
-        return;
-    }
-    if (pinned) { /* what the session had there (locks, temporary tables, LISTEN) is gone with it */
-        sy_session_fatal(session, &err);
-        return;
-    }
-    sy_asking_failed(session);
-    if (gathers)
-        session->gather->failed = true;
-    if (gathers && session->copy_in != NULL)
-        sy_copy_shard_failed(session);
-    else if (session->state == SY_SESSION_COPY_IN && session->busy_parts == 0)
-        sy_session_set_state(session, session->in_batch && !session->sync_seen ? SY_SESSION_BATCH
-                                                                               : SY_SESSION_ACTIVE);
-    if (in_txn || (federation && owed && session->txn == 'T'))
-        fail_block(session, in_txn);
-    if (owed) {
-        sy_buf_clear(&session->owed);
-        sy_session_put_error(session, &err);
-        session->cycle_errored = true;
-        session->batch_failed = true;
-        session->skip_to_sync = session->in_batch && !session->sync_seen;
-    } else if (in_txn && session->wait_error == NULL) {
-        session->wait_error = malloc(sizeof(err)); /* told at the next statement, once */
-        if (session->wait_error != NULL)
-            *session->wait_error = err;
-    }
-    if (gathers) {
-        sy_backend_kick(session);
-        sy_merge_pump(session);
-    }
-    sy_cycle_check(session);
-}
-
 const struct sy_server_events sy_part_events = {
-    .data = on_data, .drained = on_drained, .lost = on_lost};
+    .data = on_data, .drained = on_drained, .lost = sy_server_is_lost};

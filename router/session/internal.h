@@ -129,7 +129,9 @@ struct sy_part {
     bool gather_done;   /* gather: its own answer is complete */
     bool stalled;       /* gather: waits with stashed bytes until it is its turn */
     uint16_t gather_index;
-    bool copying_in; /* its 'G' was seen */
+    bool copying_in;  /* its 'G' was seen */
+    bool copying_out; /* its 'H' was seen, and its 'c' was not */
+    bool errored;     /* the Query at the head has failed: its ReadyForQuery is all that is left */
     bool paused;
     uint8_t two_phase;     /* enum sy_two_phase_part */
     uint16_t effects_done; /* effects of the running command that this server has had */
@@ -203,9 +205,11 @@ struct sy_gather {
     bool failed;
     bool copy_header; /* COPY TO with HEADER: drop it from all but the first */
     bool drop_next_copy_row;
+    bool copies_out;         /* the first server answers with COPY data: so must all */
     uint16_t current, count; /* whose turn it is to answer, of how many */
     struct sy_tag_sum tags;
     uint64_t rows_first;              /* ALL: of the first server */
+    uint64_t columns;                 /* a hash of what the first server described; 0: nothing */
     char held[SY_TAG_BYTES_MAX + 24]; /* the combined tag, told when the commit is done */
     /* SY_PLAN_MERGE: rows go into the merge, and what comes out of it to the client. */
     struct sy_merge *merge;
@@ -548,6 +552,11 @@ uint32_t sy_parts_in_txn(const struct sy_session *session);
 extern const struct sy_server_events sy_part_events;
 void sy_backend_kick(struct sy_session *session); /* goes on with what was stashed */
 
+/* lost.c */
+void sy_server_is_lost(struct sy_server *server, const struct sy_err *why);
+/* The client has had a part of a message, and the rest has not come: it cannot be told anything. */
+bool sy_is_mid_message(const struct sy_session *session);
+
 /* type_map.c */
 bool sy_part_maps_types(const struct sy_part *part);
 /* The body of a 'T' or 't', rewritten in place to shard 0's OIDs. */
@@ -745,6 +754,8 @@ void sy_tell_before(struct sy_session *session, const struct sy_exec *exec,
 /* The session has room for a gather. False: no memory, told in *err. */
 bool sy_gather_ensure(struct sy_session *session, struct sy_err *err);
 void sy_gather_reset(struct sy_session *session);
+/* Notes the columns that the first shard describes; false: this one describes others. */
+bool sy_gather_same_columns(struct sy_part *part, struct sy_slice body);
 /* Rows are still to be told. */
 bool sy_merge_pending(const struct sy_session *session);
 enum sy_status sy_merge_plan(struct sy_session *session, const struct sy_exec *exec,

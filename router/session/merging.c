@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include <xxhash.h>
+
 #include "base/limits.h"
 #include "router/session/internal.h"
 
@@ -113,6 +115,28 @@ enum sy_status sy_merge_intern(struct sy_session *session, struct sy_statement *
     else
         statement->rewritten = fresh;
     return SY_OK;
+}
+
+/* ---- one after the other ---- */
+
+bool sy_gather_same_columns(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_gather *gather = part->session->gather;
+    uint16_t count;
+    struct sy_reader reader;
+    struct sy_err err;
+    if (sy_row_description_read(body.data, body.bytes, &count, &reader, &err) != SY_OK)
+        return false;
+    uint64_t hash = 1;
+    for (uint16_t i = 0; i < count; i++) {
+        struct sy_column_desc column = sy_read_column_desc(&reader);
+        const uint32_t kind[] = {i, column.type_oid};
+        hash = XXH3_64bits_withSeed(column.name.data, column.name.bytes, hash);
+        hash = XXH3_64bits_withSeed(kind, sizeof(kind), hash) | 1;
+    }
+    if (gather->columns == 0)
+        gather->columns = hash;
+    return gather->columns == hash;
 }
 
 /* ---- feeding ---- */

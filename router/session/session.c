@@ -378,6 +378,10 @@ void sy_session_fatal(struct sy_session *session, const struct sy_err *err)
 {
     if (session->state >= SY_SESSION_CLOSING)
         return;
+    if (sy_is_mid_message(session)) {
+        sy_session_end(session);
+        return;
+    }
     struct sy_buf *out = sy_session_scratch(session);
     sy_write_error(out, "FATAL", err);
     sy_session_put_buf(session, out);

@@ -5,6 +5,7 @@
 #include <libpq-fe.h>
 
 #include "base/map.h"
+#include "router/engine/postgres/ask.h"
 #include "router/engine/postgres/inspect.h"
 
 /* What is asked, and the columns of the answers. */
@@ -37,7 +38,7 @@ void inspect_release(struct inspect_shard *shard);
 static inline const char *inspect_text(const struct inspect_shard *shard, enum inspect_query query,
                                        int row, int column)
 {
-    return PQgetvalue(shard->results[query], row, column);
+    return pg_value(shard->results[query], row, column);
 }
 static inline uint32_t inspect_oid(const struct inspect_shard *shard, enum inspect_query query,
                                    int row, int column)

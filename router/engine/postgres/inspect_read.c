@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "router/engine/postgres/inspect_internal.h"
 
@@ -127,18 +128,34 @@ static bool note(struct inspect_shard *shard, const char *why)
     return false;
 }
 
+/* All answers of a shard come within a minute, or other databases would have to wait for it. */
+static PGresult *ask(PGconn *conn, const char *sql, const struct timespec *begin)
+{
+    enum { PATIENCE_MS = 60 * 1000 };
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t spent_ms =
+        (now.tv_sec - begin->tv_sec) * 1000 + (now.tv_nsec - begin->tv_nsec) / 1000000;
+    return spent_ms < PATIENCE_MS ? pg_ask(conn, sql, 0, NULL, (uint32_t)(PATIENCE_MS - spent_ms))
+                                  : NULL;
+}
+
 static bool ask_all(struct inspect_shard *shard, PGconn *conn)
 {
-    PGresult *begun = PQexec(conn, prologue);
+    struct timespec begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    PGresult *begun = ask(conn, prologue, &begin);
     bool good = PQresultStatus(begun) == PGRES_COMMAND_OK;
     PQclear(begun);
     for (int i = 0; good && i < INSPECT_QUERIES; i++) {
-        shard->results[i] = PQexec(conn, queries[i]);
+        shard->results[i] = ask(conn, queries[i], &begin);
         good = PQresultStatus(shard->results[i]) == PGRES_TUPLES_OK;
     }
     if (good && PQntuples(shard->results[INSPECT_SERVER]) != 1)
         return note(shard, "the server does not know its database");
-    return good || note(shard, PQerrorMessage(conn));
+    const char *why = PQerrorMessage(conn);
+    return good ||
+           note(shard, why[0] != '\0' ? why : "it did not answer in time, or not to the question");
 }
 
 /* ---- look-up ---- */
