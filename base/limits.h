@@ -43,6 +43,8 @@ enum {
     SY_LIMIT_PARSE_DEPTH = 1000,
     /* Prepared statements of one client. More: 53400. */
     SY_LIMIT_PREPARED_PER_CLIENT = 10000,
+    /* Texts and names of one client's named prepared statements. More: 53400. */
+    SY_LIMIT_PREPARED_BYTES_PER_CLIENT = 64 * 1024 * 1024,
     /* Portals of one client open at once. More: 53400. */
     SY_LIMIT_PORTALS_PER_CLIENT = 1000,
     /* Bytes queued to one peer before its source is no longer read (back-pressure). */

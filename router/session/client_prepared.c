@@ -53,6 +53,7 @@ void sy_extended_remove_all(struct sy_session *session)
     for (size_t at = 0; sy_map_next(&extended->statements, &at, &entry);)
         free_prepared(entry.value);
     sy_map_clear(&extended->statements);
+    extended->statement_bytes = 0;
     if (extended->unnamed != NULL)
         free_prepared(extended->unnamed);
     extended->unnamed = NULL;
@@ -123,11 +124,19 @@ enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice na
     }
     if (extended->statements.count >= SY_LIMIT_PREPARED_PER_CLIENT)
         return sy_err_set(err, SY_E_RATE, "too many prepared statements");
+    uint64_t bytes = name.bytes == 0 ? 0 : name.bytes + key->text.bytes;
+    if (bytes > SY_LIMIT_PREPARED_BYTES_PER_CLIENT - extended->statement_bytes) {
+        enum sy_status status = sy_err_set(err, SY_E_RATE, "prepared statements of more than %d MB",
+                                           SY_LIMIT_PREPARED_BYTES_PER_CLIENT / (1024 * 1024));
+        sy_err_hint(err, "Close some, or use the unnamed statement.");
+        return status;
+    }
     struct sy_prepared *prepared = calloc(1, sizeof(*prepared) + name.bytes + 1);
     if (prepared == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     memcpy(prepared->name, name.data, name.bytes);
     prepared->environment = session->environment;
+    prepared->bytes = bytes;
     prepared->serial = ++session->worker->last_serial;
     struct sy_parse_settings settings = sy_session_parse_settings(session);
     enum sy_status status = sy_statement_intern(&session->worker->statements, key, &settings,
@@ -139,6 +148,7 @@ enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice na
         free_prepared(prepared);
         return status;
     }
+    extended->statement_bytes += bytes;
     if (name.bytes > 0)
         return SY_OK;
     if (extended->unnamed != NULL)
@@ -156,8 +166,10 @@ void sy_extended_remove(struct sy_session *session, struct sy_slice name)
         name.bytes == 0 ? extended->unnamed : sy_map_remove(&extended->statements, name);
     if (name.bytes == 0)
         extended->unnamed = NULL;
-    if (prepared != NULL)
+    if (prepared != NULL) {
+        extended->statement_bytes -= prepared->bytes;
         free_prepared(prepared);
+    }
 }
 
 void sy_extended_forget_id(struct sy_session *session, uint64_t id)

@@ -231,6 +231,7 @@ struct sy_prepared {
     struct sy_statement *statement; /* reference */
     uint64_t serial;                /* unnamed: tells a server's unnamed statement apart */
     uint64_t environment;
+    uint64_t bytes; /* counted in statement_bytes; unnamed: 0 */
     char name[];
 };
 
@@ -250,6 +251,7 @@ struct sy_portal {
 struct sy_extended {
     struct sy_map statements; /* name -> struct sy_prepared */
     struct sy_map portals;    /* name -> struct sy_portal */
+    uint64_t statement_bytes; /* texts and names of `statements` */
     struct sy_prepared *unnamed;
     struct sy_portal unnamed_portal;
     struct sy_piece

@@ -259,6 +259,36 @@ static void prepared_statements_have_a_limit(void **state)
     survives("prepared statements", count);
 }
 
+/* Few of them, but long: what counts is what they hold. */
+static void prepared_texts_have_a_limit(void **state)
+{
+    (void)state;
+    enum { TEXT_BYTES = 1 << 20 };
+    struct raw raw;
+    static char body[TEXT_BYTES];
+    begin_attack();
+    assert_true(raw_login(&raw, sy_router_port(router), "postgres", "app"));
+    unsigned count = 0;
+    bool refused = false;
+    for (; count < 100 && !refused; count++) {
+        struct sy_buf text = {0};
+        memset(body, ' ', sizeof(body));
+        int bytes = snprintf(body, 32, "long%u%cselect %u", count, 0, count);
+        body[bytes] = ' ';
+        memset(body + sizeof(body) - 3, 0, 3);
+        raw_message(&raw, 'P', body, sizeof(body));
+        raw_message(&raw, 'S', "", 0);
+        assert_true(raw_read(&raw, 'Z', 30000));
+        raw_describe(&raw, &text);
+        refused = memmem(text.data, text.bytes, "E(ERROR,53400)", 14) != NULL;
+        sy_buf_release(&text);
+    }
+    print_message("prepared statements of 1 MB: the one number %u was refused\n", count);
+    assert_true(refused && count > 60 && count <= 65);
+    raw_close(&raw);
+    survives("long prepared statements", count);
+}
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -291,6 +321,7 @@ int main(void)
         cmocka_unit_test(results_that_nobody_reads_wait_at_the_server),
         cmocka_unit_test(answers_that_nobody_reads_stop_the_questions),
         cmocka_unit_test(prepared_statements_have_a_limit),
+        cmocka_unit_test(prepared_texts_have_a_limit),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     if (sy_router_stop(&router, SIGTERM) != 0)
