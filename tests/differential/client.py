@@ -1,6 +1,7 @@
 """A PostgreSQL client of a few lines: simple and extended protocol, text and binary, nothing hidden."""
 import socket
 import struct
+import time
 
 
 class Failure(Exception):
@@ -131,3 +132,15 @@ class Client:
         out += self.message(b"E", b"\0" + struct.pack("!i", limit)) + self.message(b"S", b"")
         self.socket.sendall(out)
         return self.finish()
+
+
+def wait_for_federation(client, sql, seconds=180):
+    """The federating database is built in the background: until it answers this statement, which needs it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return client.simple(sql)
+        except Failure as failure:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"no federation after {seconds} s: {failure.message} {failure.detail}") from failure
+            time.sleep(0.1)

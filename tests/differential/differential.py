@@ -7,7 +7,7 @@ import random
 import sys
 
 import data
-from client import Client, Failure
+from client import Client, Failure, wait_for_federation
 from compare import compare
 from corpus import CORPUS
 from generate import ZONES, Generator
@@ -39,6 +39,8 @@ class Runner:
             self.other.copy(f"COPY {table} FROM STDIN", data.copy_text(rows))
         for client in (self.one, self.other):
             client.simple("ANALYZE")
+        for client in self.many.values():
+            wait_for_federation(client, "SELECT count(*) FROM authors a JOIN days d ON d.author_id = a.id")
 
     def everywhere(self, sql):
         for client in [self.one, self.other, *self.many.values()]:

@@ -8,7 +8,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-from client import Client, Failure
+from client import Client, Failure, wait_for_federation
 from compare import compare
 from data import copy_text
 from queries import QUERIES
@@ -57,6 +57,8 @@ def main():
         for client in [one, *many.values()]:
             client.copy(f"COPY {table} FROM STDIN", copy_text(values))
     one.simple("ANALYZE")
+    for client in many.values():
+        wait_for_federation(client, "SELECT count(*) FROM customer JOIN orders ON o_custkey = c_custkey")
     expected, failed, refused = read_expected(), 0, 0
     print(f"seed {options.seed}, scale {options.scale}\n{'':3} {'rows':>5} {'one':>7}" + "".join(f"{f'{n} shards':>20}" for n in many))
     for number, (title, sql) in enumerate(QUERIES, 1):
