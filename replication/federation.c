@@ -227,6 +227,9 @@ static bool read_shard(struct keeper *k, uint32_t shard, struct federation_local
     if (good && !same_locale(first, &locale))
         good = fail(k, "the shards order text differently",
                     "their encodings or default collations are not the same");
+    else if (good && strcmp(first->versions, locale.versions) != 0)
+        good = fail(k, "the shards may order text differently",
+                    "the versions of their collations are not the same");
     good = good && federation_read_tables(conn, k->database, shard, &k->arena, &k->input, why);
     if (good && shard == 0)
         good = federation_read_objects(conn, &k->arena, k->host->server_database, &k->input, why);
@@ -299,17 +302,20 @@ static bool run_again_steps(struct keeper *k)
     return good;
 }
 
-static bool run_steps(struct keeper *k)
+static bool run_steps(struct keeper *k, bool types_stay)
 {
     const struct federation_script *script = &k->script;
-    bool made_views = false, good = true;
+    bool made_views = false, good = run(k, types_stay ? script->clear_tables : script->clear_all);
     for (uint32_t i = 0; i < script->count && good; i++) {
         const struct federation_step *step = &script->steps[i];
+        if (types_stay && step->kept)
+            continue;
         if (step->need == FEDERATION_MUST) {
             good = run(k, step->sql);
             if (good && strcmp(step->sql, "create schema switchyard") == 0)
-                good = run(k, "create table switchyard.built(version text); create table "
-                              "switchyard.relation(schema name, name name)");
+                good =
+                    run(k, "create table switchyard.built(version text, types text); create table "
+                           "switchyard.relation(schema name, name name)");
         } else if (step->need == FEDERATION_AGAIN) {
             good = made_views || run_again_steps(k);
             made_views = true;
@@ -323,26 +329,39 @@ static bool run_steps(struct keeper *k)
     return good;
 }
 
-static bool is_built(struct keeper *k, const char *version)
+/* What was built last, "" where nothing was. */
+static bool read_built(struct keeper *k, char version[32], char types[32])
 {
-    PGresult *there = ask(k, k->conn, "select to_regclass('switchyard.built') is not null", NULL);
-    bool has = there != NULL && PQgetvalue(there, 0, 0)[0] == 't';
+    version[0] = types[0] = '\0';
+    /* The columns by name: an older table may lack one. */
+    PGresult *there = ask(k, k->conn,
+                          "select count(*) from pg_attribute where attrelid = "
+                          "to_regclass('switchyard.built') and attname in ('version', 'types')",
+                          NULL);
+    bool has = there != NULL && PQgetvalue(there, 0, 0)[0] == '2', asked = there != NULL;
     PQclear(there);
-    PGresult *same =
-        has ? ask(k, k->conn, "select 1 from switchyard.built where version = $1", version) : NULL;
-    has = same != NULL && PQntuples(same) == 1;
-    PQclear(same);
-    return has;
+    PGresult *row =
+        has ? ask(k, k->conn, "select version, types from switchyard.built", NULL) : NULL;
+    if (row != NULL && PQntuples(row) == 1) {
+        snprintf(version, 32, "%s", PQgetvalue(row, 0, 0));
+        snprintf(types, 32, "%s", PQgetvalue(row, 0, 1));
+    }
+    PQclear(row);
+    return asked && (!has || row != NULL);
 }
 
 static bool build(struct keeper *k)
 {
-    char version[32], store[96];
+    char version[32], types[32], built[32], built_types[32], store[128];
     snprintf(version, sizeof(version), "%016" PRIx64, k->script.version);
-    snprintf(store, sizeof(store), "insert into switchyard.built values ('%s')", version);
+    snprintf(types, sizeof(types), "%016" PRIx64, k->script.types);
+    snprintf(store, sizeof(store), "insert into switchyard.built values ('%s', '%s')", version,
+             types);
     if (!run(k, "begin; select pg_advisory_xact_lock(8316874539862290)"))
         return false;
-    bool good = is_built(k, version) || (run_steps(k) && run(k, store));
+    bool good = read_built(k, built, built_types) &&
+                (strcmp(built, version) == 0 ||
+                 (run_steps(k, strcmp(built_types, types) == 0) && run(k, store)));
     if (!good) {
         char why[SY_FEDERATION_WHY_BYTES];
         snprintf(why, sizeof(why), "%s", k->made->facts.why);

@@ -26,7 +26,12 @@
 static const char locale_query[] =
     "select pg_encoding_to_char(encoding), datcollate, datctype, "
     "coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), coalesce(to_jsonb(d) ->> 'daticulocale', "
-    "to_jsonb(d) ->> 'datlocale', '') from pg_database d where datname = current_database()";
+    "to_jsonb(d) ->> 'datlocale', ''), concat_ws(' ', pg_database_collation_actual_version(d.oid), "
+    "(select max(pg_collation_actual_version(oid)) from pg_collation where collname = "
+    "'und-x-icu'), (select string_agg(distinct pg_collation_actual_version(c.oid), ' ') from "
+    "pg_collation c where collprovider = 'c' and exists (select from pg_attribute a where "
+    "a.attrelid >= 16384 and a.attcollation = c.oid))) "
+    "from pg_database d where datname = current_database()";
 
 static const char first_query[] =
     "select sql from ("
@@ -174,7 +179,7 @@ bool federation_read_locale(PGconn *conn, struct sy_arena *arena,
     if (good)
         *ret_locale = (struct federation_locale){
             keep(arena, result, 0, 0), keep(arena, result, 0, 1), keep(arena, result, 0, 2),
-            keep(arena, result, 0, 3), keep(arena, result, 0, 4)};
+            keep(arena, result, 0, 3), keep(arena, result, 0, 4), keep(arena, result, 0, 5)};
     PQclear(result);
     return good;
 }
@@ -278,6 +283,16 @@ static bool read_columns(const PGresult *columns, int *at, const char *oid, stru
     return list != NULL;
 }
 
+/* Amounts of money are told, and read, by a setting of each server. */
+static bool depends_on_locale(const struct federation_table *table)
+{
+    for (uint32_t i = 0; i < table->column_count; i++)
+        if (strcmp(table->columns[i].type_name, "money") == 0 ||
+            strcmp(table->columns[i].type_name, "_money") == 0)
+            return true;
+    return false;
+}
+
 static bool take_tables(const PGresult *tables, const PGresult *columns,
                         const struct sy_topology_database *database, uint32_t shard,
                         struct sy_arena *arena, struct federation_input *input)
@@ -302,7 +317,8 @@ static bool take_tables(const PGresult *tables, const PGresult *columns,
             continue;
         if (!read_columns(columns, &at, PQgetvalue(tables, i, 0), arena, &table))
             return false;
-        all[input->table_count++] = table;
+        if (!depends_on_locale(&table))
+            all[input->table_count++] = table;
     }
     input->tables = all;
     return true;

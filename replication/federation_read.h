@@ -11,6 +11,7 @@
 /* How a database was made: the federating one must compare text in the same way. */
 struct federation_locale {
     const char *encoding, *collate, *ctype, *provider, *icu_locale; /* icu_locale "": none */
+    const char *versions; /* of the libraries that compare text: one server may have newer ones */
 };
 
 /* One shard after the other, the first in `shards` first. `input` has map, shards and shard_count.

@@ -115,7 +115,7 @@ static void add(struct writer *w, enum federation_need need, const char *schema,
         script->steps = more;
         script->room = room;
     }
-    script->steps[script->count++] = (struct federation_step){need, schema, name, sql};
+    script->steps[script->count++] = (struct federation_step){need, false, schema, name, sql};
 }
 
 /* The buffer's text becomes a step; the buffer is emptied. */
@@ -134,19 +134,35 @@ static void add_list(struct writer *w, const struct federation_list *list,
         add(w, need, list->items[i].schema, list->items[i].name, list->items[i].sql);
 }
 
-/* Everything goes but the database itself and its settings. */
-static void write_reset(struct writer *w)
+#define CLEAR_SETTINGS                                                                             \
+    "for name in select d.setdatabase::text from pg_db_role_setting d where d.setdatabase = "      \
+    "(select oid from pg_database where datname = current_database()) and d.setrole = 0 loop "     \
+    "execute format('alter database %I reset all', current_database()); end loop; end $$"
+
+/* Everything goes but the database itself. */
+static const char clear_all[] =
+    "do $$ declare name text; begin "
+    "for name in select extname from pg_extension where extname <> 'plpgsql' loop "
+    "execute format('drop extension if exists %I cascade', name); end loop; "
+    "for name in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> "
+    "'information_schema' loop "
+    "execute format('drop schema %I cascade', name); end loop; " CLEAR_SETTINGS;
+
+/* Tables and views, and what belongs to the shards. */
+static const char clear_tables[] =
+    "do $$ declare name text; begin "
+    "drop schema switchyard cascade; "
+    "for name in select format('%s %I.%I', case relkind when 'v' then 'view' when 'f' then "
+    "'foreign table' else 'table' end, n.nspname, relname) from pg_class c join pg_namespace n on "
+    "n.oid = relnamespace where relkind in ('r', 'p', 'v', 'f') and not relispartition and "
+    "n.nspname !~ '^pg_' and n.nspname <> 'information_schema' and not exists (select from "
+    "pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e') "
+    "loop execute regexp_replace('drop ' || name || ' cascade', '^drop (view|foreign "
+    "table|table)', "
+    "'drop \\1 if exists'); end loop; " CLEAR_SETTINGS;
+
+static void write_base(struct writer *w)
 {
-    add(w, FEDERATION_MUST, NULL, NULL,
-        "do $$ declare name text; begin "
-        "for name in select extname from pg_extension where extname <> 'plpgsql' loop "
-        "execute format('drop extension if exists %I cascade', name); end loop; "
-        "for name in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> "
-        "'information_schema' loop "
-        "execute format('drop schema %I cascade', name); end loop; "
-        "for name in select d.setdatabase::text from pg_db_role_setting d where d.setdatabase = "
-        "(select oid from pg_database where datname = current_database()) and d.setrole = 0 loop "
-        "execute format('alter database %I reset all', current_database()); end loop; end $$");
     add(w, FEDERATION_MUST, NULL, NULL, "create schema switchyard");
     add(w, FEDERATION_MUST, NULL, NULL, "create extension postgres_fdw with schema switchyard");
     add(w, FEDERATION_MUST, NULL, NULL,
@@ -325,11 +341,12 @@ static void write_table(struct writer *w, uint32_t index)
 /* ---- the whole ---- */
 
 /* FNV-1a over every statement: the same text, the same database. */
-static uint64_t version_of(const struct federation_script *script)
+static uint64_t version_of(const struct federation_script *script, bool kept_only)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
     for (uint32_t i = 0; i < script->count; i++)
-        for (const char *at = script->steps[i].sql; at == script->steps[i].sql || at[-1] != '\0';
+        for (const char *at = script->steps[i].sql; (!kept_only || script->steps[i].kept) &&
+                                                    (at == script->steps[i].sql || at[-1] != '\0');
              at++)
             hash = (hash ^ (uint8_t)*at) * UINT64_C(1099511628211);
     return hash;
@@ -340,13 +357,18 @@ enum sy_status federation_write(const struct federation_input *input, struct sy_
 {
     *ret_script = (struct federation_script){0};
     struct writer w = {.input = input, .arena = arena, .script = ret_script};
-    write_reset(&w);
+    ret_script->clear_all = clear_all;
+    ret_script->clear_tables = clear_tables;
+    write_base(&w);
     add(&w, FEDERATION_MUST, NULL, NULL,
         "do $$ begin execute format('alter database %I set enable_partitionwise_join = on', "
         "current_database()); execute format('alter database %I set "
         "enable_partitionwise_aggregate = on', current_database()); end $$");
     add_list(&w, &input->settings, FEDERATION_MAY);
+    uint32_t first = ret_script->count;
     add_list(&w, &input->first, FEDERATION_MAY);
+    for (uint32_t i = first; i < ret_script->count; i++)
+        ret_script->steps[i].kept = true;
     write_servers(&w);
     write_classes(&w);
     for (uint32_t i = 0; i < input->table_count; i++)
@@ -355,6 +377,7 @@ enum sy_status federation_write(const struct federation_input *input, struct sy_
     add_list(&w, &input->last, FEDERATION_MAY);
     if (w.failed)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    ret_script->version = version_of(ret_script);
+    ret_script->version = version_of(ret_script, false);
+    ret_script->types = version_of(ret_script, true);
     return SY_OK;
 }

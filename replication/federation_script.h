@@ -74,6 +74,7 @@ enum federation_need {
 
 struct federation_step {
     enum federation_need need;
+    bool kept; /* schemas, extensions, types: not made again while the list of them is the same */
     const char *schema, *name; /* the relation that exists when the step succeeded; NULL: none */
     const char *sql;
 };
@@ -82,6 +83,10 @@ struct federation_script {
     struct federation_step *steps;
     uint32_t count, room;
     uint64_t version; /* of all it says: equal versions make equal databases */
+    uint64_t types;   /* of the steps that are kept */
+    /* What goes before the steps: everything, or all but what is kept, so that types keep their
+     * OIDs, on which prepared statements depend. */
+    const char *clear_all, *clear_tables;
 };
 
 /* Everything lives in the arena. Errors: SY_E_NO_MEMORY. */

@@ -558,11 +558,21 @@ static void ddl_is_known_at_once(void **state)
 {
     (void)state;
     PGconn *c = client(), *other = client();
+    PQclear(PQprepare(other, "kept",
+                      "select a.feels, count(distinct p.title) from authors a join "
+                      "posts p on p.id = a.id group by 1 order by 1",
+                      0, NULL));
+    PQclear(PQexecPrepared(other, "kept", 0, NULL, NULL, NULL, 0));
     const char *count = "select max(extra), count(distinct title) from posts";
     assert_string_equal(sy_ask(other, "select count(distinct title) from posts"), "23");
     assert_string_equal(sy_run(c, "alter table posts add column extra int default 7"),
                         "ALTER TABLE");
     assert_string_equal(sy_ask_all(other, count), "7|23");
+    /* Nothing of its own changed: the types are the same as before. */
+    PGresult *kept = PQexecPrepared(other, "kept", 0, NULL, NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(kept), PGRES_TUPLES_OK);
+    assert_string_equal(PQgetvalue(kept, 0, 0), "low");
+    PQclear(kept);
     assert_string_equal(sy_run(c, "alter table posts alter column extra type text using 'x' || "
                                   "extra"),
                         "ALTER TABLE");

@@ -201,6 +201,7 @@ static void the_order_of_things(void **state)
                                  *grant = find(&script, "grant");
     assert_true(schema < server && server < table && table < view && view < grant);
     assert_int_equal(schema->need, FEDERATION_MAY);
+    assert_true(schema->kept && !server->kept && !table->kept);
     assert_int_equal(server->need, FEDERATION_MUST);
     assert_int_equal(table->need, FEDERATION_MAY);
     assert_int_equal(view->need, FEDERATION_AGAIN);
@@ -219,9 +220,12 @@ static void the_version_follows_what_is_said(void **state)
     assert_true(version == written(&other).version);
     other.tables[1].column_count = 0;
     assert_true(version != written(&other).version);
+    assert_true(written(&w).types == written(&other).types); /* types stay as they are */
     other.tables[1].column_count = 1;
     other.input.user_count = 1;
     assert_true(version != written(&other).version);
+    assert_true(federation_list_add(&other.arena, &other.input.first, NULL, NULL, "create type t"));
+    assert_true(written(&w).types != written(&other).types);
     sy_arena_release(&w.arena);
     sy_arena_release(&other.arena);
 }
