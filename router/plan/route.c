@@ -412,8 +412,9 @@ static bool check_uses(struct sy_route *route)
 
 static bool looks_into_catalog(const struct sy_route *route)
 {
-    static const char *const prefixes[] = {"pg_",  "has_",   "to_reg",     "obj_",
-                                           "col_", "shobj_", "format_type"};
+    static const char *const prefixes[] = {
+        "pg_",  "has_",   "to_reg",      "obj_",           "current_database",
+        "col_", "shobj_", "format_type", "current_catalog"};
     for (int32_t i = 0; i < route->stmt->function_count; i++) {
         struct sy_slice name = route->stmt->functions[i].name.name;
         for (size_t k = 0; k < sizeof(prefixes) / sizeof(prefixes[0]); k++)

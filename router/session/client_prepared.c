@@ -109,6 +109,25 @@ struct sy_prepared *sy_extended_find(struct sy_session *session, struct sy_slice
     return found;
 }
 
+/* Puts the client's name of its database into the text, where that says something else. */
+static enum sy_status say_database(struct sy_session *session, struct sy_slice *text,
+                                   struct sy_err *err)
+{
+    struct sy_exec exec;
+    struct sy_scan scan;
+    enum sy_status status = sy_exec_parse(session, *text, &exec, &scan, err);
+    if (status != SY_OK)
+        return status;
+    if (exec.template->facts->stmt_count == 1) {
+        status = sy_exec_route(session, &exec, 0, err);
+        if (status == SY_OK && sy_route_names_database(exec.route))
+            status =
+                sy_route_rename(*text, session->database->name, &session->worker->arena, text, err);
+    }
+    sy_template_unref(session->worker->parser, exec.template);
+    return status;
+}
+
 enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice name,
                                   const struct sy_statement_key *key, struct sy_err *err)
 {
@@ -139,8 +158,12 @@ enum sy_status sy_extended_define(struct sy_session *session, struct sy_slice na
     prepared->bytes = bytes;
     prepared->serial = ++session->worker->last_serial;
     struct sy_parse_settings settings = sy_session_parse_settings(session);
-    enum sy_status status = sy_statement_intern(&session->worker->statements, key, &settings,
-                                                &prepared->statement, err);
+    struct sy_statement_key renamed = *key;
+    enum sy_status status =
+        session->database->renamed ? say_database(session, &renamed.text, err) : SY_OK;
+    if (status == SY_OK)
+        status = sy_statement_intern(&session->worker->statements, &renamed, &settings,
+                                     &prepared->statement, err);
     if (status == SY_OK && name.bytes > 0)
         status = sy_map_put(&extended->statements, (struct sy_slice){prepared->name, name.bytes},
                             prepared, NULL, err);

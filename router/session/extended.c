@@ -254,8 +254,11 @@ static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *
     sy_counter_add(&session->database->counters->client_prepares, 1);
     if (message.name.bytes == 0) {
         drop_unnamed_parse(session->extended);
-        session->extended->unnamed_parse =
-            (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
+        bool as_is = !session->database->renamed || prepared == NULL ||
+                     sy_slice_eq(prepared->statement->text, message.query);
+        if (as_is)
+            session->extended->unnamed_parse =
+                (struct sy_piece){sy_chunk_ref(frame->chunk), frame->from, frame->to};
     }
     sy_owe_simple(session, '1');
     return SY_STEP_DONE;

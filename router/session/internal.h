@@ -23,6 +23,7 @@
 #include "router/plan/combine.h"
 #include "router/plan/copy_split.h"
 #include "router/plan/plan.h"
+#include "router/plan/rename.h"
 #include "router/session/auth_query.h"
 #include "router/session/session.h"
 #include "router/session/worker.h"

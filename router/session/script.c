@@ -183,6 +183,8 @@ static bool fits_one_shard(struct sy_session *session, struct sy_exec *exec,
     if (sy_exec_route(session, exec, 0, &err) != SY_OK)
         return false;
     const struct sy_stmt *stmt = exec->stmt;
+    if (session->database->renamed && sy_route_names_database(exec->route))
+        return false;
     /* Blocks and savepoints are the session's own book-keeping. */
     if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM || stmt->kind == SY_STMT_EMPTY ||
         sy_exec_target(session, exec, &own, &err) != SY_OK || own.several)

@@ -240,6 +240,26 @@ enum sy_step sy_simple_execute(struct sy_session *session, struct sy_exec *exec,
     return simple_statement(session, exec, NULL, exec->text, err);
 }
 
+/* With the client's name of its database in the text. */
+static enum sy_step run_renamed(struct sy_session *session, const struct sy_exec *exec,
+                                struct sy_err *err)
+{
+    struct sy_exec own;
+    struct sy_scan scan;
+    struct sy_slice sql;
+    if (sy_route_rename(exec->text, session->database->name, &session->worker->arena, &sql, err) !=
+            SY_OK ||
+        sy_exec_parse(session, sql, &own, &scan, err) != SY_OK)
+        return SY_STEP_ERROR;
+    own.simple = true;
+    scan.hints = exec->scan->hints;
+    enum sy_step step = SY_STEP_ERROR;
+    if (sy_exec_route(session, &own, 0, err) == SY_OK)
+        step = simple_statement(session, &own, NULL, sql, err);
+    sy_template_unref(session->worker->parser, own.template);
+    return step;
+}
+
 enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
                            const struct sy_frame *frame, struct sy_err *err)
 {
@@ -247,6 +267,8 @@ enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
         return SY_STEP_ERROR;
     if (sy_stmt_is_local(exec->stmt))
         return sy_local_run(session, exec, err);
+    if (session->database->renamed && sy_route_names_database(exec->route))
+        return run_renamed(session, exec, err);
     return simple_statement(session, exec, frame, exec->text, err);
 }
 

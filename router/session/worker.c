@@ -20,6 +20,18 @@ static void free_database(struct sy_worker_database *database)
     free(database);
 }
 
+static bool is_renamed(const struct sy_topology_database *database)
+{
+    for (uint32_t i = 0; i < database->shard_count; i++)
+        for (uint32_t n = 0; n < database->shards[i].node_count; n++) {
+            const char *name = database->shards[i].nodes[n]->server_database;
+            if (database->config->engine == SY_ENGINE_POSTGRES && name != NULL &&
+                strcmp(name, database->config->name) != 0)
+                return true;
+        }
+    return false;
+}
+
 static void refresh_database(const struct sy_worker *worker, struct sy_worker_database *database)
 {
     database->topology = sy_topology_find(worker->topology, database->name);
@@ -27,6 +39,7 @@ static void refresh_database(const struct sy_worker *worker, struct sy_worker_da
     if (database->topology == NULL)
         return;
     database->sharded = database->topology->shard_count > 1;
+    database->renamed = database->sharded && is_renamed(database->topology);
     if (!database->topology->config->reads.enabled)
         return;
     for (uint32_t i = 0; i < database->topology->shard_count; i++)

@@ -70,6 +70,7 @@ struct sy_worker_database {
     uint32_t rotation;              /* round robin over shards for statements without a table */
     struct sy_parameters *defaults; /* what a server reports before any client's settings */
     bool has_replicas, sharded, disabled, paused;
+    bool renamed; /* sharded, and a server's database has another name than the clients' */
 };
 
 struct sy_worker {

@@ -169,6 +169,47 @@ static void who_wants_no_notices_gets_none(void **state)
     PQfinish(c);
 }
 
+/* The shards' databases are called s0 and s1. */
+static void the_database_is_the_clients(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sql, *answer, *column;
+    } cases[] = {
+        {"select current_database()", "shop", "current_database"},
+        {"select pg_catalog.current_database()::text as x, 1", "shop|1", "x"},
+        {"select current_catalog, current_user", "shop|postgres", "current_catalog"},
+        {"select current_database()::varchar(2)", "sh", "current_database"},
+    };
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    for (int round = 0; round < 3; round++)
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            assert_string_equal(sy_ask_all(c, cases[i].sql), cases[i].answer);
+            PGresult *result = PQexecParams(c, cases[i].sql, 0, NULL, NULL, NULL, NULL, 0);
+            assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+            assert_string_equal(PQfname(result, 0), cases[i].column);
+            assert_memory_equal(PQgetvalue(result, 0, 0), cases[i].answer,
+                                strlen(PQgetvalue(result, 0, 0)));
+            PQclear(result);
+        }
+    PQclear(PQprepare(c, "named", "select current_database(), $1::int", 0, NULL));
+    const char *value = "7";
+    PGresult *result = PQexecPrepared(c, "named", 1, &value, NULL, NULL, 0);
+    assert_string_equal(PQgetvalue(result, 0, 0), "shop");
+    assert_string_equal(PQgetvalue(result, 0, 1), "7");
+    PQclear(result);
+    assert_string_equal(sy_run(c, "prepare p as select current_database()"), "PREPARE");
+    assert_string_equal(sy_ask(c, "execute p"), "shop");
+    assert_string_equal(sy_ask(c, "select 1; select current_database()"), "shop");
+    assert_string_equal(sy_ask(c, "select datname from pg_database where datname = "
+                                  "current_database()"),
+                        "s0");
+    PQfinish(c);
+    c = sy_router_connect(router, "blog", NULL);
+    assert_string_equal(sy_ask(c, "select current_database()"), "blog");
+    PQfinish(c);
+}
+
 /* PostgreSQL's EXPLAIN takes none of these. */
 static void any_statement_can_be_asked_for_its_route(void **state)
 {
@@ -205,6 +246,7 @@ int main(void)
         cmocka_unit_test(the_size_of_the_database_is_that_of_all_shards),
         cmocka_unit_test(the_shard_of_a_local_table_is_asked),
         cmocka_unit_test(the_rest_says_which_shard_it_is_of),
+        cmocka_unit_test(the_database_is_the_clients),
         cmocka_unit_test(any_statement_can_be_asked_for_its_route),
         cmocka_unit_test(who_wants_no_notices_gets_none),
     };
