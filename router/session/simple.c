@@ -155,6 +155,22 @@ static enum sy_status prepare_everywhere(struct sy_session *session, const struc
     return SY_OK;
 }
 
+static void begin_gather(struct sy_session *session, const struct sy_stmt *stmt,
+                         const struct sy_target *target)
+{
+    sy_gather_begin(session, target, true);
+    session->gather->copy_header = stmt->kind == SY_STMT_COPY_TO && stmt->copy.header;
+    if (target->all && target->writes && session->txn_state != NULL)
+        session->txn_state->wrote_all = true;
+}
+
+static enum sy_step refuse_binary(struct sy_err *err)
+{
+    (void)sy_err_set(err, SY_E_UNSUPPORTED, "binary COPY TO from several shards is not supported");
+    sy_err_hint(err, "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
+    return SY_STEP_ERROR;
+}
+
 static enum sy_step simple_statement(struct sy_session *session, struct sy_exec *exec,
                                      const struct sy_frame *frame, struct sy_slice sql,
                                      struct sy_err *err)
@@ -185,13 +201,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         sy_exec_check_copy(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
     if (target.several && exec->stmt->kind == SY_STMT_COPY_TO &&
-        exec->stmt->copy.format == SY_COPY_BINARY) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "binary COPY TO from several shards is not supported");
-        sy_err_hint(err,
-                    "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
-        return SY_STEP_ERROR;
-    }
+        exec->stmt->copy.format == SY_COPY_BINARY)
+        return refuse_binary(err);
     target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
     if (target.several && !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
@@ -210,13 +221,8 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
         sy_tell_before(session, exec, &target);
     if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
         return sy_copy_begin(session, exec, &target, sql, err);
-    if (target.several) {
-        sy_gather_begin(session, &target, true);
-        session->gather->copy_header =
-            exec->stmt->kind == SY_STMT_COPY_TO && exec->stmt->copy.header;
-        if (target.all && target.writes && session->txn_state != NULL)
-            session->txn_state->wrote_all = true;
-    }
+    if (target.several)
+        begin_gather(session, exec->stmt, &target);
     if (target.scatters)
         return sy_scatter_simple(session, exec, &target, err);
     sy_asking_free(session);
