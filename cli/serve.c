@@ -24,6 +24,7 @@
 #include "cli/command.h"
 #include "cli/gauges.h"
 #include "cli/harden.h"
+#include "cli/nonce.h"
 #include "config/config.h"
 #include "replication/inspector.h"
 #include "replication/monitor.h"
@@ -351,9 +352,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
         status = sy_budget_new(&server->process.budget, err);
     if (status == SY_OK)
         status = sy_rates_configure(server->process.rates, config, err);
-    if (status == SY_OK &&
-        RAND_bytes(server->process.mock_nonce, sizeof(server->process.mock_nonce)) != 1)
-        status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");
+    if (status == SY_OK)
+        status = sy_nonce_load(config->data_dir, server->process.mock_nonce, err);
     if (status == SY_OK)
         status = renew_tls(server, err);
     if (status == SY_OK)
