@@ -99,7 +99,9 @@ struct sy_config_keyspace_table {
     const char *schema; /* "public" unless written as schema.table */
     const char *name;
     const char *key;
-    const char *hash_key; /* geo: second column hashed within the region, or NULL */
+    const char *hash_key;               /* geo: second column hashed within the region, or NULL */
+    const char **per_shard_constraints; /* names; "*": all */
+    uint32_t per_shard_constraint_count;
 };
 
 struct sy_config_range {

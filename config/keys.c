@@ -156,6 +156,11 @@ static const struct sy_key_row keyspace_table_keys[] = {
      .about = "The column whose value decides on the shard."},
     {"hash_key", SY_KEY_IS_STRING, AT(T, hash_key),
      .about = "geo only: a second column, hashed over the shards of the region."},
+    {"per_shard_constraints", SY_KEY_IS_STRINGS, AT(T, per_shard_constraints),
+     COUNT(T, per_shard_constraint_count),
+     .about = "Names of unique, primary key, exclusion and foreign key constraints without the "
+              "sharding key that are accepted although each shard enforces them for itself only; "
+              "`*`: all of the table's. Others are refused when they are defined."},
     END_ROW};
 #undef T
 

@@ -202,6 +202,23 @@ struct sy_set_config {
     struct sy_value name, value, is_local;
 };
 
+enum sy_constraint_kind {
+    SY_CONSTRAINT_PRIMARY,
+    SY_CONSTRAINT_UNIQUE, /* also a unique index; columns without those that are expressions */
+    SY_CONSTRAINT_EXCLUDE,
+    SY_CONSTRAINT_FOREIGN,
+    SY_CONSTRAINT_COPIED, /* LIKE ... INCLUDING INDEXES: whatever the other table has */
+};
+
+/* A constraint that DDL of the first table defines. */
+struct sy_constraint {
+    enum sy_constraint_kind kind;
+    struct sy_slice name;               /* given or as PostgreSQL chooses it; empty: not known */
+    int32_t first_column, column_count; /* into sy_stmt.columns */
+    struct sy_qname target;             /* FOREIGN: the other table ... */
+    int32_t first_target, target_count; /* ... and its columns; 0: its primary key */
+};
+
 /* A function or procedure that is called somewhere, for the volatility check. */
 struct sy_function_use {
     struct sy_qname name;
@@ -289,6 +306,9 @@ struct sy_stmt {
     int32_t insert_count;
     struct sy_output *outputs;
     int32_t output_count;
+
+    struct sy_constraint *constraints;
+    int32_t constraint_count;
 
     struct sy_assignment *assignments;
     int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */

@@ -86,6 +86,7 @@ void sy_build_init(struct sy_facts_builder *b, struct sy_facts_context *context,
         .sizes.item_bytes = sizeof(struct sy_size_use),
         .columns.item_bytes = sizeof(struct sy_slice),
         .inserts.item_bytes = sizeof(struct sy_insert),
+        .constraints.item_bytes = sizeof(struct sy_constraint),
         .outputs.item_bytes = sizeof(struct sy_output),
         .assignments.item_bytes = sizeof(struct sy_assignment),
         .arguments.item_bytes = sizeof(struct sy_value),
@@ -129,6 +130,7 @@ void sy_build_finish(struct sy_facts_builder *b)
     s->sizes = settle(b, &b->sizes, &s->size_count);
     s->columns = settle(b, &b->columns, &s->column_count);
     s->inserts = settle(b, &b->inserts, &s->insert_count);
+    s->constraints = settle(b, &b->constraints, &s->constraint_count);
     s->outputs = settle(b, &b->outputs, &s->output_count);
     s->assignments = settle(b, &b->assignments, &s->assignment_count);
     s->arguments = settle(b, &b->arguments, &s->argument_count);

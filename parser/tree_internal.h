@@ -111,7 +111,7 @@ struct sy_facts_builder {
     struct sy_stmt *stmt;
     struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs,
         sizes;
-    struct sy_vec columns, inserts, outputs, assignments, arguments, words;
+    struct sy_vec columns, inserts, outputs, assignments, arguments, words, constraints;
     struct sy_vec ranges; /* of the scope at work and those around it, outermost first */
     struct sy_vec stack;  /* ids of conditions that wait for their parent */
     const struct sy_cte_frame *ctes;
@@ -120,6 +120,8 @@ struct sy_facts_builder {
 };
 
 /* tree_build.c */
+/* tree_constraint.c */
+void sy_build_constraints(struct sy_facts_builder *b, const Node *node);
 void *sy_build_push(struct sy_facts_builder *b, struct sy_vec *vec);
 struct sy_scope *sy_build_scope(struct sy_facts_builder *b, int32_t scope);
 struct sy_table_use *sy_build_table(struct sy_facts_builder *b, int32_t table);

@@ -192,5 +192,6 @@ void sy_route_prepare_ddl(struct prepare *p)
             return;
         }
     }
-    place(p);
+    if (sy_route_check_constraints(p))
+        place(p);
 }

@@ -164,6 +164,9 @@ bool sy_route_add_sizes(struct prepare *p);
 /* Says that `shard` has something that the statement cannot do without. */
 void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 
+/* route_constraint.c. False: refused. */
+bool sy_route_check_constraints(struct prepare *p);
+
 /* route_ddl.c: statements that define or maintain. */
 void sy_route_prepare_ddl(struct prepare *p);
 

@@ -77,10 +77,12 @@ enum sy_table_placement { SY_TABLE_UNKNOWN, SY_TABLE_SHARDED, SY_TABLE_REFERENCE
 struct sy_map_table {
     struct sy_slice schema, name;
     enum sy_table_placement placement;
-    uint32_t keyspace;        /* SHARDED: index */
-    struct sy_slice key;      /* column */
-    struct sy_slice hash_key; /* geo: second column, or empty */
-    uint32_t shard;           /* LOCAL */
+    uint32_t keyspace;            /* SHARDED: index */
+    struct sy_slice key;          /* column */
+    struct sy_slice hash_key;     /* geo: second column, or empty */
+    uint32_t shard;               /* LOCAL */
+    const char *const *per_shard; /* constraints that each shard enforces for itself; "*": all */
+    uint32_t per_shard_count;
 };
 
 struct sy_shardmap;

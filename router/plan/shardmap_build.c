@@ -266,6 +266,17 @@ static const char *schema_or_public(const char *schema)
     return schema == NULL ? "public" : schema;
 }
 
+static void keep_constraints(struct build *b, const struct sy_config_keyspace_table *table,
+                             struct sy_map_table *row)
+{
+    const char **names =
+        sy_arena_calloc(b->arena, table->per_shard_constraint_count + 1u, sizeof(*names));
+    for (uint32_t i = 0; names != NULL && i < table->per_shard_constraint_count; i++)
+        names[i] = keep(b, table->per_shard_constraints[i]).data;
+    row->per_shard = names;
+    row->per_shard_count = names == NULL ? 0 : table->per_shard_constraint_count;
+}
+
 static enum sy_status build_sharded_tables(struct build *b, uint32_t keyspace)
 {
     const struct sy_config_keyspace *config = &b->database->keyspaces[keyspace];
@@ -278,6 +289,7 @@ static enum sy_status build_sharded_tables(struct build *b, uint32_t keyspace)
                                    .key = keep(b, table->key)};
         if (config->strategy == SY_STRATEGY_GEO)
             row.hash_key = keep(b, table->hash_key);
+        keep_constraints(b, table, &row);
         enum sy_status status = add_table(b, row);
         if (status != SY_OK)
             return status;

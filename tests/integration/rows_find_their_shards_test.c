@@ -16,7 +16,8 @@ static const char *const tables =
     "create table t(id bigint, k int not null default 7, w text, at timestamptz default now(), "
     "d date default current_date, u uuid default gen_random_uuid(), primary key (id, k));";
 
-static const char *const more = "tables = ( { name = \"t\"; key = \"id\"; } ); } )";
+static const char *const more = "tables = ( { name = \"t\"; key = \"id\"; "
+                                "per_shard_constraints = [ \"t_u_key\" ]; } ); } )";
 
 static PGconn *open(void)
 {
@@ -227,6 +228,24 @@ static void many_rows_at_once(void **state)
     PQfinish(c);
 }
 
+static void what_no_shard_enforces_alone_is_accepted_by_name(void **state)
+{
+    (void)state;
+    PGconn *c = open();
+    static const char *const found = "select count(*) from pg_constraint where conname like 't_%' "
+                                     "and conrelid = 't'::regclass and contype = 'u'";
+    assert_string_equal(sy_run(c, "alter table t add unique (w)"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "create unique index on t (k)"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "create unique index t_w on t (w, id)"), "CREATE INDEX");
+    assert_string_equal(from_shard(1, found), "0");
+    assert_string_equal(sy_run(c, "alter table t add unique (u)"), "ALTER TABLE");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(from_shard(i, found), "1");
+    assert_string_equal(sy_run(c, "alter table t drop constraint t_u_key"), "ALTER TABLE");
+    assert_string_equal(sy_run(c, "drop index t_w"), "DROP INDEX");
+    PQfinish(c);
+}
+
 static void the_route_says_what_is_sent(void **state)
 {
     (void)state;
@@ -254,6 +273,7 @@ int main(void)
         cmocka_unit_test(conflicts_are_seen_on_the_rows_own_shard),
         cmocka_unit_test(they_are_part_of_transactions),
         cmocka_unit_test(many_rows_at_once),
+        cmocka_unit_test(what_no_shard_enforces_alone_is_accepted_by_name),
         cmocka_unit_test(the_route_says_what_is_sent),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,7 @@ static void geo_goes_from_country_to_region_to_default(void **state)
                                           .shards = us_shards,
                                           .shard_count = 1},
                                          {.name = "default", .shards = rest, .shard_count = 1}};
-    struct sy_config_keyspace_table table = {"public", "people", "country", "id"};
+    struct sy_config_keyspace_table table = {"public", "people", "country", "id", NULL, 0};
     struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_GEO,
                                           .type = SY_KEY_TEXT,
                                           .hash_type = SY_KEY_INT8,
@@ -259,10 +259,10 @@ static void refuses_declarations_that_contradict_themselves(void **state)
     struct sy_config_range unbounded_first[] = {{NULL, "s0"}, {"10", "s1"}};
     const char *twice[] = {"s0", "s0"}, *missing[] = {"s9"}, *same[] = {"1", "01"};
     struct sy_config_list_value lists[] = {{same, 2, "s0"}};
-    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id"},
-                                                {"public", "b", "c", NULL}};
-    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL},
-                                                 {"public", "a", "d", NULL}};
+    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id", NULL, 0},
+                                                {"public", "b", "c", NULL, NULL, 0}};
+    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL, NULL, 0},
+                                                 {"public", "a", "d", NULL, NULL, 0}};
     struct sy_config_keyspace rows[] = {
         {.strategy = SY_STRATEGY_RANGE,
          .type = SY_KEY_INT8,

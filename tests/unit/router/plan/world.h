@@ -10,22 +10,32 @@
 #include "router/plan/plan.h"
 
 static struct sy_config_shard world_shards[] = {{.name = "s0"}, {.name = "s1"}, {.name = "s2"}};
+static const char *world_per_shard[] = {"posts_pkey", "posts_parent_fkey"};
 static struct sy_config_keyspace_table world_authors[] = {
-    {"public", "posts", "author_id", NULL},    {"public", "authors", "id", NULL},
-    {"public", "comments", "author_id", NULL}, {"public", "author_stats", "author_id", NULL},
-    {"public", "guarded", "author_id", NULL},  {"public", "triggered", "author_id", NULL},
-    {"app", "notes", "author_id", NULL}};
-static struct sy_config_keyspace_table world_accounts[] = {{"public", "accounts", "id", NULL}};
-static struct sy_config_keyspace_table world_names[] = {{"public", "nicknames", "name", NULL}};
-static struct sy_config_keyspace_table world_events[] = {{"public", "events", "at", NULL}};
-static struct sy_config_keyspace_table world_measures[] = {{"public", "measures", "n", NULL}};
-static struct sy_config_keyspace_table world_people[] = {{"public", "people", "country", NULL},
-                                                         {"public", "addresses", "country", NULL}};
+    {"public", "posts", "author_id", NULL, world_per_shard, 2},
+    {"public", "authors", "id", NULL, NULL, 0},
+    {"public", "comments", "author_id", NULL, NULL, 0},
+    {"public", "author_stats", "author_id", NULL, NULL, 0},
+    {"public", "guarded", "author_id", NULL, NULL, 0},
+    {"public", "triggered", "author_id", NULL, NULL, 0},
+    {"app", "notes", "author_id", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_accounts[] = {
+    {"public", "accounts", "id", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_names[] = {
+    {"public", "nicknames", "name", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_events[] = {{"public", "events", "at", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_measures[] = {
+    {"public", "measures", "n", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_people[] = {
+    {"public", "people", "country", NULL, NULL, 0},
+    {"public", "addresses", "country", NULL, NULL, 0}};
 static struct sy_config_keyspace_table world_citizens[] = {
-    {"public", "citizens", "country", "id"}, {"public", "passports", "country", "citizen_id"}};
-static struct sy_config_keyspace_table world_orders[] = {{"public", "orders", "status", NULL}};
-static struct sy_config_keyspace_table world_days[] = {{"public", "days", "d", NULL}};
-static struct sy_config_keyspace_table world_codes[] = {{"public", "codes", "code", NULL}};
+    {"public", "citizens", "country", "id", NULL, 0},
+    {"public", "passports", "country", "citizen_id", NULL, 0}};
+static struct sy_config_keyspace_table world_orders[] = {
+    {"public", "orders", "status", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_days[] = {{"public", "days", "d", NULL, NULL, 0}};
+static struct sy_config_keyspace_table world_codes[] = {{"public", "codes", "code", NULL, NULL, 0}};
 static struct sy_config_range world_event_ranges[] = {{"2026-01-01", "s0"}, {"2027-01-01", "s1"}};
 static struct sy_config_range world_measure_ranges[] = {{"0", "s0"}, {"100", "s1"}, {NULL, "s2"}};
 static const char *world_eu[] = {"DE", "FR"}, *world_us[] = {"US"}, *world_s0[] = {"s0"},
