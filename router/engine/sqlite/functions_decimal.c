@@ -5,7 +5,7 @@
 #include "router/engine/sqlite/functions_internal.h"
 #include "router/engine/sqlite/numeric.h"
 
-static bool argument(struct sq_call *call, int index, struct sq_num *num)
+bool sq_arg_finite(struct sq_call *call, int index, struct sq_num *num)
 {
     bool overflow = false;
     sq_num_init(num);
@@ -52,7 +52,7 @@ static int32_t weight(const struct sq_num *value)
 static void f_numsqrt(struct sq_call *call)
 {
     struct sq_num value, out;
-    if (!argument(call, 0, &value))
+    if (!sq_arg_finite(call, 0, &value))
         return;
     if (mpz_sgn(value.coefficient) < 0) {
         sq_fail(call, "2201F", "cannot take square root of a negative number");
@@ -109,9 +109,9 @@ static void f_numpower(struct sq_call *call)
 {
     struct sq_num base, exponent, whole;
     int64_t value = 0;
-    if (!argument(call, 0, &base))
+    if (!sq_arg_finite(call, 0, &base))
         return;
-    if (argument(call, 1, &exponent)) {
+    if (sq_arg_finite(call, 1, &exponent)) {
         sq_num_init(&whole);
         sq_num_set(&whole, &exponent);
         sq_num_trunc(&whole, 0);
@@ -120,9 +120,7 @@ static void f_numpower(struct sq_call *call)
         if (is_whole)
             whole_power(call, &base, value);
         else
-            sq_fail(call, "0A000",
-                    "power of numeric with a fraction in the exponent is not supported by the "
-                    "sqlite engine");
+            sq_fraction_power(call, &base, &exponent);
         sq_num_clear(&whole);
         sq_num_clear(&exponent);
     }
@@ -137,10 +135,10 @@ static void f_width_bucket_n(struct sq_call *call)
         sq_fail(call, "2201G", "count must be greater than zero");
         return;
     }
-    if (!argument(call, 0, &value))
+    if (!sq_arg_finite(call, 0, &value))
         return;
-    bool ok = argument(call, 1, &low);
-    if (ok && argument(call, 2, &high)) {
+    bool ok = sq_arg_finite(call, 1, &low);
+    if (ok && sq_arg_finite(call, 2, &high)) {
         sq_num_init(&a);
         sq_num_init(&b);
         sq_num_init(&c);

@@ -58,7 +58,7 @@ struct sq_aggregate_table {
 extern const struct sq_function_table sq_functions_text, sq_functions_numeric,
     sq_functions_datetime, sq_functions_datefield, sq_functions_json, sq_functions_regex,
     sq_functions_misc, sq_functions_format, sq_functions_array, sq_functions_tochar,
-    sq_functions_decimal;
+    sq_functions_decimal, sq_functions_logarithm;
 extern const struct sq_aggregate_table sq_aggregates;
 
 /* Virtual tables: generate_series, unnest and friends. */
@@ -81,6 +81,11 @@ void sq_return_bool(struct sq_call *call, bool value);
 void sq_return_real(struct sq_call *call, double value);
 void sq_return_text(struct sq_call *call, const char *data, size_t bytes);
 void sq_return_buf(struct sq_call *call, struct sy_buf *buf); /* releases it */
+/* A numeric that is neither NaN nor infinite; false: the error is reported. */
+bool sq_arg_finite(struct sq_call *call, int index, struct sq_num *num);
+/* A power whose exponent is not a whole number. */
+void sq_fraction_power(struct sq_call *call, const struct sq_num *base,
+                       const struct sq_num *exponent);
 void sq_return_num(struct sq_call *call, const struct sq_num *num);
 void sq_return_blob(struct sq_call *call, const void *data, size_t bytes);
 void sq_return_value(struct sq_call *call, const struct sy_sqvalue *value);

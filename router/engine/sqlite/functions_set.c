@@ -95,9 +95,7 @@ static bool numeric_series(struct cursor *c, struct sq_call *call)
     (void)sq_num_parse(&at, sq_arg_text(call, 0), &overflow);
     (void)sq_num_parse(&stop, sq_arg_text(call, 1), &overflow);
     (void)sq_num_parse(&step, sq_arg_text(call, 2), &overflow);
-    int32_t scale = at.scale > step.scale ? at.scale : step.scale;
     int sign = mpz_sgn(step.coefficient);
-    sq_num_rescale(&at, scale);
     if (sign == 0)
         ok = fail(c, "22023", "step size cannot equal zero");
     while (ok && sq_num_compare(&at, &stop) * sign <= 0) {

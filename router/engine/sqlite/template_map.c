@@ -17,6 +17,8 @@ struct row {
 
 static const struct row rows[] = {
     {"array_position", "sy_array_position($1, $t2, $2)"},
+    {"numeric_exp", "sy_numexp($1)"}, {"numeric_ln", "sy_numln($1)"},
+    {"numeric_log", "sy_numlog($1, $2)"}, {"log/1", "sy_numlog($1)"}, {"log10/1", "sy_numlog($1)"},
     {"numeric_power", "sy_numpower($1, $2)"}, {"numeric_sqrt", "sy_numsqrt($1)"},
     {"width_bucket_numeric", "sy_width_bucket_n($*)"}, {"width_bucket_float8", "sy_width_bucket_f($*)"},
     {"timestamp_to_char", "sy_to_char_ts($1, $2, 0)"}, {"timestamptz_to_char", "sy_to_char_ts($1, $2, 1)"},

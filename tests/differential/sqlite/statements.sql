@@ -692,3 +692,21 @@ DROP TABLE def_c
 DROP TABLE def_p
 DROP TABLE ident
 SELECT ('abc'::name)[0], ('abc'::name)[2], ('abc'::name)[64] IS NULL
+-- exponentials and logarithms of exact numbers
+SELECT exp(0.0), exp(1.0), exp(1), exp(-1.0), exp(2.5), exp(10.123), exp(-10.123), exp(100.0), exp(-100.0), exp(1e-20)
+SELECT exp(0.1234567890123456789012345), exp(3000.0) > 1, exp(-7000.0) = 0
+SELECT exp(7000.0)
+SELECT ln(1.0), ln(2.0), ln(10.0), ln(0.5), ln(1.1), ln(0.9), ln(1.05), ln(1.000001), ln(0.999999999), ln(123456789.987654321)
+SELECT ln(1e100), ln(1e-100), ln(3.00000000000000000000000000000), ln(12345678), ln(0.00000123)
+SELECT ln(0.0)
+SELECT ln(-1.5)
+SELECT log(100.0), log(2.0), log(0.001), log(1.0), log10(12345.678), log(2.0, 64.0), log(3.0, 10.0), log(1.5, 0.25), log(10.0, 1.0000001), log(1.0001, 2.0)
+SELECT log(0.0)
+SELECT log(1.0, 5.0)
+SELECT log(-2.0, 5.0)
+SELECT power(2.0, 0.5), power(10.0, 1.5), 2.0 ^ 3.5, power(1.5, -2.25), power(0.5, 0.5), power(123.456, 7.89), power(9.0, 0.5), power(0.0, 0.5), power(1e10, 2.5), power(1e-10, 2.5)
+SELECT power(-2.0, 0.5)
+SELECT power(10.0, 9999.5)
+SELECT exp(NULL::numeric), ln(NULL::numeric)
+SELECT g, ln(g), exp(g / 7.0), log(g), power(g, 0.3) FROM generate_series(1.0, 40.0, 1.7) g ORDER BY g
+SELECT g, ln(g), log(2.0, g) FROM generate_series(0.85, 1.15, 0.013) g ORDER BY g
