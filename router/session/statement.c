@@ -386,6 +386,30 @@ static bool asks_for_oids(const struct sy_exec *exec)
     return false;
 }
 
+static bool same_server(const struct sy_node *a, const struct sy_node *b)
+{
+    return a->host != NULL && b->host != NULL && a->port != NULL && b->port != NULL &&
+           strcmp(a->host, b->host) == 0 && strcmp(a->port, b->port) == 0;
+}
+
+/* Roles belong to a server, not to a database: where shards are databases of one server, the second
+ * would wait for the first one's change until that is committed, which waits for the second. */
+static struct sy_shard_set once_per_server(const struct sy_session *session,
+                                           const struct sy_shard_set *shards)
+{
+    const struct sy_topology_database *database = session->database->topology;
+    struct sy_shard_set kept = {{0}};
+    for (uint32_t shard = 0; shard < database->shard_count; shard++) {
+        bool seen = !sy_shard_set_has(shards, shard);
+        for (uint32_t before = 0; before < shard && !seen; before++)
+            seen = sy_shard_set_has(&kept, before) &&
+                   same_server(database->shards[before].nodes[0], database->shards[shard].nodes[0]);
+        if (!seen)
+            sy_shard_set_add(&kept, shard);
+    }
+    return kept;
+}
+
 static enum sy_status from_plan(struct sy_session *session, const struct sy_exec *exec,
                                 const struct sy_plan *plan, struct sy_target *target,
                                 struct sy_err *err)
@@ -406,11 +430,13 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
     case SY_PLAN_MERGE:
     case SY_PLAN_ALL:
         target->shards = plan->shards;
+        if (sy_slice_eq(exec->stmt->object_kind, SY_SLICE("role")))
+            target->shards = once_per_server(session, &plan->shards);
         target->all = plan->kind == SY_PLAN_ALL;
-        target->several = sy_shard_set_count(&plan->shards) > 1;
+        target->several = sy_shard_set_count(&target->shards) > 1;
         target->merge = plan->kind == SY_PLAN_MERGE && target->several;
         if (!target->several)
-            target->shard = sy_shard_set_first(&plan->shards);
+            target->shard = sy_shard_set_first(&target->shards);
         target->counted =
             target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
         target->scatters = target->several && plan->writes && sy_route_freezes(exec->route);

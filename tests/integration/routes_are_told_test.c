@@ -210,6 +210,28 @@ static void the_database_is_the_clients(void **state)
     PQfinish(c);
 }
 
+/* Both shards are databases of one server, which has one set of roles. */
+static void roles_are_changed_once_per_server(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    assert_string_equal(sy_run(c, "create role told_role"), "CREATE ROLE");
+    assert_string_equal(sy_run(c, "alter role told_role password 'x'"), "ALTER ROLE");
+    assert_string_equal(sy_run(c, "grant select on customers to told_role"), "GRANT");
+    for (int i = 0; i < 2; i++)
+        assert_string_equal(
+            sy_cluster_value(cluster, 0, i == 0 ? "s0" : "s1",
+                             "select has_table_privilege('told_role', 'customers', 'select')"),
+            "t");
+    assert_string_equal(sy_run(c, "revoke select on customers from told_role"), "REVOKE");
+    PQclear(PQexecParams(c, "drop role told_role", 0, NULL, NULL, NULL, NULL, 0));
+    assert_string_equal(
+        sy_cluster_value(cluster, 0, "s0",
+                         "select count(*) from pg_roles where rolname = 'told_role'"),
+        "0");
+    PQfinish(c);
+}
+
 /* PostgreSQL's EXPLAIN takes none of these. */
 static void any_statement_can_be_asked_for_its_route(void **state)
 {
@@ -247,6 +269,7 @@ int main(void)
         cmocka_unit_test(the_shard_of_a_local_table_is_asked),
         cmocka_unit_test(the_rest_says_which_shard_it_is_of),
         cmocka_unit_test(the_database_is_the_clients),
+        cmocka_unit_test(roles_are_changed_once_per_server),
         cmocka_unit_test(any_statement_can_be_asked_for_its_route),
         cmocka_unit_test(who_wants_no_notices_gets_none),
     };
