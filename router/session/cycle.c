@@ -30,9 +30,9 @@ static void record(struct sy_session *session)
     sy_counter_add(&counters->statements, 1);
     sy_counter_add(&counters->statement_us, us);
     if (session->txn == 'I') {
-        sy_counter_add(&counters->transactions, 1);
         if (!session->block_over) /* it was the transaction; a block has counted its own time */
             sy_counter_add(&counters->transaction_us, us);
+        sy_counter_add(&counters->transactions, 1);
     }
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
         struct sy_node_counters *node =
