@@ -229,6 +229,8 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
     enum action action = forwards(part, head) ? FORWARD : SWALLOW;
     if ((head->flags & SY_X_GATHER) != 0)
         action = gather_complete(part, tag);
+    if ((head->flags & SY_X_TURN) != 0 && !sy_turn_complete(part, tag))
+        action = SWALLOW;
     if (head->kind == SY_X_EXECUTE)
         sy_part_pop(part);
     return action;

@@ -90,6 +90,7 @@ enum {
     SY_X_GATHER = 4,    /* one of several servers that answer one statement */
     SY_X_WRITE = 8,     /* without an answer the outcome is unknown */
     SY_X_ENDS_TXN = 16, /* COMMIT or ROLLBACK */
+    SY_X_TURN = 32,     /* one of several servers that answer in turn, under a row limit */
 };
 
 struct sy_expect {
@@ -218,6 +219,9 @@ struct sy_gather {
     uint64_t merge_serial; /* the portal it belongs to */
     bool merge_running;    /* it was executed: rows may be told */
     bool merge_described, merge_told;
+    /* Of the portal under a row limit that is executed: turns.c. */
+    struct sy_portal *turn;
+    uint32_t turn_limit, turn_left; /* rows; 0: all */
 };
 
 /* COPY FROM STDIN split by shard. */
@@ -245,6 +249,8 @@ struct sy_portal {
     bool local;         /* the session runs it */
     bool several, all, writes, replica, copies, counted;
     bool binary;           /* some of its columns */
+    bool limited;          /* under a row limit: its shards answer in turn, */
+    uint32_t turn;         /* this one and those behind it */
     uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
     const char *figures;   /* one shard's own, to be told at Execute; NULL: nothing to tell */
 };
@@ -805,6 +811,13 @@ enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter
                              bool binary, struct sy_err *err);
 void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
                         const struct sy_plan *plan, struct sy_buf *out);
+
+/* turns.c */
+/* limit: rows, 0: all that are left. */
+enum sy_step sy_turn_execute(struct sy_session *session, struct sy_portal *portal, uint32_t limit,
+                             struct sy_err *err);
+/* A shard has no more rows. True: its answer is told. */
+bool sy_turn_complete(struct sy_part *part, struct sy_slice tag);
 
 /* cycle.c */
 void sy_cycle_begin(struct sy_session *session, bool query);

@@ -566,12 +566,23 @@ static enum sy_step refuse_row_limit(struct sy_err *err)
     return SY_STEP_ERROR;
 }
 
-static enum sy_step execute_several(struct sy_session *session, const struct sy_portal *portal,
+/* A limit counts where rows come back; elsewhere servers do not look at it. */
+static bool limits_rows(struct sy_portal *portal, const struct sy_stmt *stmt, uint32_t limit)
+{
+    portal->limited =
+        portal->limited || (limit > 0 && (stmt->kind == SY_STMT_SELECT || stmt->has_returning));
+    return portal->limited;
+}
+
+static enum sy_step execute_several(struct sy_session *session, struct sy_portal *portal,
                                     const struct sy_frame *frame,
                                     const struct sy_execute_msg *message, struct sy_err *err)
 {
-    if (message->row_limit > 0)
-        return refuse_row_limit(err);
+    if (limits_rows(portal, &portal->statement->template->facts->stmts[0], message->row_limit)) {
+        if (portal->writes || portal->all || portal->merge_serial != 0)
+            return refuse_row_limit(err);
+        return sy_turn_execute(session, portal, message->row_limit, err);
+    }
     if (portal->merge_serial != 0 && !has_merge(session, portal, err))
         return SY_STEP_ERROR;
     if (portal->merge_serial == 0 && session->gather != NULL && session->gather->active)
@@ -671,6 +682,29 @@ enum sy_step sy_portal_on_execute(struct sy_session *session, const struct sy_fr
 
 /* ---- Close ---- */
 
+/* Each shard has a portal of that name; one of them answers for all. */
+static enum sy_step close_several(struct sy_session *session, const struct sy_portal *portal,
+                                  const struct sy_frame *frame, struct sy_slice name)
+{
+    enum sy_step step = sy_barrier(session);
+    if (step != SY_STEP_DONE || session->skip_to_sync)
+        return step;
+    bool first = true;
+    sy_owe_settle(session);
+    for (struct sy_part *part = next_of_portal(session, portal, NULL); part != NULL;
+         part = next_of_portal(session, portal, part)) {
+        part->touched = true;
+        sy_part_expect(part, SY_X_CLOSE, SY_WHY_CLIENT, first ? SY_X_FORWARD : 0, 0);
+        sy_part_send(part, frame->chunk, frame->from, frame->to);
+        first = false;
+    }
+    sy_portal_remove(session, name);
+    if (first)
+        sy_owe_simple(session, '3');
+    session->need_barrier = true;
+    return SY_STEP_DONE;
+}
+
 enum sy_step sy_portal_on_close(struct sy_session *session, const struct sy_frame *frame,
                                 struct sy_err *err)
 {
@@ -691,6 +725,8 @@ enum sy_step sy_portal_on_close(struct sy_session *session, const struct sy_fram
             sy_portal_remove(session, message.name);
         return step;
     }
+    if (portal != NULL && portal->several)
+        return close_several(session, portal, frame, message.name);
     if (portal != NULL)
         sy_portal_remove(session, message.name);
     sy_owe_simple(session, '3');

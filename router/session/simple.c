@@ -164,13 +164,6 @@ static void begin_gather(struct sy_session *session, const struct sy_stmt *stmt,
         session->txn_state->wrote_all = true;
 }
 
-static enum sy_step refuse_binary(struct sy_err *err)
-{
-    (void)sy_err_set(err, SY_E_UNSUPPORTED, "binary COPY TO from several shards is not supported");
-    sy_err_hint(err, "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
-    return SY_STEP_ERROR;
-}
-
 static enum sy_step simple_statement(struct sy_session *session, struct sy_exec *exec,
                                      const struct sy_frame *frame, struct sy_slice sql,
                                      struct sy_err *err)
@@ -200,9 +193,6 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     if (exec->stmt->copy.format == SY_COPY_BINARY &&
         sy_exec_check_copy(session, exec, &target, err) != SY_OK)
         return SY_STEP_ERROR;
-    if (target.several && exec->stmt->kind == SY_STMT_COPY_TO &&
-        exec->stmt->copy.format == SY_COPY_BINARY)
-        return refuse_binary(err);
     target.copy_in = exec->stmt->kind == SY_STMT_COPY_FROM; /* copy.c asks for the position */
     if (target.several && !sy_gather_ensure(session, err))
         return SY_STEP_ERROR;
