@@ -133,6 +133,8 @@ static void probe_init(struct probe *probe, const char *conninfo)
     probe->topology = topology_of(conninfo);
 }
 
+static const struct sy_link_keys *keys; /* of the user, given instead of a password */
+
 static void probe_open(struct probe *probe, const char *user, const char *password)
 {
     struct sy_err err = {0};
@@ -140,6 +142,7 @@ static void probe_open(struct probe *probe, const char *user, const char *passwo
         .node = probe->topology->databases[0].shards[0].nodes[0],
         .user = sy_slice_of(user),
         .password = sy_slice_of(password),
+        .keys = keys,
         .connect_timeout_us = 5000000,
     };
     probe->opened = probe->closed = false;
@@ -320,6 +323,76 @@ static void tells_why_a_login_failed(void **state)
         probe_open(&probe, rows[i].user, rows[i].password);
         expect_refused(&probe, rows[i].sqlstate, rows[i].text);
         probe_release(&probe);
+    }
+}
+
+/* What the server has stored for the user, and the client key that only a login shows. */
+static void keys_of(const struct sy_cluster *cluster, const char *user, const char *password,
+                    struct sy_link_keys *ret_keys)
+{
+    char sql[128];
+    struct sy_scram_secret secret;
+    snprintf(sql, sizeof(sql), "select rolpassword from pg_authid where rolname = '%s'", user);
+    const char *text = sy_cluster_value(cluster, 0, "postgres", sql);
+    assert_int_equal(sy_scram_secret_parse(sy_slice_of(text), &secret, NULL), SY_OK);
+    *ret_keys =
+        (struct sy_link_keys){.salt_bytes = secret.salt_bytes, .iterations = secret.iterations};
+    memcpy(ret_keys->salt, secret.salt, secret.salt_bytes);
+    assert_int_equal(sy_scram_derive_keys(sy_slice_of(password), secret.salt, secret.salt_bytes,
+                                          secret.iterations, ret_keys->client_key,
+                                          ret_keys->server_key, NULL),
+                     SY_OK);
+}
+
+static void a_clients_keys_are_as_good_as_its_password(void **state)
+{
+    (void)state;
+    static const struct {
+        bool tls;
+        const char *rest;
+    } rows[] = {
+        {false, "dbname=app"},
+        {true, "dbname=app sslmode=require channel_binding=require"},
+        {true, "dbname=app sslmode=require channel_binding=disable"},
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct sy_cluster *cluster = rows[i].tls ? tls : plain;
+        struct sy_link_keys good, other;
+        struct probe probe;
+        print_message("%s\n", rows[i].rest);
+        keys_of(cluster, "scram_user", "sec ret", &good);
+        keys = &good;
+        probe_init(&probe, conninfo_of(cluster, "127.0.0.1", rows[i].rest));
+        probe_open(&probe, "scram_user", "");
+        turn_until(&probe, &probe.opened);
+        expect_answer(&probe, "select 'user=' || current_user", "user=scram_user");
+        probe_release(&probe);
+        other = good; /* of another password */
+        other.client_key[0] ^= 1;
+        keys = &other;
+        probe_init(&probe, conninfo_of(cluster, "127.0.0.1", rows[i].rest));
+        probe_open(&probe, "scram_user", "");
+        expect_refused(&probe, "28P01", "password authentication failed");
+        probe_release(&probe);
+        other = good; /* the server does not know what it should */
+        other.server_key[0] ^= 1;
+        probe_init(&probe, conninfo_of(cluster, "127.0.0.1", rows[i].rest));
+        probe_open(&probe, "scram_user", "");
+        turn_until(&probe, &probe.closed);
+        assert_false(probe.opened);
+        probe_release(&probe);
+        other = good; /* of another secret of the same password */
+        other.salt[0] ^= 1;
+        probe_init(&probe, conninfo_of(cluster, "127.0.0.1", rows[i].rest));
+        probe_open(&probe, "scram_user", "");
+        expect_refused(&probe, "28P01", "is not the one that node s0/0 has");
+        probe_release(&probe);
+        /* A password that is given counts. */
+        probe_init(&probe, conninfo_of(cluster, "127.0.0.1", rows[i].rest));
+        probe_open(&probe, "scram_user", "sec ret");
+        turn_until(&probe, &probe.opened);
+        probe_release(&probe);
+        keys = NULL;
     }
 }
 
@@ -594,6 +667,7 @@ int main(void)
         cmocka_unit_test(logs_in_by_every_method),
         cmocka_unit_test(logs_in_over_a_unix_socket),
         cmocka_unit_test(tells_why_a_login_failed),
+        cmocka_unit_test(a_clients_keys_are_as_good_as_its_password),
         cmocka_unit_test(says_when_nobody_listens),
         cmocka_unit_test(gives_up_on_a_server_that_never_answers),
         cmocka_unit_test(passes_a_large_result_and_pauses),
