@@ -3,6 +3,7 @@ import struct
 
 from client import Failure
 
+NUMERIC = 1700
 FLOATS = {700: 1e-5, 701: 1e-12}
 
 
@@ -16,6 +17,8 @@ def close(a, b, column):
     if a == b or a is None or b is None:
         return a == b
     oid, form = column[1], column[4]
+    if oid == NUMERIC and form == 1 and a[4] >= 0xc0 and a[4:6] == b[4:6]:  # NaN and infinities have no digits to show
+        return True
     if oid not in FLOATS:
         return False
     x, y = real(a, form, oid), real(b, form, oid)

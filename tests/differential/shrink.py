@@ -1,7 +1,7 @@
 """Makes a failing statement smaller: takes tokens away as long as it still fails."""
 import re
 
-TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\w+(?:\.\w+)?|::|<>|[<>]=|\S""")
+TOKEN = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|\$\d+|\w+(?:\.\w+)?|::|<>|[<>]=|\S""")
 
 
 def pieces(sql):

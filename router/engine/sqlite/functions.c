@@ -162,6 +162,8 @@ void sq_fail(struct sq_call *call, const char *sqlstate, const char *format, ...
     (void)sy_err_set(&err, strcmp(sqlstate, "0A000") == 0 ? SY_E_UNSUPPORTED : SY_E_VALUE, "%s",
                      text);
     sy_err_state(&err, sqlstate);
+    if (err.status == SY_E_UNSUPPORTED)
+        sy_err_hint(&err, "%s", SQ_UNSUPPORTED_HINT);
     sq_fail_err(call, &err);
 }
 

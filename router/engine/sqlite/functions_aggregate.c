@@ -122,6 +122,63 @@ static void avg_value(struct sq_call *call, void *state)
     sq_num_clear(&out);
 }
 
+/* ---- sums of floats: SQLite's own make NULL of infinity - infinity ---- */
+
+struct real_state {
+    int64_t count, positive, negative; /* infinite ones are not in the sum */
+    double sum;
+};
+
+static void real_move(struct sq_call *call, void *state, int sign)
+{
+    struct real_state *s = state;
+    if (sqlite3_value_type(call->argv[0]) == SQLITE_NULL)
+        return;
+    double value = sq_arg_real(call, 0);
+    s->count += sign;
+    if (isinf(value))
+        *(value > 0 ? &s->positive : &s->negative) += sign;
+    else
+        s->sum += sign * value;
+    if (isinf(s->sum))
+        sq_fail(call, "22003", "value out of range: overflow");
+}
+
+static void real_step(struct sq_call *call, void *state)
+{
+    real_move(call, state, 1);
+}
+
+static void real_inverse(struct sq_call *call, void *state)
+{
+    real_move(call, state, -1);
+}
+
+static void real_return(struct sq_call *call, const struct real_state *s, double finite)
+{
+    if (s->positive > 0 && s->negative > 0)
+        sq_fail(call, "0A000",
+                "NaN in a floating-point value is not supported by the sqlite engine");
+    else if (s->positive > 0 || s->negative > 0)
+        sq_return_real(call, s->positive > 0 ? INFINITY : -INFINITY);
+    else
+        sq_return_real(call, finite);
+}
+
+static void real_sum(struct sq_call *call, void *state)
+{
+    const struct real_state *s = state;
+    if (s != NULL && s->count > 0)
+        real_return(call, s, s->sum);
+}
+
+static void real_average(struct sq_call *call, void *state)
+{
+    const struct real_state *s = state;
+    if (s != NULL && s->count > 0)
+        real_return(call, s, s->sum / (double)s->count);
+}
+
 /* Variance and deviation of exact numbers; the mode is argument 1 (see stat_step). */
 struct spread_state {
     struct sum_state sums;
@@ -633,6 +690,8 @@ static void jsonb_object_agg_value(struct sq_call *call, void *state)
 static const struct sq_aggregate aggregates[] = {
     {"sy_sum_n", 1, sizeof(struct sum_state), sum_step, sum_inverse, sum_value, sum_release},
     {"sy_avg_n", 1, sizeof(struct sum_state), sum_step, sum_inverse, avg_value, sum_release},
+    {"sy_sum_f", 1, sizeof(struct real_state), real_step, real_inverse, real_sum, NULL},
+    {"sy_avg_f", 1, sizeof(struct real_state), real_step, real_inverse, real_average, NULL},
     {"sy_single", 1, sizeof(struct single_state), single_step, NULL, single_value, single_release},
     {"sy_bit_and", 1, sizeof(struct bit_state), bit_and_step, NULL, bit_value, NULL},
     {"sy_bit_or", 1, sizeof(struct bit_state), bit_or_step, NULL, bit_value, NULL},

@@ -222,11 +222,31 @@ static struct sq_expr *type_call(struct sq_cx *cx, const char *name, struct sq_e
     return sq_coerce(cx, args[0], info->oid, -1, 'e', location);
 }
 
+/* A row as an aggregate's argument is its text; that text tells rows apart only where 1.0 and 1.00
+ * are not the same. */
+static bool settle_rows(struct sq_cx *cx, const struct sq_proc *proc, const PgQuery__FuncCall *node,
+                        struct sq_expr **args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count && proc->kind == 'a'; i++) {
+        if (args[i]->kind != SQ_RECORD || strncmp(proc->name, "json", 4) == 0)
+            continue;
+        if (strcmp(proc->name, "count") != 0 || node->agg_distinct)
+            return sq_unsupported(cx, node->location,
+                                  "%s of rows is not supported by the sqlite engine",
+                                  proc->name) != NULL;
+        if ((args[i] = sq_settle(cx, args[i])) == NULL)
+            return false;
+    }
+    return true;
+}
+
 static struct sq_expr *finish_call(struct sq_cx *cx, const struct sq_proc *proc,
                                    const PgQuery__FuncCall *node, struct sq_expr **args,
                                    uint32_t count, uint32_t result)
 {
-    const char *sql = call_text(cx, proc, node, args, count, result);
+    const char *sql = settle_rows(cx, proc, node, args, count)
+                          ? call_text(cx, proc, node, args, count, result)
+                          : NULL;
     if (sql == NULL)
         return NULL;
     if (strcmp(proc->key, "nextval_oid") == 0 || strncmp(proc->key, "setval", 6) == 0) {

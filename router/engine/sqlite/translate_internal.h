@@ -155,8 +155,6 @@ struct sq_cx {
 
 /* ---- translate.c: errors, text, lists ---- */
 
-#define SQ_UNSUPPORTED_HINT "This statement works on a database whose engine is \"postgres\"."
-
 /* All return false / NULL so that callers `return sq_error(...)`. location: byte offset in the
  * text, -1: none. */
 bool sq_error(struct sq_cx *cx, const char *sqlstate, int32_t location, const char *format, ...)

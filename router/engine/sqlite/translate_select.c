@@ -170,6 +170,9 @@ static int output_index(struct sq_cx *cx, const sq_node *node, const struct sq_f
 
 static bool check_sortable(struct sq_cx *cx, const struct sq_expr *expr, bool ordering)
 {
+    if (expr->type == SY_T_RECORD && ordering) /* its text is not in the order of its columns */
+        return sq_unsupported(cx, expr->location,
+                              "ORDER BY of a row is not supported by the sqlite engine") != NULL;
     if (expr->type != SY_T_JSON)
         return true;
     return sq_error(cx, "42883", expr->location, "could not identify an %s operator for type json",

@@ -28,6 +28,9 @@
 #include "base/err.h"
 #include "base/slice.h"
 
+/* Of everything that is refused because this engine does not have it. */
+#define SQ_UNSUPPORTED_HINT "This statement works on a database whose engine is \"postgres\"."
+
 struct sqlite3_stmt;
 struct sy_timezone;
 

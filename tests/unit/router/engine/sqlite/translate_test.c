@@ -222,6 +222,28 @@ static void describes_what_ddl_changes(void **state)
     sy_arena_release(&arena);
 }
 
+/* A row has no SQLite value whose order or equality is that of its columns. */
+static void refuses_rows_where_they_would_be_compared_as_text(void **state)
+{
+    static const char *const refused[] = {
+        "SELECT id FROM items ORDER BY (price, id)",
+        "SELECT count(DISTINCT (id, price)) FROM items",
+        "SELECT array_agg((id, name)) FROM items",
+    };
+    (void)state;
+    struct sy_arena arena = {0};
+    const struct sy_sqtranslation *t = NULL;
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        struct sy_err err = {0};
+        assert_int_equal(translate(refused[i], NULL, 0, &arena, &t, &err), SY_E_UNSUPPORTED);
+        assert_string_equal(sy_err_sqlstate(&err), "0A000");
+    }
+    struct sy_err err = {0};
+    assert_int_equal(translate("SELECT count((id, price)) FROM items", NULL, 0, &arena, &t, &err),
+                     SY_OK);
+    sy_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +253,7 @@ int main(void)
         cmocka_unit_test(reports_positions_in_characters),
         cmocka_unit_test(names_the_violated_constraint),
         cmocka_unit_test(describes_what_ddl_changes),
+        cmocka_unit_test(refuses_rows_where_they_would_be_compared_as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
