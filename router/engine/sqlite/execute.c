@@ -8,6 +8,7 @@
 #include "router/engine/sqlite/session.h"
 #include "router/engine/sqlite/session_env.h"
 #include "router/engine/sqlite/settings.h"
+#include "router/engine/sqlite/types_internal.h"
 
 /* ---- connections ---- */
 
@@ -358,12 +359,14 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
 void sy_sqlite_complete(struct sy_sqlite_session *s, const struct sy_sqtranslation *t,
                         uint64_t rows)
 {
-    char tag[96];
-    if (t->tag_count)
-        snprintf(tag, sizeof(tag), "%s %llu", t->tag, (unsigned long long)rows);
-    else
-        snprintf(tag, sizeof(tag), "%s", t->tag);
-    sy_write_command_complete(&s->out, tag);
+    size_t message = sy_msg_begin(&s->out, 'C');
+    sy_buf_append_str(&s->out, t->tag);
+    if (t->tag_count) {
+        sy_buf_append_u8(&s->out, ' ');
+        sq_put_int(&s->out, (int64_t)rows);
+    }
+    sy_buf_append_u8(&s->out, 0);
+    sy_msg_end(&s->out, message);
 }
 
 static bool refused(struct sy_sqlite_session *s, const struct sy_sqtranslation *t)
@@ -477,7 +480,7 @@ static enum sy_sqlite_step wait_for_lock(struct sy_sqlite_session *s)
 {
     sy_sqlite_run_end(s);
     s->lock_needed = false;
-    s->err = (struct sy_err){0};
+    sy_err_init(&s->err);
     if (s->out.bytes < s->statement_mark || s->run_flushed) {
         sy_err_set(&s->err, SY_E_UNSUPPORTED,
                    "a statement that has returned rows cannot wait for an advisory lock");

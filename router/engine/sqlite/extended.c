@@ -167,7 +167,7 @@ bool sy_sqlite_prepared_refresh(struct sy_sqlite_session *s, struct sy_sqlite_pr
 
 struct sy_sqlite_portal *sy_sqlite_portal_find(struct sy_sqlite_session *s, struct sy_slice name)
 {
-    return sy_map_get(&s->portals, name);
+    return name.bytes == 0 ? s->unnamed : sy_map_get(&s->portals, name);
 }
 
 void sy_sqlite_portal_reset(struct sy_sqlite_portal *portal)
@@ -204,6 +204,8 @@ struct sy_sqlite_portal *sy_sqlite_portal_new(struct sy_sqlite_session *s, struc
         out_of_memory(s);
         return NULL;
     }
+    if (name.bytes == 0)
+        s->unnamed = portal;
     return portal;
 }
 
@@ -211,14 +213,15 @@ void sy_sqlite_portal_drop(struct sy_sqlite_session *s, struct sy_sqlite_portal 
 {
     if (s->executing.portal == portal)
         s->executing.portal = NULL;
+    if (s->unnamed == portal)
+        s->unnamed = NULL;
     sy_map_remove(&s->portals, sy_slice_of(portal->name));
     portal_free(portal);
 }
 
 void sy_sqlite_portals_end(struct sy_sqlite_session *s, bool committed)
 {
-    if (s->portals.count == 0 ||
-        (s->portals.count == 1 && sy_map_get(&s->portals, SY_SLICE("")) != NULL))
+    if (s->portals.count == 0 || (s->portals.count == 1 && s->unnamed != NULL))
         return;
     struct sy_map_entry entry;
     struct sy_map kept = {0};
@@ -233,6 +236,8 @@ void sy_sqlite_portals_end(struct sy_sqlite_session *s, bool committed)
                            NULL) == SY_OK)
                 continue;
         }
+        if (portal == s->unnamed)
+            s->unnamed = NULL;
         portal_free(portal);
     }
     sy_map_release(&s->portals);
@@ -244,6 +249,7 @@ void sy_sqlite_extended_release(struct sy_sqlite_session *s)
     struct sy_map_entry entry;
     for (size_t at = 0; sy_map_next(&s->portals, &at, &entry);)
         portal_free(entry.value);
+    s->unnamed = NULL;
     sy_map_release(&s->portals);
     sy_sqlite_prepared_drop_all(s, true);
     sy_map_release(&s->prepared);

@@ -109,10 +109,7 @@ void sy_sqlite_session_expire(struct sy_sqlite_session *s, enum sy_sqlite_stop w
 
 bool sy_sqlite_session_stopped(struct sy_sqlite_session *s)
 {
-    pthread_mutex_lock(&s->lock);
-    bool stopped = s->stop != 0;
-    pthread_mutex_unlock(&s->lock);
-    return stopped;
+    return atomic_load(&s->stop) != 0;
 }
 
 void sy_sqlite_session_resume(struct sy_sqlite_session *s)
@@ -222,6 +219,8 @@ static const struct {
 
 bool sy_sqlite_session_interrupted(struct sy_sqlite_session *s)
 {
+    if (atomic_load(&s->stop) == 0)
+        return false;
     pthread_mutex_lock(&s->lock);
     unsigned stop = s->stop;
     for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
@@ -347,9 +346,9 @@ void sy_sqlite_session_ready(struct sy_sqlite_session *s)
         s->txn == 'I' ? 0 : sy_sqlite_settings_idle_limit_us(s->settings, s->writes);
     sy_sqlite_session_limit(s, &s->idle_deadline_us, limit_us);
     sy_sqlite_session_limit(s, &s->statement_deadline_us, 0);
-    pthread_mutex_lock(&s->lock);
-    s->stop &= (unsigned)(SY_STOP_CLOSE | SY_STOP_IDLE);
-    pthread_mutex_unlock(&s->lock);
+    /* A reason to stop the statement that has ended is none any more. */
+    if (atomic_load(&s->stop) != 0)
+        atomic_fetch_and(&s->stop, (unsigned)(SY_STOP_CLOSE | SY_STOP_IDLE));
     sy_arena_reset(&s->scratch);
 }
 
@@ -439,7 +438,7 @@ static bool dispatch_one(struct sy_sqlite_session *s)
 {
     char type = 0;
     struct sy_slice body = {0};
-    s->err = (struct sy_err){0};
+    sy_err_init(&s->err);
     if (!next_frame(s, &type, &body)) {
         if (s->err.status != SY_OK)
             protocol_error(s, "invalid message length");
@@ -504,10 +503,7 @@ static void finish(struct sy_sqlite_session *s)
 
 static bool must_end(struct sy_sqlite_session *s)
 {
-    pthread_mutex_lock(&s->lock);
-    bool ends = (s->stop & (SY_STOP_CLOSE | SY_STOP_IDLE)) != 0;
-    pthread_mutex_unlock(&s->lock);
-    return ends;
+    return (atomic_load(&s->stop) & (SY_STOP_CLOSE | SY_STOP_IDLE)) != 0;
 }
 
 /* The session's last step of a turn: from here others may touch it. */

@@ -138,8 +138,8 @@ struct sy_sqlite_session {
     /* Shared with the loop and the ticker, under `lock`. */
     pthread_mutex_t lock;
     struct sy_buf inbox;
-    unsigned stop; /* enum sy_sqlite_stop */
-    bool busy;     /* from a message until ReadyForQuery: what a cancel request is about */
+    _Atomic unsigned stop; /* enum sy_sqlite_stop; read without the lock, too */
+    bool busy;             /* from a message until ReadyForQuery: what a cancel request is about */
     sqlite3 *running;
     _Atomic int wait; /* enum sy_sqlite_wait */
 
@@ -203,8 +203,9 @@ struct sy_sqlite_session {
     } executing;
     struct sy_sqlite_copy *copy;
 
-    struct sy_map prepared, portals; /* by name; the unnamed ones too */
-    struct sy_sqsession sq;          /* what SQL functions see */
+    struct sy_map prepared, portals;  /* by name; the unnamed ones too */
+    struct sy_sqlite_portal *unnamed; /* of portals: found without looking */
+    struct sy_sqsession sq;           /* what SQL functions see */
     struct sy_sqlite_settings *settings;
     struct sy_arena scratch; /* reset with every message */
     uint32_t last_sequence;  /* lastval(): 0 when there is none */

@@ -253,7 +253,7 @@ static int commit_writer(struct sy_sqlite_session *s)
 bool sy_sqlite_commit(struct sy_sqlite_session *s)
 {
     if (s->writes) {
-        s->err = (struct sy_err){0};
+        sy_err_init(&s->err);
         int rc = commit_writer(s);
         if (rc != SQLITE_OK) {
             if (s->err.status != SY_OK)

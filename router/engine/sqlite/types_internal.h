@@ -28,6 +28,8 @@ enum sy_status sq_invalid(const char *type, struct sy_slice text, struct sy_err 
 enum sy_status sq_apply_typmod(uint32_t oid, int32_t typmod, bool explicit_cast,
                                struct sy_arena *arena, struct sy_sqvalue *value,
                                struct sy_err *err);
+/* The number in decimal, appended without the price of a format. */
+void sq_put_int(struct sy_buf *out, int64_t value);
 struct sy_sqvalue sq_value_int(int64_t value);
 struct sy_sqvalue sq_value_text(struct sy_slice text);
 /* Moves a buffer's bytes to the arena and releases it. */

@@ -42,6 +42,20 @@ static void bytea_out(struct sy_slice data, bool escape, struct sy_buf *out)
     }
 }
 
+void sq_put_int(struct sy_buf *out, int64_t value)
+{
+    char digits[24];
+    size_t at = sizeof(digits);
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        digits[--at] = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        digits[--at] = '-';
+    sy_buf_append(out, digits + at, sizeof(digits) - at);
+}
+
 static enum sy_status integer_out(const struct sy_type_info *type, int64_t value,
                                   const struct sy_type_settings *settings, struct sy_buf *out)
 {
@@ -80,7 +94,7 @@ static enum sy_status integer_out(const struct sy_type_info *type, int64_t value
                 sy_buf_printf(out, "%lld", (long long)value);
             break;
         }
-        sy_buf_printf(out, "%lld", (long long)value);
+        sq_put_int(out, value);
         break;
     }
     return SY_OK;
