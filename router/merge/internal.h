@@ -51,6 +51,7 @@ struct sy_merge {
     struct sy_buf finished; /* a folded row */
     struct sort *sort;      /* groups that wait to be sorted */
     uint64_t skipped, rows;
+    uint64_t pause_at; /* rows */
 };
 
 /* stream.c */

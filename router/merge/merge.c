@@ -60,6 +60,7 @@ enum sy_status sy_merge_new(const struct sy_merge_spec *spec,
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory while merging");
     merge->stream_count = stream_count;
     merge->options = *options;
+    merge->pause_at = UINT64_MAX;
     if (!copy_spec(merge, spec)) {
         sy_arena_release(&merge->arena);
         free(merge);
@@ -546,21 +547,37 @@ static enum sy_status drain(struct sy_merge *merge, struct sy_buf *out, size_t b
 {
     enum sy_status status = merge->in_group ? finish_group(merge, out, err) : SY_OK;
     while (status == SY_OK && merge->sort != NULL && out->bytes < bytes_max &&
-           merge->rows < merge->options.limit) {
+           merge->rows < merge->options.limit && merge->rows < merge->pause_at) {
         struct sy_slice body = sort_next(merge->sort);
         if (body.data == NULL)
             break;
         put_row(merge, body, out);
     }
-    merge->done = out->bytes < bytes_max || merge->sort == NULL;
-    *ret_state = merge->done ? SY_MERGE_DONE : SY_MERGE_FULL;
+    bool paused = merge->rows >= merge->pause_at;
+    merge->done = merge->sort == NULL || (out->bytes < bytes_max && !paused);
+    *ret_state = paused ? SY_MERGE_PAUSED : merge->done ? SY_MERGE_DONE : SY_MERGE_FULL;
     return status;
+}
+
+bool sy_merge_wants(const struct sy_merge *merge, uint32_t stream)
+{
+    const struct merge_stream *s = &merge->streams[stream];
+    return !s->ended && !s->has_head && s->taken == s->queue.bytes;
+}
+
+void sy_merge_pause_at(struct sy_merge *merge, uint64_t rows)
+{
+    merge->pause_at = rows;
 }
 
 enum sy_status sy_merge_step(struct sy_merge *merge, struct sy_buf *out, size_t bytes_max,
                              enum sy_merge_state *ret_state, struct sy_err *err)
 {
     *ret_state = SY_MERGE_NEEDS;
+    if (merge->rows >= merge->pause_at) {
+        *ret_state = SY_MERGE_PAUSED;
+        return SY_OK;
+    }
     if (merge->done) {
         *ret_state = SY_MERGE_DONE;
         return SY_OK;
@@ -570,6 +587,10 @@ enum sy_status sy_merge_step(struct sy_merge *merge, struct sy_buf *out, size_t 
     while (out->bytes < bytes_max) {
         struct merge_stream *stream = NULL;
         bool ready;
+        if (merge->rows >= merge->pause_at) {
+            *ret_state = SY_MERGE_PAUSED;
+            return SY_OK;
+        }
         if (merge->rows >= merge->options.limit) {
             merge->done = true;
             *ret_state = SY_MERGE_DONE;

@@ -16,9 +16,10 @@
 struct sy_merge;
 
 enum sy_merge_state {
-    SY_MERGE_NEEDS, /* rows of some stream */
-    SY_MERGE_FULL,  /* the output has its fill */
-    SY_MERGE_DONE,  /* no more rows will come; what streams still send is of no interest */
+    SY_MERGE_NEEDS,  /* rows of some stream */
+    SY_MERGE_FULL,   /* the output has its fill */
+    SY_MERGE_PAUSED, /* at the row that sy_merge_pause_at() named */
+    SY_MERGE_DONE,   /* no more rows will come; what streams still send is of no interest */
 };
 
 /* What an execution knows. UINT64_MAX as limit: none. */
@@ -48,6 +49,11 @@ SY_MUST_CHECK enum sy_status sy_merge_push(struct sy_merge *merge, uint32_t stre
                                            struct sy_slice body, struct sy_err *err);
 void sy_merge_end(struct sy_merge *merge, uint32_t stream);
 uint32_t sy_merge_queued_bytes(const struct sy_merge *merge, uint32_t stream);
+
+/* The stream has nothing left that was pushed, and has not ended. */
+bool sy_merge_wants(const struct sy_merge *merge, uint32_t stream);
+/* Stops behind so many rows in all; UINT64_MAX: does not stop. */
+void sy_merge_pause_at(struct sy_merge *merge, uint64_t rows);
 
 /* Appends rows to `out` until it holds `bytes_max`. Errors: SY_E_UNSUPPORTED, SY_E_LIMIT, 22003 (a
  * sum). */

@@ -24,6 +24,7 @@ static void free_prepared(struct sy_prepared *prepared)
 static void clear_portal(struct sy_portal *portal)
 {
     sy_statement_unref(&portal->statement);
+    sy_gather_free(&portal->gather);
     char *name = portal->name;
     *portal = (struct sy_portal){.name = name};
 }

@@ -222,6 +222,10 @@ struct sy_gather {
     /* Of the portal under a row limit that is executed: turns.c. */
     struct sy_portal *turn;
     uint32_t turn_limit, turn_left; /* rows; 0: all */
+    /* The same of one with a merge, which outlives the client's command in portal->gather. */
+    bool limited;
+    uint64_t told_before;      /* rows, by earlier Executes */
+    struct sy_shard_set ended; /* shards that have no more rows */
 };
 
 /* COPY FROM STDIN split by shard. */
@@ -248,11 +252,12 @@ struct sy_portal {
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
     bool local;         /* the session runs it */
     bool several, all, writes, replica, copies, counted;
-    bool binary;           /* some of its columns */
-    bool limited;          /* under a row limit: its shards answer in turn, */
-    uint32_t turn;         /* this one and those behind it */
-    uint64_t merge_serial; /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
-    const char *figures;   /* one shard's own, to be told at Execute; NULL: nothing to tell */
+    bool binary;              /* some of its columns */
+    bool limited;             /* under a row limit: its shards answer in turn, */
+    uint32_t turn;            /* this one and those behind it */
+    struct sy_gather *gather; /* with a merge, suspended: owned */
+    uint64_t merge_serial;    /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
+    const char *figures;      /* one shard's own, to be told at Execute; NULL: nothing to tell */
 };
 
 struct sy_extended {
@@ -763,6 +768,7 @@ void sy_tell_before(struct sy_session *session, const struct sy_exec *exec,
 /* The session has room for a gather. False: no memory, told in *err. */
 bool sy_gather_ensure(struct sy_session *session, struct sy_err *err);
 void sy_gather_reset(struct sy_session *session);
+void sy_gather_free(struct sy_gather **gather);
 /* Notes the columns that the first shard describes; false: this one describes others. */
 bool sy_gather_same_columns(struct sy_part *part, struct sy_slice body);
 /* Rows are still to be told. */
@@ -816,6 +822,11 @@ void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
 /* limit: rows, 0: all that are left. */
 enum sy_step sy_turn_execute(struct sy_session *session, struct sy_portal *portal, uint32_t limit,
                              struct sy_err *err);
+/* The same for rows that have to be combined. */
+enum sy_step sy_turn_execute_merge(struct sy_session *session, struct sy_portal *portal,
+                                   uint32_t limit, struct sy_err *err);
+/* What a merge under a limit came to. True: nothing more is to be done now. */
+bool sy_turn_merged(struct sy_session *session, enum sy_merge_state state);
 /* A shard has no more rows. True: its answer is told. */
 bool sy_turn_complete(struct sy_part *part, struct sy_slice tag);
 

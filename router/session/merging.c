@@ -32,6 +32,14 @@ void sy_gather_reset(struct sy_session *session)
     *session->gather = (struct sy_gather){0};
 }
 
+void sy_gather_free(struct sy_gather **gather)
+{
+    if (*gather != NULL)
+        sy_merge_free(&(*gather)->merge);
+    free(*gather);
+    *gather = NULL;
+}
+
 bool sy_merge_pending(const struct sy_session *session)
 {
     const struct sy_gather *gather = session->gather;
@@ -246,6 +254,9 @@ void sy_merge_pump(struct sy_session *session)
         return;
     if (err.status != SY_OK && !gather->failed)
         fail(session, &err);
+    else if (gather->limited && !gather->merge_told && !gather->failed &&
+             sy_turn_merged(session, state))
+        return;
     else if (state == SY_MERGE_DONE && !gather->merge_told && !gather->failed && all_ended(session))
         finish(session);
     balance(session);

@@ -561,8 +561,8 @@ static enum sy_step execute_local(struct sy_session *session, const struct sy_po
 static enum sy_step refuse_row_limit(struct sy_err *err)
 {
     (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                     "a row limit on a statement that reads several shards is not supported");
-    sy_err_hint(err, "Fetch all rows at once (fetch size 0), or restrict the sharding key.");
+                     "a row limit on rows that a write on several shards returns is not supported");
+    sy_err_hint(err, "Fetch all rows at once (fetch size 0).");
     return SY_STEP_ERROR;
 }
 
@@ -579,8 +579,13 @@ static enum sy_step execute_several(struct sy_session *session, struct sy_portal
                                     const struct sy_execute_msg *message, struct sy_err *err)
 {
     if (limits_rows(portal, &portal->statement->template->facts->stmts[0], message->row_limit)) {
-        if (portal->writes || portal->all || portal->merge_serial != 0)
+        if (portal->writes || portal->all ||
+            portal->statement->template->facts->stmts[0].kind != SY_STMT_SELECT)
             return refuse_row_limit(err);
+        if (portal->merge_serial != 0)
+            return portal->gather == NULL && !has_merge(session, portal, err)
+                       ? SY_STEP_ERROR
+                       : sy_turn_execute_merge(session, portal, message->row_limit, err);
         return sy_turn_execute(session, portal, message->row_limit, err);
     }
     if (portal->merge_serial != 0 && !has_merge(session, portal, err))

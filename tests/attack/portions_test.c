@@ -96,6 +96,15 @@ static const struct {
     {"select 'r' from orders", 2, {10, 3}},
     {"select 'r' from orders", 1, {100}},
     {"select 'r' from orders where v > 1000", 2, {1, 1}},
+    {"select id from orders order by id", 6, {2, 2, 2, 2, 2, 2}},
+    {"select id from orders order by id desc", 3, {3, 4, 0}},
+    {"select id from orders order by v, id", 2, {10, 3}},
+    {"select id from orders order by id limit 5 offset 3", 3, {3, 2, 7}},
+    {"select id from orders order by id limit 5", 3, {4, 4, 1}},
+    {"select v, count(*) from orders group by v order by v", 4, {1, 2, 1, 1}},
+    {"select distinct v from orders order by v", 2, {3, 3}},
+    {"select count(*) from orders", 2, {1, 1}},
+    {"select id from orders where v > 1000 order by id", 2, {1, 1}},
     {"select 'r' from orders where customer_id = 2", 3, {1, 1, 5}},
 };
 

@@ -189,6 +189,8 @@ static void merges_as_a_sort_would(void **state)
         assert_int_equal(sy_merge_new(&spec, &options, STREAMS, &merge, &err), SY_OK);
         describe(merge);
         struct sy_buf out = {0};
+        uint64_t pause = round % 2 == 0 ? UINT64_MAX : 7;
+        sy_merge_pause_at(merge, pause);
         enum sy_merge_state merged = SY_MERGE_NEEDS;
         while (merged != SY_MERGE_DONE) {
             uint32_t s = (uint32_t)rand_r(&seed) % STREAMS;
@@ -197,6 +199,13 @@ static void merges_as_a_sort_would(void **state)
             else
                 sy_merge_end(merge, s);
             assert_int_equal(sy_merge_step(merge, &out, out.bytes + 64, &merged, &err), SY_OK);
+            if (merged == SY_MERGE_PAUSED) { /* exactly there, and goes on where it stopped */
+                assert_int_equal(sy_merge_rows(merge), pause);
+                pause += 1 + (uint64_t)rand_r(&seed) % 20;
+                sy_merge_pause_at(merge, pause);
+            } else if (pause < UINT64_MAX) {
+                assert_true(sy_merge_rows(merge) <= pause);
+            }
         }
         struct sy_buf expected = {0};
         uint64_t seen = 0, told = 0;
