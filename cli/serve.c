@@ -26,6 +26,7 @@
 #include "cli/harden.h"
 #include "cli/nonce.h"
 #include "config/config.h"
+#include "replication/deadlocks.h"
 #include "replication/inspector.h"
 #include "replication/monitor.h"
 #include "replication/resolver.h"
@@ -368,6 +369,8 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
         status = sy_resolver_start(config->data_dir, err);
     server->resolving = status == SY_OK;
     if (status == SY_OK)
+        status = sy_deadlocks_start(err);
+    if (status == SY_OK)
         (void)sy_resolver_wait_first(5000); /* what a crash left is resolved before clients look */
     if (status == SY_OK)
         status = sy_inspector_start(err);
@@ -391,6 +394,7 @@ static void stop_parts(struct server *server)
     sy_metrics_endpoint_stop(&server->metrics);
     if (server->inspecting)
         sy_inspector_stop();
+    sy_deadlocks_stop();
     if (server->resolving)
         sy_resolver_stop();
     if (server->monitoring)

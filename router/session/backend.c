@@ -360,11 +360,28 @@ static void put_incomplete(struct sy_session *session, const struct sy_notice_fi
     sy_session_put_error(session, &err);
 }
 
+/* The cancellation that ends a deadlock across shards is told as what it is: true. */
+static bool deadlock_error(struct sy_session *session, const struct sy_notice_fields *fields)
+{
+    if (!session->deadlocked || !sy_slice_eq(fields->sqlstate, SY_SLICE("57014")))
+        return false;
+    struct sy_err err;
+    sy_err_init(&err);
+    session->deadlocked = false;
+    (void)sy_err_set(&err, SY_E_STATE, "deadlock detected");
+    sy_err_state(&err, "40P01");
+    sy_err_detail(&err, "Transactions over several shards waited for each other.");
+    sy_err_hint(&err, "Run the transaction again.");
+    run_flush(session);
+    sy_session_put_error(session, &err);
+    return true;
+}
+
 static enum action tell_error(struct sy_part *part, const struct sy_notice_fields *fields,
                               bool translated)
 {
     struct sy_session *session = part->session;
-    if (translated)
+    if (translated || deadlock_error(session, fields))
         return SWALLOW;
     if (!is_complete(fields)) {
         put_incomplete(session, fields);

@@ -88,7 +88,9 @@ static void close_cycle(struct sy_session *session)
         sy_extended_forget_id(session, session->prepare_pending);
     session->answer_when_quiet = NULL;
     session->prepare_pending = 0;
-    session->several_bound = false;
+    session->several_bound = session->deadlocked = false;
+    if (session->watched && session->txn == 'I')
+        sy_txn_unwatch(session);
     sy_asking_free(session);
     if (session->temporary_fresh && session->cycle_errored && session->txn == 'I')
         session->temporary_doubt = true; /* several statements, and a later one failed */

@@ -360,6 +360,8 @@ struct sy_session {
     bool cycle_errored;
     bool block_over;    /* a transaction block ended in this cycle */
     bool need_barrier;  /* before the next extended message */
+    bool watched;       /* its servers are in router/topology/waits.h */
+    bool deadlocked;    /* what runs was canceled to end a deadlock across shards */
     bool several_bound; /* in this batch a statement was bound on several servers */
     bool client_paused;
     bool wants_more; /* what is left of the input is the beginning of a message */
@@ -674,6 +676,7 @@ void sy_txn_put_end_tag(struct sy_session *session, const char *tag);
 bool sy_txn_finish_phase(struct sy_session *session);
 void sy_txn_commit_parts(struct sy_session *session, bool commit);
 void sy_txn_over(struct sy_session *session, bool committed);
+void sy_txn_unwatch(struct sy_session *session);
 void sy_txn_free(struct sy_session *session);
 void sy_txn_note_status(struct sy_session *session);
 struct sy_txn *sy_txn_ensure(struct sy_session *session);

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "router/session/internal.h"
+#include "router/topology/waits.h"
 
 /* ---- memory ---- */
 
@@ -306,6 +307,19 @@ static enum sy_step replay_settings(struct sy_part *part)
     return session->settings->proven ? SY_STEP_DONE : SY_STEP_AGAIN;
 }
 
+/* From its second server on a transaction may wait in a circle that no server sees. */
+static void watch_waits(struct sy_session *session)
+{
+    if (sy_parts_in_txn(session) < 2 ||
+        session->database->topology->config->engine != SY_ENGINE_POSTGRES)
+        return;
+    session->watched = true;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->in_txn && part->server != NULL)
+            sy_waits_join(session->pid, part->node, part->server->link->backend_pid,
+                          sy_loop_now_us(session->worker->loop));
+}
+
 static void send_prelude(struct sy_part *part)
 {
     struct sy_session *session = part->session;
@@ -315,6 +329,7 @@ static void send_prelude(struct sy_part *part)
     part->settings_begin = sy_settings_ref(sy_part_state(part)->settings);
     part->in_txn = true;
     part->late = false;
+    watch_waits(session);
     sy_part_expect(part, SY_X_QUERY, SY_WHY_BEGIN, 0, 0);
     if (session->implicit_txn || txn == NULL) {
         sy_part_send_query(part, SY_SLICE("BEGIN"));

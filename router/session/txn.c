@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "router/session/internal.h"
+#include "router/topology/waits.h"
 
 struct sy_txn *sy_txn_ensure(struct sy_session *session)
 {
@@ -166,6 +167,13 @@ void sy_txn_note_status(struct sy_session *session)
     session->txn = status;
 }
 
+void sy_txn_unwatch(struct sy_session *session)
+{
+    if (session->watched)
+        sy_waits_leave(session->pid);
+    session->watched = session->deadlocked = false;
+}
+
 /* The block has ended everywhere. */
 void sy_txn_over(struct sy_session *session, bool committed)
 {
@@ -185,6 +193,7 @@ void sy_txn_over(struct sy_session *session, bool committed)
     session->implicit_txn = false;
     if (txn != NULL)
         txn->lock_count = 0;
+    sy_txn_unwatch(session);
     if (explicit_block && session->extended != NULL)
         sy_extended_txn_over(session);
     if (txn == NULL || !explicit_block)

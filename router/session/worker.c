@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "router/session/internal.h"
+#include "router/topology/waits.h"
 
 enum { TICK_US = 1000 * 1000, TEMPLATE_TEXT_MAX = 0 };
 
@@ -154,10 +155,24 @@ static void update_counters(struct sy_worker *worker)
     atomic_store_explicit(&counters->template_evictions, stats.evictions, memory_order_relaxed);
 }
 
+static void end_deadlocks(struct sy_worker *worker)
+{
+    sy_list_each_safe(node, &worker->sessions)
+    {
+        struct sy_session *session = sy_container_of(node, struct sy_session, link);
+        if (!session->watched || !sy_waits_take_condemned(session->pid))
+            continue;
+        session->deadlocked = true;
+        sy_session_cancel(session);
+    }
+}
+
 static void on_tick(struct sy_timer *timer)
 {
     struct sy_worker *worker = sy_container_of(timer, struct sy_worker, tick);
     update_counters(worker);
+    if (sy_waits_any_condemned())
+        end_deadlocks(worker);
     if (worker->index == 0) {
         uint64_t now = sy_loop_now_us(worker->loop);
         if (now - worker->stats_ticked_us >= SY_CONSOLE_STATS_PERIOD_US) {
