@@ -802,6 +802,31 @@ static void definitions_name_the_schema_where_it_is_not_searched(void **state)
     expect(first, steps);
 }
 
+static void explain_analyze_runs_the_statement(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"explain (analyze, costs off, format json) select 1", "0A000"},
+        {"explain insert into t values (50, 'x', 1)", "(none)"},
+        {"select count(*) from t where id >= 50", "0"},
+        {"begin", "BEGIN"},
+        {"explain (analyze off) insert into t values (50, 'x', 1)", "(none)"},
+        {"explain analyze insert into t values (50, 'x', 1)", "Actual Rows: 1"},
+        {"select count(*) from t where id >= 50", "1"},
+        {"rollback", "ROLLBACK"},
+        {"explain analyze insert into t values (50, 'x', -1)", "23514"},
+        {"explain analyze create table made as select 1", "0A000"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+    PGresult *result = PQexec(first, "explain analyze select * from t order by name");
+    int rows = PQntuples(result);
+    assert_true(rows >= 3);
+    assert_string_equal(PQgetvalue(result, rows - 2, 0), "Actual Rows: 3");
+    assert_int_equal(strncmp(PQgetvalue(result, rows - 1, 0), "Execution Time: ", 16), 0);
+    PQclear(result);
+}
+
 /* What a connection of SQLite's keeps of the catalog must not outlive the session it was made for.
  */
 static void each_session_sees_itself_as_the_owner(void **state)
@@ -847,6 +872,7 @@ int main(void)
         cmocka_unit_test_setup(the_catalog_agrees_with_row_descriptions, new_tables),
         cmocka_unit_test_setup(what_pg_dump_asks_is_answered, new_tables),
         cmocka_unit_test_setup(definitions_name_the_schema_where_it_is_not_searched, new_tables),
+        cmocka_unit_test_setup(explain_analyze_runs_the_statement, new_tables),
         cmocka_unit_test_setup(each_session_sees_itself_as_the_owner, new_tables),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

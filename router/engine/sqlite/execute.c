@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "router/engine/sqlite/conflict.h"
 #include "router/engine/sqlite/copy.h"
 #include "router/engine/sqlite/replica.h"
@@ -231,7 +232,44 @@ static enum sy_sqlite_step run_rows(struct sy_sqlite_session *s, struct sy_sqlit
             return SY_STEP_ERROR;
         }
         s->run.pending = rows_wanted && s->run.main;
+        s->analyze_rows += !s->run.main;
     }
+}
+
+/* ---- EXPLAIN ANALYZE ---- */
+
+static void analyze_step(struct sy_sqlite_session *s, const struct sy_sqtranslation *t)
+{
+    uint64_t now_us = sy_clock_real()->monotonic_us(sy_clock_real());
+    if (s->step_at == 0) {
+        s->analyze_us = now_us;
+        s->analyze_rows = 0;
+    }
+    if (s->step_at + 1 == t->step_count) {
+        s->analyze_us = now_us - s->analyze_us;
+        if (s->run_writes && s->analyze_rows == 0)
+            s->analyze_rows = (uint64_t)sqlite3_changes64(s->shard->writer->db);
+    }
+}
+
+static void put_line(struct sy_sqlite_session *s, const char *line)
+{
+    struct sy_sqlite_portal *portal = s->materialising;
+    struct sy_slice value = sy_slice_of(line);
+    uint64_t offset = portal == NULL ? 0 : portal->rows.bytes;
+    if (portal != NULL)
+        sy_buf_append(&portal->offsets, &offset, sizeof(offset));
+    sy_write_data_row(portal == NULL ? &s->out : &portal->rows, &value, 1);
+}
+
+/* Rows that the statement gave, or changed when it gave none; and the time it took. */
+static void put_analysis(struct sy_sqlite_session *s)
+{
+    char line[96];
+    snprintf(line, sizeof(line), "Actual Rows: %llu", (unsigned long long)s->analyze_rows);
+    put_line(s, line);
+    snprintf(line, sizeof(line), "Execution Time: %.3f ms", (double)s->analyze_us / 1000);
+    put_line(s, line);
 }
 
 /* ---- all statements of a plan ---- */
@@ -328,6 +366,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
     if (s->step_at == 0 && t->ddl_count > 0 && !apply_ddl(s, t, true))
         return SY_STEP_ERROR;
     while (s->step_at < t->step_count) {
+        if (t->analyze && s->run.conn == NULL)
+            analyze_step(s, t);
         enum sy_sqlite_step step = run_step(s, portal, may_wait);
         if (step == SY_STEP_WAIT)
             return step;
@@ -340,6 +380,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
         s->step_at++;
     }
     put_notices(s, t);
+    if (t->analyze)
+        put_analysis(s);
     if (t->ddl_count > 0) {
         int rc = sy_sqlite_capture_resume(s->shard);
         if (rc != SQLITE_OK) {

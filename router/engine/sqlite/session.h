@@ -184,10 +184,11 @@ struct sy_sqlite_session {
     struct sy_sqlite_portal execute_portal; /* EXECUTE's inner statement */
     struct sy_sqlite_portal *declaring;
     struct sy_sqlite_copy *copy_starting;
-    char err_context[160];                  /* "COPY t, line 3" */
-    size_t tag_mark;                        /* of out: where the last CommandComplete starts */
-    bool run_writes;                        /* on the writer */
-    bool writer_wanted;                     /* has asked for the writer */
+    char err_context[160];             /* "COPY t, line 3" */
+    size_t tag_mark;                   /* of out: where the last CommandComplete starts */
+    uint64_t analyze_us, analyze_rows; /* EXPLAIN ANALYZE: since when, then how long; what came */
+    bool run_writes;                   /* on the writer */
+    bool writer_wanted;                /* has asked for the writer */
     struct sy_sqlite_portal *materialising; /* rows go there */
     struct sy_sqlite_copy *copy_out;        /* or there */
     struct {

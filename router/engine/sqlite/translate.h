@@ -178,7 +178,8 @@ struct sy_sqtranslation {
      * checks. */
     const char *const *relations;
     uint32_t relation_count;
-    bool explain; /* rows are SQLite's plan */
+    bool explain; /* rows are SQLite's plan, by the last step */
+    bool analyze; /* the steps before it run the statement */
 };
 
 /*

@@ -155,29 +155,55 @@ static bool statement(struct sq_cx *cx, const sq_node *node, struct sq_out *out)
 
 /* EXPLAIN ANALYZE would have to run the statement under SQLite's own instrumentation, which it
  * lacks. */
+/* Options that say what is shown besides are taken; SQLite's plan has none of it. */
+static bool explain_options(struct sq_cx *cx, const PgQuery__ExplainStmt *node, bool *ret_analyze)
+{
+    for (size_t i = 0; i < node->n_options; i++) {
+        const PgQuery__DefElem *option = node->options[i]->def_elem;
+        const char *value = option->arg == NULL ? NULL : sq_str(option->arg);
+        if (strcmp(option->defname, "analyze") == 0)
+            *ret_analyze =
+                value == NULL || (strcmp(value, "false") != 0 && strcmp(value, "off") != 0);
+        else if (strcmp(option->defname, "format") == 0 && value != NULL &&
+                 strcasecmp(value, "text") != 0)
+            return sq_unsupported(cx, -1,
+                                  "EXPLAIN in format %s is not supported by the sqlite "
+                                  "engine",
+                                  value) != NULL;
+    }
+    return true;
+}
+
 static bool explain(struct sq_cx *cx, const PgQuery__ExplainStmt *node, struct sq_out *out)
 {
-    for (size_t i = 0; i < node->n_options; i++)
-        if (strcmp(node->options[i]->def_elem->defname, "analyze") == 0)
-            return sq_unsupported(cx, -1,
-                                  "EXPLAIN ANALYZE is not supported by the sqlite engine") != NULL;
-    bool writes = cx->writes;
+    bool writes = cx->writes, analyze = false;
+    if (!explain_options(cx, node, &analyze))
+        return false;
     if (!statement(cx, node->query, out) || out->steps.count == 0)
         return out->steps.count > 0 ||
                sq_unsupported(cx, -1, "EXPLAIN of this statement is not supported") != NULL;
-    struct sy_sqstep *step = out->steps.items[out->steps.count - 1];
-    step->sql = sq_printf(cx, "EXPLAIN QUERY PLAN %s", step->sql);
-    step->main = true;
-    out->steps.items[0] = step;
-    out->steps.count = 1;
-    out->ddl.count = 0;
-    cx->writes = writes;
+    if (analyze && out->ddl.count > 0)
+        return sq_unsupported(
+                   cx, -1,
+                   "EXPLAIN ANALYZE of this statement is not supported by the sqlite engine") !=
+               NULL;
+    const struct sy_sqstep *last = out->steps.items[out->steps.count - 1];
+    const char *plan_sql = sq_printf(cx, "EXPLAIN QUERY PLAN %s", last->sql);
+    for (uint32_t i = 0; i < out->steps.count; i++)
+        ((struct sy_sqstep *)out->steps.items[i])->main = false;
+    if (!analyze) {
+        out->steps.count = 0;
+        out->ddl.count = 0;
+        cx->writes = writes;
+    }
     struct sq_field plan = {"QUERY PLAN", sq_new(cx, SY_T_TEXT, -1, "")};
     out->t->kind = SY_STMT_EXPLAIN;
     out->t->tag = "EXPLAIN";
     out->t->tag_count = false;
     out->t->explain = true;
-    return plan.expr != NULL && step->sql != NULL && sq_result_columns(cx, out, &plan, 1);
+    out->t->analyze = analyze;
+    return plan.expr != NULL && sq_step(cx, out, plan_sql, true) &&
+           sq_result_columns(cx, out, &plan, 1);
 }
 
 /* ---- parameters and result ---- */
