@@ -60,8 +60,9 @@ static uint32_t resolve_path(struct sy_session *session, struct sy_slice *path)
 static uint32_t temporary_names(const struct sy_session *session, struct sy_slice *names)
 {
     uint32_t count = 0;
-    const char *at = session->temporary, *end = at + session->temporary_bytes;
-    while (session->temporary != NULL && at < end && count < TEMPORARY_MAX) {
+    const char *at = session->temporary;
+    const char *end = at == NULL ? NULL : at + session->temporary_bytes;
+    while (at != NULL && at < end && count < TEMPORARY_MAX) {
         names[count++] = sy_slice_of(at);
         at += strlen(at) + 1;
     }

@@ -37,11 +37,14 @@ static bool may_read(const struct sy_topology_database *database, const struct s
     return max_lag_us == 0 || (lag_us >= 0 && (uint64_t)lag_us <= max_lag_us);
 }
 
+/* NULL: none of them takes reads. */
 static struct sy_node *by_weight(struct sy_node **nodes, uint32_t count, uint32_t *rotation)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < count; i++)
         sum += nodes[i]->weight;
+    if (sum == 0)
+        return NULL;
     uint32_t point = (*rotation)++ % sum;
     for (uint32_t i = 0; i < count; i++) {
         if (point < nodes[i]->weight)
@@ -98,8 +101,10 @@ struct sy_node *sy_topology_pick(const struct sy_topology_database *database, ui
     if (count == 0)
         return find_primary(shard);
     switch (database->config->reads.balance) {
-    case SY_BALANCE_WEIGHTED:
-        return by_weight(nodes, count, rotation);
+    case SY_BALANCE_WEIGHTED: {
+        struct sy_node *node = by_weight(nodes, count, rotation);
+        return node != NULL ? node : find_primary(shard);
+    }
     case SY_BALANCE_LEAST_CONNECTIONS:
         return by_connections(nodes, count, rotation);
     case SY_BALANCE_ZONE:

@@ -37,6 +37,9 @@ static void write_config(const struct sy_router *router, const char *databases, 
     free(text);
 }
 
+/* There in a build that counts what is executed: _exit() would lose the counts. */
+extern void __gcov_dump(void) __attribute__((weak));
+
 static void run_child(const struct sy_router *router)
 {
     int fd = open(router->log, O_CREAT | O_WRONLY | O_APPEND, 0644);
@@ -48,7 +51,10 @@ static void run_child(const struct sy_router *router)
     const struct sy_serve_options options = {.config_path = router->config,
                                              .loop = router->loop[0] != 0 ? router->loop : NULL,
                                              .workers = -1};
-    _exit(sy_serve(&options));
+    int status = sy_serve(&options);
+    if (__gcov_dump != NULL)
+        __gcov_dump();
+    _exit(status);
 }
 
 static void wait_until_ready(const struct sy_router *router)

@@ -267,6 +267,22 @@ static void fewest_connections_count_by_weight(void **state)
     sy_topology_unref(&topology);
 }
 
+/* A division by their sum ended the process. */
+static void replicas_of_weight_0_take_no_reads(void **state)
+{
+    (void)state;
+    struct sy_topology *topology = with_roles("balance = \"weighted\"; max_lag = \"10s\";");
+    uint32_t rotation = 0;
+    node_of(topology, 1)->weight = node_of(topology, 2)->weight = 0;
+    for (int i = 0; i < 3; i++)
+        assert_ptr_equal(sy_topology_pick(&topology->databases[0], 0, true, 0, &rotation),
+                         node_of(topology, 0));
+    node_of(topology, 2)->weight = 1;
+    assert_ptr_equal(sy_topology_pick(&topology->databases[0], 0, true, 0, &rotation),
+                     node_of(topology, 2));
+    sy_topology_unref(&topology);
+}
+
 static void leaves_out_what_cannot_be_reached(void **state)
 {
     (void)state;
@@ -399,6 +415,7 @@ int main(void)
         cmocka_unit_test(embedded_shards_have_static_roles),
         cmocka_unit_test(spreads_reads_by_the_rule),
         cmocka_unit_test(fewest_connections_count_by_weight),
+        cmocka_unit_test(replicas_of_weight_0_take_no_reads),
         cmocka_unit_test(leaves_out_what_cannot_be_reached),
         cmocka_unit_test(publishes_under_readers),
         cmocka_unit_test(refresh_requests_are_taken_once),
