@@ -310,33 +310,54 @@ static bool insert_shards(struct eval *e, const struct insert_rows *rows)
     return true;
 }
 
+static struct sy_shard_set assigned_shards(const struct eval *e, const struct key_assignment *a)
+{
+    const struct sy_route *route = e->route;
+    const struct use *use = &route->uses[a->use];
+    const struct sy_keyspace_info *space = sy_shardmap_keyspace(route->map, use->table->keyspace);
+    struct sy_value_target target = sy_route_stored_target(use, space->type, use->table->key);
+    struct sy_key key;
+    bool read = !a->is_hash_key && !space->has_hash_key &&
+                sy_value_read(&e->reader, &a->assignment->value, &target, &key) == SY_VALUE_KNOWN;
+    return read ? sy_shardmap_shards_of(route->map, use->table->keyspace, &key, NULL) : nowhere;
+}
+
+static void refuse_move(struct eval *e, const struct key_assignment *a)
+{
+    struct sy_slice name = e->route->stmt->tables[a->use].name.name;
+    sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
+                   "changing the sharding key of table \"%.*s\" would move rows to another "
+                   "shard, which is not "
+                   "supported",
+                   (int)name.bytes, name.data);
+    sy_err_hint(&e->plan->refusal, "INSERT the row under its new key, then DELETE the old one.");
+}
+
+/* UPDATE ... SET key = value on several shards, as mappers write whole rows back: nothing moves if
+ * only the value's own shard has rows for it. The others are asked, too, and must have none. */
+static bool find_home(struct eval *e)
+{
+    const struct sy_route *route = e->route;
+    for (uint32_t i = 0; i < route->key_assignment_count; i++) {
+        struct sy_shard_set found = assigned_shards(e, &route->key_assignments[i]);
+        if (sy_shard_set_count(&found) != 1 || i > 0) {
+            refuse_move(e, &route->key_assignments[i]);
+            return false;
+        }
+        e->plan->home = sy_shard_set_first(&found);
+    }
+    return true;
+}
+
 /* A key may only change to one of the same shard. */
 static bool check_assignments(struct eval *e, uint32_t shard)
 {
     const struct sy_route *route = e->route;
     for (uint32_t i = 0; i < route->key_assignment_count; i++) {
-        const struct key_assignment *a = &route->key_assignments[i];
-        const struct use *use = &route->uses[a->use];
-        const struct sy_keyspace_info *space =
-            sy_shardmap_keyspace(route->map, use->table->keyspace);
-        struct sy_value_target target = sy_route_stored_target(use, space->type, use->table->key);
-        struct sy_key key;
-        struct sy_shard_set found = nowhere;
-        bool read =
-            !a->is_hash_key && !space->has_hash_key &&
-            sy_value_read(&e->reader, &a->assignment->value, &target, &key) == SY_VALUE_KNOWN;
-        if (read)
-            found = sy_shardmap_shards_of(route->map, use->table->keyspace, &key, NULL);
-        if (read && sy_shard_set_first(&found) == shard)
+        struct sy_shard_set found = assigned_shards(e, &route->key_assignments[i]);
+        if (sy_shard_set_first(&found) == shard)
             continue;
-        struct sy_slice name = route->stmt->tables[a->use].name.name;
-        sy_plan_refuse(e->plan, SY_E_UNSUPPORTED,
-                       "changing the sharding key of table \"%.*s\" would move rows to another "
-                       "shard, which is not "
-                       "supported",
-                       (int)name.bytes, name.data);
-        sy_err_hint(&e->plan->refusal,
-                    "INSERT the row under its new key, then DELETE the old one.");
+        refuse_move(e, &route->key_assignments[i]);
         return false;
     }
     return true;
@@ -497,6 +518,7 @@ static void decide(struct eval *e)
         e->plan->maps_nowhere = true;
     } else {
         sy_plan_set_several(e->plan, route->merges ? SY_PLAN_MERGE : SY_PLAN_CONCAT, shards);
+        (void)find_home(e);
     }
 }
 
@@ -603,6 +625,7 @@ static void start(const struct sy_route *route, struct sy_plan *plan)
     plan->shard = 0;
     plan->writes = route->plan.writes;
     plan->maps_nowhere = false;
+    plan->home = UINT32_MAX;
     plan->uses_temporary = route->plan.uses_temporary;
     plan->refusal.status = SY_OK;
 }

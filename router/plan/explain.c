@@ -146,6 +146,11 @@ void sy_route_explain(const struct sy_route *route, const struct sy_plan *plan, 
             sy_buf_append_str(
                 out, "No row can match: the key maps to no shard, or the conditions exclude each "
                      "other.\n");
+        if (plan->kind == SY_PLAN_CONCAT && plan->home != UINT32_MAX) {
+            sy_buf_append_str(out, "It sets the sharding key to one of shard ");
+            put_name(out, sy_shardmap_shard_name(route->map, plan->home));
+            sy_buf_append_str(out, ": a row on another one is an error.\n");
+        }
         if (plan->kind == SY_PLAN_CONCAT && plan->writes)
             sy_buf_append_str(out, "Each shard changes its own rows; counts are added up, and all "
                                    "commit or none.\n");

@@ -49,6 +49,8 @@ struct sy_plan {
     uint32_t shard;       /* SINGLE; FEDERATE: the number of shards */
     const uint32_t *rows; /* ROWS: the shard of each row, in the arena */
     uint32_t row_count;
+    uint32_t home; /* CONCAT that sets the sharding key: the only shard that may have a row for it;
+                      UINT32_MAX: any */
     bool writes;
     bool maps_nowhere;     /* no row can match (a key without a shard, a contradiction): one shard
                               answers that */

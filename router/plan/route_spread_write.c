@@ -180,7 +180,7 @@ static const char *obstacle(struct sy_route *route, int32_t target)
         return "a write with another one in a WITH query";
     if (route->uses[target].kind != USE_SHARDED || route->uses[target].table == NULL)
         return stmt->tag == NULL ? "a write" : stmt->tag;
-    if (route->key_assignment_count > 0)
+    if (route->key_assignment_count > 0 && stmt->kind != SY_STMT_UPDATE)
         return "changing the sharding key of rows";
     if ((found = scopes_obstacle(route)) != NULL || (found = sy_route_uses_obstacle(route)) != NULL)
         return found;

@@ -145,6 +145,31 @@ static bool forwards(const struct sy_part *part, const struct sy_expect *head)
 
 static enum action on_error(struct sy_part *part, struct sy_slice body);
 
+/* The router's own error ends the statement, and the batch or block that it stands in. */
+static void fail_gather(struct sy_session *session, const struct sy_err *err)
+{
+    session->gather->failed = true;
+    session->cycle_errored = true;
+    run_flush(session);
+    sy_session_put_error(session, err);
+    if (session->in_batch) {
+        session->batch_failed = true;
+        session->skip_to_sync = !session->sync_seen;
+    }
+    if (session->txn == 'T')
+        sy_txn_failed(session);
+}
+
+static void gather_moves(struct sy_session *session)
+{
+    struct sy_err err = {0};
+    (void)sy_err_set(&err, SY_E_UNSUPPORTED,
+                     "changing the sharding key would move rows to another shard, which is not "
+                     "supported");
+    sy_err_hint(&err, "INSERT the row under its new key, then DELETE the old one.");
+    fail_gather(session, &err);
+}
+
 static void gather_disagrees(struct sy_part *part, const char *what, struct sy_slice that)
 {
     struct sy_session *session = part->session;
@@ -153,10 +178,7 @@ static void gather_disagrees(struct sy_part *part, const char *what, struct sy_s
     (void)sy_err_set(&err, SY_E_STATE, "the shards disagree: \"%.*s\" %s%.*s", (int)name.bytes,
                      name.data, what, (int)that.bytes, that.data);
     sy_err_hint(&err, "The copies of a reference table or the schemas of the shards differ.");
-    session->gather->failed = true;
-    session->cycle_errored = true;
-    run_flush(session);
-    sy_session_put_error(session, &err);
+    fail_gather(session, &err);
 }
 
 /* Combines the tags of several servers; the last one completes the answer. */
@@ -176,6 +198,10 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
         (void)sy_tag_rows(tag, &gather->rows_first);
     uint64_t rows = 0;
     (void)sy_tag_rows(tag, &rows);
+    if (gather->has_home && part->shard != gather->home && rows > 0) {
+        gather_moves(session);
+        return SWALLOW;
+    }
     if (!sy_tag_sum_add(&gather->tags, tag) || (gather->all && rows != gather->rows_first)) {
         gather_disagrees(part, "reports ", tag);
         return SWALLOW;

@@ -200,7 +200,9 @@ struct sy_txn {
 /* One statement answered by several servers, or by the router's own transaction. */
 struct sy_gather {
     bool active;
-    bool all;     /* SY_PLAN_ALL: answers must agree, one is told */
+    bool all;      /* SY_PLAN_ALL: answers must agree, one is told */
+    bool has_home; /* only shard `home` may report rows */
+    uint32_t home;
     bool sums;    /* with a merge: a write, whose counts are added up */
     bool counted; /* a write whose count of 0 says that nothing was written */
     bool simple;
@@ -251,7 +253,8 @@ struct sy_portal {
     uint32_t shard;
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
     bool local;         /* the session runs it */
-    bool several, all, writes, replica, copies, counted;
+    bool several, all, writes, replica, copies, counted, has_home;
+    uint32_t home;
     bool binary;              /* some of its columns */
     bool limited;             /* under a row limit: its shards answer in turn, */
     uint32_t turn;            /* this one and those behind it */
@@ -428,6 +431,8 @@ struct sy_target {
     bool scatters;        /* each shard is sent a text of its own: scattering.c */
     const uint32_t *rows; /* INSERT ... VALUES: the shard of each row, in the arena */
     uint32_t row_count;
+    bool has_home; /* a write of a key: only shard `home` may have rows for it */
+    uint32_t home;
     bool counted;  /* several shards: one that reports no rows has written nothing */
     bool federate; /* `shard` is the federating database */
 };

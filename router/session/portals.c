@@ -256,6 +256,8 @@ static void fill_portal(struct sy_portal *portal, const struct sy_exec *exec,
     portal->all = target->all;
     portal->writes = target->writes;
     portal->counted = target->counted;
+    portal->has_home = target->has_home;
+    portal->home = target->home;
     portal->copies = exec->stmt->kind == SY_STMT_COPY_FROM;
     portal->replica = target->replica_ok;
     portal->figures = target->several ? NULL : sy_tells_shard(exec);
@@ -599,7 +601,9 @@ static enum sy_step execute_several(struct sy_session *session, struct sy_portal
                                .shards = portal->shards,
                                .replica_ok = portal->replica,
                                .writes = portal->writes,
-                               .counted = portal->counted};
+                               .counted = portal->counted,
+                               .has_home = portal->has_home,
+                               .home = portal->home};
     if (portal->merge_serial == 0)
         sy_gather_begin(session, &target, false);
     else

@@ -211,6 +211,8 @@ enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter
     portal->shards = b->target->shards;
     portal->all = b->target->all;
     portal->counted = b->target->counted;
+    portal->has_home = b->target->has_home;
+    portal->home = b->target->home;
     if (returns_rows(b->exec, b->target)) {
         portal->merge_serial = ++session->worker->last_serial;
         sy_gather_begin(session, b->target, false);

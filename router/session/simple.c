@@ -57,8 +57,12 @@ void sy_gather_begin(struct sy_session *session, const struct sy_target *target,
 {
     struct sy_gather *gather = session->gather;
     sy_gather_reset(session);
-    *gather = (struct sy_gather){
-        .active = true, .all = target->all, .counted = target->counted, .simple = simple};
+    *gather = (struct sy_gather){.active = true,
+                                 .all = target->all,
+                                 .counted = target->counted,
+                                 .simple = simple,
+                                 .has_home = target->has_home,
+                                 .home = target->home};
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         part->gather_done = false;
         if (sy_target_has(target, part) && (part->primary || target->replica_ok))

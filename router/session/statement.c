@@ -441,6 +441,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         target->counted =
             target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
         target->scatters = target->several && plan->writes && sy_route_freezes(exec->route);
+        target->has_home = plan->kind == SY_PLAN_CONCAT && plan->home != UINT32_MAX;
+        target->home = plan->home;
         break;
     case SY_PLAN_ROWS:
         target->shards = plan->shards;

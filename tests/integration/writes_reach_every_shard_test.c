@@ -135,6 +135,34 @@ static void selected_rows_are_copied_where_they_are(void **state)
     PQfinish(c);
 }
 
+/* Mappers write every column back: the key is set to what it is. */
+static void a_key_that_stays_is_no_move(void **state)
+{
+    (void)state;
+    PGconn *c = open();
+    assert_string_equal(sy_run(c, "update u set tid = 2, n = 500 where n = 2"), "UPDATE 1");
+    assert_string_equal(from_shard(1, "select n from u where tid = 2 and n > 400"), "500");
+    static const char *const values[] = {"2", "500"};
+    assert_string_equal(run_extended(c, "update u set tid = $1, n = n + 1 where n = $2", 2, values),
+                        "UPDATE 1");
+    assert_string_equal(sy_run(c, "update u set tid = 1 where n = 501"), "ERROR 0A000");
+    static const char *const other[] = {"3", "501"};
+    assert_string_equal(run_extended(c, "update u set tid = $1, n = n + 1 where n = $2", 2, other),
+                        "ERROR 0A000");
+    assert_string_equal(sy_run(c, "update u set tid = 1 where n = 12345"), "UPDATE 0");
+    assert_string_equal(sy_run(c, "update u set tid = tid where n = 501"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "update u set n = 1"), "UPDATE 18");
+    assert_string_equal(sy_run(c, "update u set tid = 1"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "select 1"), "ERROR 25P02");
+    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
+    assert_string_equal(from_shard(1, "select tid from u where n = 501"), "2");
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(from_shard(i, "select count(*) from u"), "6");
+    assert_true(shards_settled());
+    PQfinish(c);
+}
+
 /* ---- in transactions ---- */
 
 static void all_or_nothing(void **state)
@@ -266,6 +294,7 @@ int main(void)
         cmocka_unit_test(returned_rows_come_from_all),
         cmocka_unit_test(other_tables_stand_beside),
         cmocka_unit_test(selected_rows_are_copied_where_they_are),
+        cmocka_unit_test(a_key_that_stays_is_no_move),
         cmocka_unit_test(all_or_nothing),
         cmocka_unit_test(pipelines_keep_their_order),
         cmocka_unit_test(a_function_that_writes_counts),
