@@ -82,11 +82,40 @@ static void a_key_keeps_its_precision(void **state)
     PQfinish(c);
 }
 
+static void rows_go_to_their_shards(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    assert_string_equal(sy_run(c, "alter table posts add column likes int default 3"),
+                        "ALTER TABLE");
+    assert_string_equal(sy_ask_all(c, "insert into posts (author_id, title) values (21, 'a'), (22, "
+                                      "'b'), (23, 'c'), (24, 'd') returning author_id, likes"),
+                        "21|3\n22|3\n23|3\n24|3");
+    static const char *const values[] = {"26", "f", "25", "e"};
+    PGresult *result = PQexecParams(c,
+                                    "insert into posts (author_id, title) values ($1, $2), ($3, "
+                                    "$4)",
+                                    4, NULL, values, NULL, NULL, 0);
+    assert_string_equal(PQcmdStatus(result), "INSERT 0 2");
+    PQclear(result);
+    assert_string_equal(sy_run(c,
+                               "update posts set likes = likes + 1 where likes = 3 and author_id "
+                               "> 20"),
+                        "UPDATE 6");
+    assert_string_equal(sy_run(c, "insert into posts (author_id, title) values (27, 'x'), (21, "
+                                  "'a')"),
+                        "ERROR 23505");
+    assert_string_equal(sy_run(c, "delete from posts where likes = 4"), "DELETE 6");
+    assert_string_equal(sy_ask(c, "select count(*) from posts where author_id > 20"), "0");
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_merged_by_bytes),
         cmocka_unit_test(a_key_keeps_its_precision),
+        cmocka_unit_test(rows_go_to_their_shards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -31,6 +31,17 @@ static enum sy_collation collation_of(uint32_t type)
                                                                             : SY_COLLATION_UNKNOWN;
 }
 
+/* A literal, with or without a cast, is the same wherever it is filled in. */
+static bool is_constant(const char *sql)
+{
+    static const char *const moving[] = {"(",     "current_", "localtime", "now",
+                                         "today", "tomorrow", "yesterday", NULL};
+    for (const char *const *word = moving; *word != NULL; word++)
+        if (strcasestr(sql, *word) != NULL)
+            return false;
+    return true;
+}
+
 static void add_columns(struct sy_schema_builder *builder, uint32_t index,
                         const struct sy_sqrelation *r)
 {
@@ -46,6 +57,9 @@ static void add_columns(struct sy_schema_builder *builder, uint32_t index,
             .collation = collation_of(c->type),
             .has_default = c->default_sql != NULL || c->identity != 0,
             .is_identity_or_serial = serial || c->identity != 0,
+            .default_volatility = c->default_sql != NULL && is_constant(c->default_sql)
+                                      ? SY_IMMUTABLE
+                                      : SY_VOLATILE_UNKNOWN,
             .is_generated = c->generated != 0,
         };
         sy_schema_builder_add_column(builder, index, &column);
