@@ -241,6 +241,8 @@ static enum action on_complete(struct sy_part *part, struct sy_slice body)
         return SWALLOW;
     }
     head->answered = true;
+    if (head->kind == SY_X_EXECUTE && head->why == SY_WHY_CLIENT)
+        part->suspended = false;
     part->copying_in = false;
     if ((head->flags & SY_X_WRITE) != 0 && !wrote_nothing(session, head, tag))
         part->wrote = true;

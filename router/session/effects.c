@@ -344,6 +344,14 @@ uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slic
     return UINT32_MAX;
 }
 
+bool sy_effect_has_cursor(const struct sy_session *session, uint32_t shard)
+{
+    for (const struct sy_cursor *cursor = session->cursors; cursor != NULL; cursor = cursor->next)
+        if (cursor->shard == shard)
+            return true;
+    return false;
+}
+
 void sy_effect_forget_cursors(struct sy_session *session, bool all)
 {
     struct sy_cursor **at = &session->cursors;

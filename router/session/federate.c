@@ -64,11 +64,15 @@ static bool set_local(const struct sy_session *session)
     return false;
 }
 
+/* Rows are still to be fetched from what was opened there, which has an old snapshot. */
 static bool has_cursor(const struct sy_session *session)
 {
-    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (part->federation && part->in_txn)
-            return true;
+    uint32_t shard = session->database->topology->shard_count;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (!part->federation || !part->in_txn)
+            continue;
+        return part->suspended || part->touched || sy_effect_has_cursor(session, shard);
+    }
     return false;
 }
 
@@ -120,6 +124,7 @@ enum sy_status sy_federation_check(struct sy_session *session, const struct sy_e
 {
     const char *hint = NULL, *where = obstacle(session, exec, &hint);
     session->federation_cursor = exec->stmt->kind == SY_STMT_DECLARE;
+    session->federation_fresh = where == NULL;
     if (where == NULL)
         return SY_OK;
     (void)sy_err_set(err, SY_E_UNSUPPORTED,
@@ -129,6 +134,37 @@ enum sy_status sy_federation_check(struct sy_session *session, const struct sy_e
     sy_err_hint(err, "%s", hint);
     sy_counter_add(&session->database->counters->refused, 1);
     return SY_E_UNSUPPORTED;
+}
+
+bool sy_federation_join(struct sy_part *part)
+{
+    static const struct sy_slice name = {"_switchyard_begin", 17};
+    struct sy_session *session = part->session;
+    if (session->txn_state != NULL && session->txn_state->first != NULL)
+        return false; /* a savepoint would be unknown there */
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_parse(out, name, SY_SLICE("BEGIN"), NULL, 0);
+    sy_write_bind(out, &(struct sy_bind_values){.portal = name, .statement = name});
+    sy_write_execute(out, name, 0);
+    sy_write_close(out, 'P', name);
+    sy_write_close(out, 'S', name);
+    static const enum sy_expect_kind kinds[] = {SY_X_PARSE, SY_X_BIND, SY_X_EXECUTE, SY_X_CLOSE,
+                                                SY_X_CLOSE};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        sy_part_expect(part, kinds[i], SY_WHY_BEGIN, 0, 0);
+    sy_part_send_copy(part, out->data, out->bytes);
+    part->in_txn = part->suspended = true;
+    session->txn_deferred = false;
+    return true;
+}
+
+void sy_federation_leave(struct sy_part *part)
+{
+    sy_part_expect(part, SY_X_QUERY, SY_WHY_BEGIN, 0, 0);
+    sy_part_send_query(part, SY_SLICE("COMMIT"));
+    sy_settings_unref(&part->settings_begin);
+    part->in_txn = part->suspended = false;
+    part->session->txn_deferred = sy_parts_in_txn(part->session) == 0; /* the block goes on */
 }
 
 enum sy_status sy_exec_federate(struct sy_session *session, const struct sy_exec *exec,

@@ -118,6 +118,7 @@ struct sy_part {
     char status; /* of the last ReadyForQuery */
     bool primary;
     bool federation; /* the federating database: reads only, each statement by itself */
+    bool suspended;  /* ... but for a portal that may have more rows */
     bool in_txn;     /* a transaction block is open on it */
     bool late;       /* joined after a savepoint was set */
     bool touched;    /* extended messages since the last Sync */
@@ -388,6 +389,7 @@ struct sy_session {
     struct sy_cursor *cursors; /* declared in SQL: which shard has them; effects.c */
     bool notifies;             /* LISTEN or NOTIFY in this transaction: shard 0 decides */
     bool schema_changed;       /* by DDL of this transaction */
+    bool federation_fresh;     /* the statement at hand needs a new snapshot there */
     bool federation_cursor; /* the statement at hand declares a cursor in the federating database */
     int64_t schema_wanted_wall_us; /* the answer waits for a schema read after this; 0: none */
     int64_t schema_missed_wall_us; /* the first statement that found no schema; 0: none */
@@ -629,6 +631,11 @@ const struct sy_federation *sy_federation_of(const struct sy_topology_database *
 bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_err *err);
 /* It can run the statement, and may as the transaction stands. */
 bool sy_federation_serves(const struct sy_session *session, const struct sy_exec *exec);
+/* A portal there is to outlive Sync: its transaction becomes part of the client's block. False: it
+ * cannot. */
+bool sy_federation_join(struct sy_part *part);
+/* Nothing there is open any more: its part of the block ends. */
+void sy_federation_leave(struct sy_part *part);
 bool sy_federation_is(const struct sy_session *session, uint32_t shard);
 bool sy_stmt_is_local(const struct sy_stmt *stmt); /* the session runs it itself */
 struct sy_parse_settings sy_session_parse_settings(const struct sy_session *session);
@@ -719,6 +726,8 @@ void sy_two_phase_over(struct sy_session *session);
 void sy_effect_note(struct sy_session *session, const struct sy_exec *exec, bool always);
 /* Where a cursor was declared; UINT32_MAX: not known. */
 uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slice name);
+/* A cursor is open on this shard. */
+bool sy_effect_has_cursor(const struct sy_session *session, uint32_t shard);
 void sy_effect_forget_cursors(struct sy_session *session, bool all);
 bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec);
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag);

@@ -348,6 +348,9 @@ enum sy_step sy_part_prepare(struct sy_part *part, struct sy_err *err)
 {
     struct sy_session *session = part->session;
     (void)err;
+    if (part->federation && session->federation_fresh && part->in_txn)
+        sy_federation_leave(part);
+    session->federation_fresh = session->federation_fresh && !part->federation;
     if (sy_part_state(part)->settings != session->settings) {
         /* A simple Query between extended messages needs them answered first only if it must be
          * waited for. */

@@ -633,14 +633,16 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
     struct sy_part *part = next_of_portal(session, portal, NULL);
     if (part == NULL)
         return no_portal(message->portal, err);
-    if (part->federation && !part->in_txn && message->row_limit > 0 && session->txn != 'I')
-        return refuse_row_limit(err); /* the portal would end with Sync */
     struct sy_target target = {.shard = part->shard, .replica_ok = !part->primary};
     if (other_is_busy(session, &target)) {
         enum sy_step step = sy_barrier(session);
         if (step != SY_STEP_DONE)
             return step;
     }
+    bool outlives =
+        part->federation && !part->in_txn && message->row_limit > 0 && session->txn != 'I';
+    if (outlives && !sy_federation_join(part))
+        return refuse_row_limit(err); /* the portal would end with Sync */
     sy_owe_shard(session, portal->figures, portal->shard);
     sy_owe_attach(session, part);
     part->touched = true;

@@ -469,6 +469,13 @@ static void cursors_live_in_their_block(void **state)
     assert_string_equal(sy_ask(c, "select name from authors where id = 6"), "anna1");
     assert_string_equal(sy_ask_all(c, "fetch 1 from k"), "title 11|39");
     assert_string_equal(sy_run(c, "close k"), "CLOSE CURSOR");
+    assert_string_equal(sy_ask(c, joined), "ERROR 0A000"); /* its snapshot lives on */
+    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_ask(c, joined), "120");
+    assert_string_equal(sy_run(c, "declare l cursor for select count(distinct title) from posts"),
+                        "DECLARE CURSOR");
+    assert_string_equal(sy_ask(c, "fetch all from l"), "23");
     assert_string_equal(sy_run(c, "commit"), "COMMIT");
     assert_string_equal(sy_ask(c, joined), "120");
     PQfinish(c);
@@ -558,6 +565,7 @@ static void ddl_is_known_at_once(void **state)
 {
     (void)state;
     PGconn *c = client(), *other = client();
+    assert_string_equal(sy_run(c, "set lock_timeout = '60s'"), "SET");
     PQclear(PQprepare(other, "kept",
                       "select a.feels, count(distinct p.title) from authors a join "
                       "posts p on p.id = a.id group by 1 order by 1",
