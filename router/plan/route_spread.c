@@ -130,8 +130,6 @@ static const char *form_obstacle(const struct sy_route *route)
     if (outer->kind == SY_STMT_COPY_TO) {
         if (!outer->copy.from_stdin_or_to_stdout)
             return "COPY TO a file or program of the server";
-        if (outer->copy.format == SY_COPY_BINARY || outer->copy.header)
-            return "COPY TO with a header";
     } else if (route->stmt->kind != SY_STMT_SELECT) {
         return route->stmt->tag == NULL ? "a write" : route->stmt->tag;
     }

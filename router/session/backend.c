@@ -606,6 +606,9 @@ static enum action on_copy_response(struct sy_part *part, char type, struct sy_s
     part->copying_out = type == 'H';
     if (type == 'H' && !first)
         session->gather->drop_next_copy_row = session->gather->copy_header;
+    if (type == 'H' && (head->flags & SY_X_GATHER) != 0)
+        sy_copy_join_begin(&session->gather->copy_join, first,
+                           part->gather_index + 1 == session->gather->count);
     return action;
 }
 
@@ -635,6 +638,33 @@ static enum action row_told(struct sy_part *part)
     return FORWARD;
 }
 
+static bool joins_copies(const struct sy_part *part, char type)
+{
+    const struct sy_gather *gather = part->session->gather;
+    return type == 'd' && gather != NULL && gather->active && gather->copy_binary;
+}
+
+/* Data of one binary COPY of several. */
+static enum action join_copy(struct sy_part *part, struct sy_slice body)
+{
+    struct sy_session *session = part->session;
+    if (!forwards(part, sy_part_head(part)))
+        return SWALLOW;
+    struct sy_buf joined = {0};
+    bool good = sy_copy_join_feed(&session->gather->copy_join, body.data, body.bytes, &joined);
+    if (!good || joined.failed) {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "the server broke the protocol");
+        sy_session_fatal(session, &err);
+    } else if (joined.bytes > 0) {
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_write_copy_data(out, (struct sy_slice){joined.data, joined.bytes});
+        sy_session_put_buf(session, out);
+    }
+    sy_buf_release(&joined);
+    return SWALLOW;
+}
+
 static enum action on_message(struct sy_part *part, char type, struct sy_slice body)
 {
     const struct sy_expect *head = sy_part_head(part);
@@ -651,6 +681,8 @@ static enum action on_message(struct sy_part *part, char type, struct sy_slice b
         else
             sy_session_saw_position(part->session, part, body);
         return SWALLOW;
+    case 'd':
+        return join_copy(part, body);
     case 'C':
         sy_part_rows_over(part);
         return on_complete(part, body);
@@ -702,6 +734,8 @@ static bool is_streamed(const struct sy_part *part, char type)
     if (type == 'D' && part->expect_count > 0 &&
         (part->row_map != NULL || part->expects[part->expect_first].why == SY_WHY_LSN ||
          part->expects[part->expect_first].why == SY_WHY_ASK || merges(part)))
+        return false;
+    if (joins_copies(part, type))
         return false;
     return type == 'D' || type == 'd' || type == 'V';
 }
@@ -851,7 +885,8 @@ static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at
     const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
     if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->row_map != NULL ||
-        part->session->held_columns.bytes > 0 || (gather != NULL && gather->drop_next_copy_row))
+        part->session->held_columns.bytes > 0 ||
+        (gather != NULL && (gather->drop_next_copy_row || gather->copy_binary)))
         return;
     enum sy_answers_to to_what = answers_to(part);
     uint64_t mask = to_what == SY_ANSWERS_COPY_OUT  ? SY_FRAME_MASK('d')

@@ -17,6 +17,7 @@
 #include "router/auth/rules.h"
 #include "router/console/console.h"
 #include "router/engine/parameters.h"
+#include "router/merge/copy_join.h"
 #include "router/merge/merge.h"
 #include "router/merge/tag.h"
 #include "router/metrics/counters.h"
@@ -210,6 +211,8 @@ struct sy_gather {
     bool failed;
     bool copy_header; /* COPY TO with HEADER: drop it from all but the first */
     bool drop_next_copy_row;
+    bool copy_binary; /* COPY TO in binary: headers and trailers in between are dropped */
+    struct sy_copy_join copy_join;
     bool copies_out;         /* the first server answers with COPY data: so must all */
     uint16_t current, count; /* whose turn it is to answer, of how many */
     struct sy_tag_sum tags;
@@ -786,6 +789,8 @@ void sy_tell_before(struct sy_session *session, const struct sy_exec *exec,
 bool sy_gather_ensure(struct sy_session *session, struct sy_err *err);
 void sy_gather_reset(struct sy_session *session);
 void sy_gather_free(struct sy_gather **gather);
+/* What a COPY TO of several servers begins and ends with is told once. */
+void sy_gather_note_copy(struct sy_gather *gather, const struct sy_stmt *stmt);
 /* Notes the columns that the first shard describes; false: this one describes others. */
 bool sy_gather_same_columns(struct sy_part *part, struct sy_slice body);
 /* Rows are still to be told. */

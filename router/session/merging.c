@@ -40,6 +40,12 @@ void sy_gather_free(struct sy_gather **gather)
     *gather = NULL;
 }
 
+void sy_gather_note_copy(struct sy_gather *gather, const struct sy_stmt *stmt)
+{
+    gather->copy_header = stmt->kind == SY_STMT_COPY_TO && stmt->copy.header;
+    gather->copy_binary = stmt->kind == SY_STMT_COPY_TO && stmt->copy.format == SY_COPY_BINARY;
+}
+
 bool sy_merge_pending(const struct sy_session *session)
 {
     const struct sy_gather *gather = session->gather;

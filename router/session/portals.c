@@ -608,6 +608,7 @@ static enum sy_step execute_several(struct sy_session *session, struct sy_portal
         sy_gather_begin(session, &target, false);
     else
         session->gather->merge_running = true;
+    sy_gather_note_copy(session->gather, &portal->statement->template->facts->stmts[0]);
     uint8_t flags = (uint8_t)(SY_X_FORWARD | SY_X_GATHER | (portal->writes ? SY_X_WRITE : 0));
     if (session->busy_parts == 0)
         sy_owe_settle(session);

@@ -163,7 +163,7 @@ static void begin_gather(struct sy_session *session, const struct sy_stmt *stmt,
                          const struct sy_target *target)
 {
     sy_gather_begin(session, target, true);
-    session->gather->copy_header = stmt->kind == SY_STMT_COPY_TO && stmt->copy.header;
+    sy_gather_note_copy(session->gather, stmt);
     if (target->all && target->writes && session->txn_state != NULL)
         session->txn_state->wrote_all = true;
 }

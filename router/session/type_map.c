@@ -302,13 +302,6 @@ enum sy_status sy_exec_check_copy(const struct sy_session *session, const struct
     const struct sy_topology_database *database = session->database->topology;
     const struct sy_topology_schema *inspected = database->inspected;
     const struct sy_stmt *stmt = exec->stmt;
-    if (target->several && stmt->kind == SY_STMT_COPY_TO) { /* a header and a trailer for each */
-        (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "binary COPY TO from several shards is not supported");
-        sy_err_hint(err,
-                    "Use the text or csv format, or copy each shard: /* switchyard: shard=s0 */.");
-        return SY_E_UNSUPPORTED;
-    }
     for (uint32_t i = 1; inspected != NULL && i < inspected->shard_count; i++) {
         const struct sy_type_map *map = &inspected->maps[i];
         struct sy_value_map values = {.oids = map, .shapes = &inspected->maps[0], .back = true};

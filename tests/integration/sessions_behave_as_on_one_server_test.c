@@ -361,6 +361,57 @@ static void copy_brings_each_row_to_its_shard(void **state)
     PQfinish(c);
 }
 
+/* What COPY TO sends is one file, which a server takes. */
+static void copy_to_of_several_shards_is_one_file(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL),
+           *server = sy_cluster_connect(cluster, 0, "blog");
+    sy_run(c, "delete from orders");
+    sy_run(server, "create table copied(id int, customer_id bigint, v int)");
+    for (int rows = 0; rows < 3; rows++) { /* none, one on the second shard, one on each */
+        if (rows > 0)
+            sy_run(c, rows == 1 ? "insert into orders values (1, 2, 7)"
+                                : "insert into orders values (2, 1, null)");
+        static const char *const formats[] = {"binary", "csv header", "delimiter '|'"};
+        for (int f = 0; f < 6; f++) { /* each in both protocols */
+            char sql[100], *data;
+            snprintf(sql, sizeof(sql), "copy orders to stdout with %s", formats[f % 3]);
+            PGresult *result =
+                f < 3 ? PQexec(c, sql) : PQexecParams(c, sql, 0, NULL, NULL, NULL, NULL, 0);
+            if (PQresultStatus(result) != PGRES_COPY_OUT)
+                fail_msg("%d, %s: %s", f, sql, PQresultErrorMessage(result));
+            PQclear(result);
+            sy_run(server, "truncate copied");
+            snprintf(sql, sizeof(sql), "copy copied from stdin with %s", formats[f % 3]);
+            PQclear(PQexec(server, sql));
+            for (int bytes; (bytes = PQgetCopyData(c, &data, 0)) > 0; PQfreemem(data))
+                PQputCopyData(server, data, bytes);
+            PQputCopyEnd(server, NULL);
+            result = PQgetResult(server);
+            if (PQresultStatus(result) != PGRES_COMMAND_OK)
+                fail_msg("%d, %s: %s", rows, sql, PQresultErrorMessage(result));
+            PQclear(result);
+            while ((result = PQgetResult(server)) != NULL)
+                PQclear(result);
+            result = PQgetResult(c);
+            snprintf(sql, sizeof(sql), "COPY %d", rows);
+            assert_string_equal(PQcmdStatus(result), sql);
+            PQclear(result);
+            while ((result = PQgetResult(c)) != NULL)
+                PQclear(result);
+            assert_string_equal(sy_ask_all(server, "select * from copied order by id"),
+                                rows == 0   ? ""
+                                : rows == 1 ? "1|2|7"
+                                            : "1|2|7\n2|1|");
+        }
+    }
+    sy_run(c, "delete from orders");
+    sy_run(server, "drop table copied");
+    PQfinish(server);
+    PQfinish(c);
+}
+
 /* The context of a COPY's error: PostgreSQL's words, and for a shard's own error whose line it
  * counts. */
 static void copy_errors_say_where(void **state)
@@ -412,6 +463,7 @@ int main(void)
         cmocka_unit_test(several_statements_in_one_text_are_one_transaction),
         cmocka_unit_test(copy_brings_each_row_to_its_shard),
         cmocka_unit_test(copy_errors_say_where),
+        cmocka_unit_test(copy_to_of_several_shards_is_one_file),
     };
     cluster = world_cluster();
     router = sy_router_start(world_databases(cluster, "size = 1; prepared_max = 8;"), NULL,
