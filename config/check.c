@@ -212,6 +212,14 @@ static void check_database(struct sy_config_reading *reading, struct sy_config_d
         need_shard(&check, database->local_tables[i].shard, "local_tables");
     need_shard(&check, database->default_placement_shard, "default_placement");
     need_shard(&check, database->federation_node, "federation.node");
+    if (database->federation_node != NULL && database->engine != SY_ENGINE_POSTGRES)
+        sy_config_problem(reading, NULL, "database \"%s\": federation is for the postgres engine",
+                          database->name);
+    if (database->federation_node != NULL &&
+        strlen(database->name) > SY_LIMIT_NAME_BYTES - strlen("switchyard_fed_"))
+        sy_config_problem(reading, NULL,
+                          "database \"%s\": with federation a name has at most 48 bytes",
+                          database->name);
     each_table(database, search_earlier, &check);
     if (same(database->name, "switchyard"))
         sy_config_problem(reading, NULL,

@@ -61,6 +61,7 @@ void sy_show_version(struct sy_console_view *view);
 void sy_show_shards(struct sy_console_view *view);
 void sy_show_keyspaces(struct sy_console_view *view);
 void sy_show_tables(struct sy_console_view *view);
+void sy_show_federation(struct sy_console_view *view);
 void sy_show_nodes(struct sy_console_view *view);
 void sy_show_transactions(struct sy_console_view *view);
 /* A notice with what is known of the transaction that is to be resolved. */

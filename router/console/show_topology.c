@@ -73,6 +73,26 @@ void sy_show_nodes(struct sy_console_view *view)
     }
 }
 
+void sy_show_federation(struct sy_console_view *view)
+{
+    for (uint32_t i = 0; i < view->topology->database_count; i++) {
+        const struct sy_topology_database *database = &view->topology->databases[i];
+        if (database->federation.node_count == 0)
+            continue;
+        const struct sy_topology_federation *made =
+            database->inspected == NULL ? NULL : database->inspected->federation;
+        bool ready = made != NULL && made->facts.ready;
+        size_t start = sy_console_row_begin(view);
+        sy_console_text(view, database->config->name);
+        sy_console_slice(view, database->shards[database->federation_host].name);
+        sy_console_text(view, database->federation.nodes[0]->server_database);
+        sy_console_text(view, ready ? "yes" : "no");
+        sy_console_int(view, ready ? made->facts.relation_count : 0);
+        sy_console_text(view, made == NULL ? "it is being built" : made->facts.why);
+        sy_console_row_end(view, start);
+    }
+}
+
 static const char *const strategy_names[] = {"hash", "range", "list", "geo"};
 static const char *const type_names[] = {"int2",   "int4", "int8", "text",      "varchar",
                                          "bpchar", "uuid", "date", "timestamp", "timestamptz"};

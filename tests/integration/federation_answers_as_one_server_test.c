@@ -629,10 +629,14 @@ static void it_is_made_again(void **state)
     PQfinish(c);
     sy_cluster_sql(home, 0, "postgres", "drop database switchyard_fed_shop with (force)");
     c = client();
+    PGconn *console = sy_router_connect(router, "switchyard", NULL);
     const char *gone = sy_ask(c, joined);
     assert_memory_equal(gone, "ERROR ", 6);
     sy_router_reload(router, databases, NULL);
     assert_true(becomes(c, joined, "120", 600));
+    assert_string_equal(sy_ask_all(console, "show federation"),
+                        "shop|s0|switchyard_fed_shop|yes|9|");
+    PQfinish(console);
     PQfinish(c);
 }
 

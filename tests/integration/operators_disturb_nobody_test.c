@@ -268,9 +268,9 @@ static void every_show_answers(void **state)
 {
     (void)state;
     static const char *const shows[] = {
-        "POOLS",  "CLIENTS", "SERVERS", "SOCKETS",      "DATABASES",      "STATS",
-        "TOTALS", "LISTS",   "CONFIG",  "SHARDS",       "KEYSPACES",      "TABLES",
-        "NODES",  "VERSION", "USERS",   "STATS_TOTALS", "STATS_AVERAGES", "HELP"};
+        "POOLS",   "CLIENTS", "SERVERS",      "SOCKETS",        "DATABASES",  "STATS",  "TOTALS",
+        "LISTS",   "CONFIG",  "SHARDS",       "KEYSPACES",      "FEDERATION", "TABLES", "NODES",
+        "VERSION", "USERS",   "STATS_TOTALS", "STATS_AVERAGES", "HELP"};
     for (size_t i = 0; i < sizeof(shows) / sizeof(shows[0]); i++) {
         char sql[48];
         snprintf(sql, sizeof(sql), "SHOW %s", shows[i]);

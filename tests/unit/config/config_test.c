@@ -123,6 +123,14 @@ static const struct bad_case bad_cases[] = {
      "auth_query = { "
      "user = \"a\"; }; } );",
      "auth_query needs the engine \"postgres\""},
+    {"federation of embedded shards",
+     "databases = ( { name = \"d\"; engine = \"sqlite\"; shards = ( { name = \"s0\"; } ); "
+     "federation = { node = \"s0\"; }; } );",
+     "federation is for the postgres engine"},
+    {"federation under a long name",
+     "databases = ( { name = \"a123456789b123456789c123456789d123456789e12345678\"; " ONE_SHARD
+     " federation = { node = \"s0\"; }; } );",
+     "a name has at most 48 bytes"},
     {"tls without files", "client_tls = { mode = \"require\"; };\ndatabases = ();",
      "client_tls.cert_file"},
 };
