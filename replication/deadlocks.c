@@ -117,7 +117,8 @@ static bool add_edge(struct look *look, struct sy_deadlock_edge edge)
     return true;
 }
 
-/* Prepared transactions block as process 0, which waits for nobody. */
+/* Prepared transactions block as process 0, which waits for nobody. Everybody may read pg_locks,
+ * and not what others wait for in pg_stat_activity. */
 static void ask_server(struct look *look, uint32_t index)
 {
     struct server *server = &servers[index];
@@ -126,9 +127,9 @@ static void ask_server(struct look *look, uint32_t index)
     if (server->conn == NULL)
         return;
     PGresult *result = pg_ask(server->conn,
-                              "SELECT a.pid, b.pid FROM pg_stat_activity a, "
-                              "unnest(pg_blocking_pids(a.pid)) b(pid) WHERE a.wait_event_type = "
-                              "'Lock' AND b.pid <> 0",
+                              "SELECT a.pid, b.pid FROM (SELECT DISTINCT pid FROM pg_locks WHERE "
+                              "NOT granted AND pid IS NOT NULL) a, unnest(pg_blocking_pids(a.pid)) "
+                              "b(pid) WHERE b.pid <> 0",
                               0, NULL, PATIENCE_MS);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         PQfinish(server->conn);

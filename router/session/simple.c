@@ -213,8 +213,10 @@ static enum sy_step simple_statement(struct sy_session *session, struct sy_exec 
     sy_effect_note(session, exec, false);
     if (sy_route_figures(exec->route) != NULL || exec->scan->hints.role == SY_HINT_ROLE_REPLICA)
         sy_tell_before(session, exec, &target);
-    if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM)
+    if (target.several && exec->stmt->kind == SY_STMT_COPY_FROM) {
+        sy_asking_free(session);
         return sy_copy_begin(session, exec, &target, sql, err);
+    }
     if (target.several)
         begin_gather(session, exec->stmt, &target);
     if (target.scatters)
