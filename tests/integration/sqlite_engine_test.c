@@ -802,6 +802,40 @@ static void definitions_name_the_schema_where_it_is_not_searched(void **state)
     expect(first, steps);
 }
 
+static void a_statement_in_with_may_change_rows(void **state)
+{
+    (void)state;
+    static const struct step steps[] = {
+        {"with x as (insert into t values (9, 'nine', 9) returning id) insert into child select "
+         "id, id from x",
+         "INSERT 0 1"},
+        {"select id from child", "9"},
+        {"begin", "BEGIN"},
+        {"with x as (update t set n = 8 where id = 1 returning id, n) select n from x", "8"},
+        {"with x as (insert into t values (1, 'again', 1) returning id) select * from x", "23505"},
+        {"rollback", "ROLLBACK"},
+        {"select n from t where id = 1", "1"},
+        {"begin read only", "BEGIN"},
+        {"with x as (delete from t returning id) select * from x", "25006"},
+        {"rollback", "ROLLBACK"},
+        {"begin", "BEGIN"},
+        {"declare c cursor for with x as (delete from t returning id) select * from x", "0A000"},
+        {"rollback", "ROLLBACK"},
+        {"select count(*) from t", "4"},
+        {NULL, NULL},
+    };
+    expect(first, steps);
+    const char *values[] = {"70", "seventy"};
+    PGresult *result = PQexecParams(first,
+                                    "with x as (insert into t values ($1, $2, 7) returning id, "
+                                    "name) select id + $1, name from x",
+                                    2, NULL, values, NULL, NULL, 0);
+    assert_string_equal(PQgetvalue(result, 0, 0), "140");
+    assert_string_equal(PQgetvalue(result, 0, 1), "seventy");
+    PQclear(result);
+    assert_string_equal(ask(second, "select name from t where id = 70"), "seventy");
+}
+
 static void explain_analyze_runs_the_statement(void **state)
 {
     (void)state;
@@ -872,6 +906,7 @@ int main(void)
         cmocka_unit_test_setup(the_catalog_agrees_with_row_descriptions, new_tables),
         cmocka_unit_test_setup(what_pg_dump_asks_is_answered, new_tables),
         cmocka_unit_test_setup(definitions_name_the_schema_where_it_is_not_searched, new_tables),
+        cmocka_unit_test_setup(a_statement_in_with_may_change_rows, new_tables),
         cmocka_unit_test_setup(explain_analyze_runs_the_statement, new_tables),
         cmocka_unit_test_setup(each_session_sees_itself_as_the_owner, new_tables),
     };

@@ -45,6 +45,12 @@ static bool declare_cursor(struct sy_sqlite_session *s, const struct sy_sqlite_p
     if (sy_sqlite_plan_make(s, outer->plan->script, stmt->query, outer->plan->t->parameter_types,
                             (uint16_t)outer->plan->t->parameter_count, &plan, &s->err) != SY_OK)
         return false;
+    if (plan->t->writes) {
+        sy_sqlite_plan_unref(&plan);
+        sy_err_set(&s->err, SY_E_UNSUPPORTED,
+                   "DECLARE CURSOR must not contain data-modifying statements in WITH");
+        return false;
+    }
     struct sy_sqlite_portal *cursor = sy_sqlite_portal_new(s, name);
     if (cursor == NULL) {
         sy_sqlite_plan_unref(&plan);

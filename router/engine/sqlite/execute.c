@@ -232,6 +232,11 @@ static enum sy_sqlite_step run_rows(struct sy_sqlite_session *s, struct sy_sqlit
             return SY_STEP_ERROR;
         }
         s->run.pending = rows_wanted && s->run.main;
+        uint32_t keep = portal->plan->t->steps[s->step_at].keep;
+        if (keep > 0 && !sy_sqkeep_row(&s->sq, keep, s->run.stmt)) {
+            sy_err_set(&s->err, SY_E_NO_MEMORY, "out of memory for the rows of a WITH query");
+            return SY_STEP_ERROR;
+        }
         s->analyze_rows += !s->run.main;
     }
 }
@@ -368,6 +373,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
     while (s->step_at < t->step_count) {
         if (t->analyze && s->run.conn == NULL)
             analyze_step(s, t);
+        if (t->steps[s->step_at].keep > 0 && s->run.conn == NULL)
+            sy_sqkeep_clear(&s->sq, t->steps[s->step_at].keep);
         enum sy_sqlite_step step = run_step(s, portal, may_wait);
         if (step == SY_STEP_WAIT)
             return step;
@@ -380,6 +387,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
         s->step_at++;
     }
     put_notices(s, t);
+    if (t->step_count > 1 && t->steps[0].keep > 0)
+        sy_sqkeep_release(&s->sq);
     if (t->analyze)
         put_analysis(s);
     if (t->ddl_count > 0) {

@@ -306,10 +306,10 @@ enum sy_status sy_sqfunctions_register(sqlite3 *db, struct sy_sqsession_slot *sl
                                        struct sy_err *err)
 {
     static const struct sq_function_table *const tables[] = {
-        &sq_functions_text,      &sq_functions_numeric, &sq_functions_datetime,
-        &sq_functions_datefield, &sq_functions_json,    &sq_functions_regex,
-        &sq_functions_misc,      &sq_functions_format,  &sq_functions_array,
-        &sq_functions_tochar,    &sq_functions_decimal, &sq_functions_logarithm};
+        &sq_functions_text,  &sq_functions_numeric, &sq_functions_datetime, &sq_functions_datefield,
+        &sq_functions_json,  &sq_functions_regex,   &sq_functions_misc,     &sq_functions_format,
+        &sq_functions_array, &sq_functions_tochar,  &sq_functions_decimal,  &sq_functions_logarithm,
+        &sq_functions_rows};
     int rc = sqlite3_create_collation(db, "sy_numeric", SQLITE_UTF8, NULL, collate_numeric);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_collation(db, "sy_interval", SQLITE_UTF8, NULL, collate_interval);

@@ -15,10 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "router/engine/sqlite/types.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
+
+/* Statements in WITH whose rows are kept, and columns of such or of a LATERAL subquery. */
+enum { SQ_KEPT_MAX = 8, SQ_ROWS_COLUMNS_MAX = 64 };
 
 struct sy_sqsession {
     struct sy_type_settings types; /* types.now_us: the statement's time */
@@ -42,6 +47,7 @@ struct sy_sqsession {
     bool (*setting_set)(void *ctx, struct sy_slice name, struct sy_slice value, bool is_local,
                         struct sy_err *err);
     void *ctx;
+    struct sy_buf kept[SQ_KEPT_MAX]; /* rows of statements in WITH: sy_kept() */
 };
 
 /* A connection that nobody uses yet gets a session later: the pointer is read at each call. */
@@ -60,7 +66,10 @@ struct sy_sqsession_slot {
 SY_MUST_CHECK enum sy_status
 sy_sqfunctions_register(struct sqlite3 *db, struct sy_sqsession_slot *slot, struct sy_err *err);
 
-/* Columns that a LATERAL subquery may have. */
-enum { SQ_ROWS_COLUMNS_MAX = 64 };
+/* The row that a step with `keep` stands at. False: no memory. */
+bool sy_sqkeep_row(struct sy_sqsession *session, uint32_t keep, struct sqlite3_stmt *stmt);
+void sy_sqkeep_clear(struct sy_sqsession *session, uint32_t keep);
+/* Gives the memory back. */
+void sy_sqkeep_release(struct sy_sqsession *session);
 
 #endif

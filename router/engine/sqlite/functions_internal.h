@@ -58,7 +58,7 @@ struct sq_aggregate_table {
 extern const struct sq_function_table sq_functions_text, sq_functions_numeric,
     sq_functions_datetime, sq_functions_datefield, sq_functions_json, sq_functions_regex,
     sq_functions_misc, sq_functions_format, sq_functions_array, sq_functions_tochar,
-    sq_functions_decimal, sq_functions_logarithm;
+    sq_functions_decimal, sq_functions_logarithm, sq_functions_rows;
 extern const struct sq_aggregate_table sq_aggregates;
 
 /* Virtual tables: generate_series, unnest and friends. */

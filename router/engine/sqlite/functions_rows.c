@@ -14,27 +14,31 @@ enum { HEAD_BYTES = 9 };
 
 /* ---- the aggregate ---- */
 
+static void pack(struct sy_buf *rows, sqlite3_value *value)
+{
+    int kind = sqlite3_value_type(value);
+    const void *data = NULL;
+    uint64_t head = 0;
+    double real = 0;
+    if (kind == SQLITE_INTEGER) {
+        head = (uint64_t)sqlite3_value_int64(value);
+    } else if (kind == SQLITE_FLOAT) {
+        real = sqlite3_value_double(value);
+        memcpy(&head, &real, sizeof(head));
+    } else if (kind != SQLITE_NULL) {
+        data = kind == SQLITE_TEXT ? sqlite3_value_text(value) : sqlite3_value_blob(value);
+        head = (uint64_t)sqlite3_value_bytes(value);
+    }
+    sy_buf_append_u8(rows, (uint8_t)kind);
+    sy_buf_append(rows, &head, sizeof(head));
+    sy_buf_append(rows, data, data == NULL ? 0 : (size_t)head);
+}
+
 static void pack_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
     struct sy_buf *rows = sqlite3_aggregate_context(context, sizeof(*rows));
-    for (int i = 0; rows != NULL && i < argc; i++) {
-        int kind = sqlite3_value_type(argv[i]);
-        const void *data = NULL;
-        uint64_t head = 0;
-        double real = 0;
-        if (kind == SQLITE_INTEGER) {
-            head = (uint64_t)sqlite3_value_int64(argv[i]);
-        } else if (kind == SQLITE_FLOAT) {
-            real = sqlite3_value_double(argv[i]);
-            memcpy(&head, &real, sizeof(head));
-        } else if (kind != SQLITE_NULL) {
-            data = kind == SQLITE_TEXT ? sqlite3_value_text(argv[i]) : sqlite3_value_blob(argv[i]);
-            head = (uint64_t)sqlite3_value_bytes(argv[i]);
-        }
-        sy_buf_append_u8(rows, (uint8_t)kind);
-        sy_buf_append(rows, &head, sizeof(head));
-        sy_buf_append(rows, data, data == NULL ? 0 : (size_t)head);
-    }
+    for (int i = 0; rows != NULL && i < argc; i++)
+        pack(rows, argv[i]);
     if (rows == NULL || rows->failed)
         sqlite3_result_error_nomem(context);
 }
@@ -50,6 +54,41 @@ static void pack_final(sqlite3_context *context)
     if (rows != NULL)
         sy_buf_release(rows);
 }
+
+/* ---- rows that the session keeps ---- */
+
+bool sy_sqkeep_row(struct sy_sqsession *session, uint32_t keep, sqlite3_stmt *stmt)
+{
+    struct sy_buf *rows = &session->kept[keep - 1];
+    for (int i = 0; i < sqlite3_column_count(stmt); i++)
+        pack(rows, sqlite3_column_value(stmt, i));
+    return !rows->failed;
+}
+
+void sy_sqkeep_clear(struct sy_sqsession *session, uint32_t keep)
+{
+    sy_buf_clear(&session->kept[keep - 1]);
+}
+
+void sy_sqkeep_release(struct sy_sqsession *session)
+{
+    for (size_t i = 0; i < SQ_KEPT_MAX; i++)
+        sy_buf_release(&session->kept[i]);
+}
+
+static void f_kept(struct sq_call *call)
+{
+    int64_t index = sq_arg_int(call, 0);
+    if (call->session != NULL && index >= 0 && index < SQ_KEPT_MAX)
+        sq_return_blob(call, call->session->kept[index].data, call->session->kept[index].bytes);
+}
+
+static const struct sq_function functions[] = {
+    {"sy_kept", 1, SQ_F_VOLATILE, f_kept},
+};
+
+const struct sq_function_table sq_functions_rows = {functions,
+                                                    sizeof(functions) / sizeof(functions[0])};
 
 /* ---- the table ---- */
 

@@ -438,6 +438,7 @@ void sy_sqlite_env_init(struct sy_sqlite_session *s)
 void sy_sqlite_env_release(struct sy_sqlite_session *s)
 {
     sy_buf_release(&s->sequence_values);
+    sy_sqkeep_release(&s->sq);
 }
 
 void sy_sqlite_env_statement(struct sy_sqlite_session *s)

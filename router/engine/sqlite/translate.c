@@ -205,7 +205,7 @@ bool sq_step(struct sq_cx *cx, struct sq_out *out, const char *sql, bool main)
     struct sy_sqstep *step = sql == NULL ? NULL : sq_alloc(cx, sizeof(*step));
     if (step == NULL)
         return false;
-    *step = (struct sy_sqstep){sql, main};
+    *step = (struct sy_sqstep){.sql = sql, .main = main};
     return sq_list_add(cx, &out->steps, step);
 }
 

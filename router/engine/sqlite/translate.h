@@ -143,7 +143,8 @@ struct sy_sqddl {
 /* One SQLite text. Parameters are ?1..?n = the client's $1..$n. */
 struct sy_sqstep {
     const char *sql;
-    bool main; /* its rows (if returns_rows) and its change count are the answer */
+    bool main;     /* its rows (if returns_rows) and its change count are the answer */
+    uint32_t keep; /* its rows are kept for the steps behind it, as sy_kept(keep - 1); 0: not */
 };
 
 struct sy_sqnotice {

@@ -258,6 +258,9 @@ static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *al
     const char *quoted = sq_ident(cx, alias);
     if (columns == NULL || quoted == NULL)
         return NULL;
+    if (cte->no_rows)
+        return sq_error_null(cx, "0A000", -1, "WITH query \"%s\" does not have a RETURNING clause",
+                             cte->name);
     cte->referenced = true;
     for (uint32_t i = 0; i < cte->column_count; i++) {
         struct sq_expr *expr = sq_alloc(cx, sizeof(*expr));

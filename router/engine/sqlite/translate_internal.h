@@ -77,6 +77,7 @@ struct sq_cte {
     struct sq_field *columns;
     uint32_t column_count;
     bool referenced;
+    bool no_rows; /* changes rows and returns none */
 };
 
 /* One query level. */
@@ -151,6 +152,11 @@ struct sq_cx {
     uint32_t view_depth;
     bool bare_columns; /* CHECK, index, generated: columns without a table name */
     bool in_default;   /* a default: no columns at all */
+    /* Statements in the outermost WITH that change rows: translate_changes.c. */
+    const PgQuery__WithClause *outermost; /* NULL: there is none */
+    struct sq_list changes;               /* struct sy_sqstep */
+    struct sq_list changed, used_in_with; /* char *: tables */
+    uint32_t kept_count;
 };
 
 /* ---- translate.c: errors, text, lists ---- */
@@ -308,6 +314,16 @@ bool sq_ddl(struct sq_cx *cx, struct sq_out *out, enum sy_sqddl_kind kind, const
             const char *name, const struct sy_sqrelation *relation);
 bool sq_result_columns(struct sq_cx *cx, struct sq_out *out, const struct sq_field *columns,
                        uint32_t count);
+
+/* ---- translate_changes.c ---- */
+
+/* The text of a name in WITH whose statement changes rows; `before`: the WITH so far. */
+const char *sq_changing_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *node,
+                            struct sq_cte *cte, const char *before);
+/* False: 0A000, a table of `used` was changed by an earlier part. */
+bool sq_check_changed(struct sq_cx *cx, const struct sq_list *used);
+/* Puts their steps before the main one. */
+bool sq_finish_changes(struct sq_cx *cx, struct sq_out *out);
 
 /* ---- translate_dml.c ---- */
 bool sq_insert(struct sq_cx *cx, const PgQuery__InsertStmt *node, struct sq_out *out);

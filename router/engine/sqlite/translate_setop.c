@@ -265,12 +265,26 @@ static const char *recursive_cte(struct sq_cx *cx, struct sq_cte *cte,
                               wrap_a ? ")" : "", select->all ? "UNION ALL" : "UNION", b));
 }
 
+/* One that changes rows; plain: a SELECT stands before it. */
+static const char *changing_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *node,
+                                const PgQuery__WithClause *with, bool plain, const char *before)
+{
+    struct sq_cte *cte = sq_alloc(cx, sizeof(*cte));
+    if (cte == NULL || (cte->name = sy_arena_strdup(cx->arena, node->ctename)) == NULL)
+        return NULL;
+    if (with != cx->outermost)
+        return sq_error_null(cx, "0A000", node->location,
+                             "WITH clause containing a data-modifying statement must be at the "
+                             "top level");
+    if (plain || with->recursive)
+        return sq_unsupported(cx, node->location,
+                              "a data-modifying statement in WITH behind a SELECT is not supported "
+                              "by the sqlite engine");
+    return sq_changing_cte(cx, node, cte, before);
+}
+
 static const char *one_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *node, bool recursive)
 {
-    if (node->ctequery->node_case != NODE(SELECT_STMT))
-        return sq_unsupported(
-            cx, node->location,
-            "data-modifying statements in WITH are not supported by the sqlite engine");
     if (node->search_clause != NULL || node->cycle_clause != NULL)
         return sq_unsupported(cx, node->location,
                               "SEARCH and CYCLE are not supported by the sqlite engine");
@@ -296,9 +310,15 @@ static const char *one_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *nod
 const char *sq_with(struct sq_cx *cx, const PgQuery__WithClause *with)
 {
     struct sy_buf buf = {0};
-    bool ok = true;
+    bool ok = true, plain = false;
     for (size_t i = 0; i < with->n_ctes && ok; i++) {
-        const char *text = one_cte(cx, with->ctes[i]->common_table_expr, with->recursive);
+        const PgQuery__CommonTableExpr *node = with->ctes[i]->common_table_expr;
+        bool changes = node->ctequery->node_case != NODE(SELECT_STMT);
+        const char *before = i == 0 ? "" : sq_printf(cx, "%.*s ", (int)buf.bytes, buf.data);
+        const char *text = before == NULL ? NULL
+                           : changes      ? changing_cte(cx, node, with, plain, before)
+                                          : one_cte(cx, node, with->recursive);
+        plain = plain || !changes;
         ok = text != NULL;
         if (ok)
             sy_buf_printf(&buf, "%s%s",

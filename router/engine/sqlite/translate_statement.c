@@ -125,8 +125,26 @@ static bool ddl_statement(struct sq_cx *cx, const sq_node *node, struct sq_out *
     }
 }
 
+static const PgQuery__WithClause *with_of(const sq_node *node)
+{
+    switch ((int)node->node_case) {
+    case NODE(SELECT_STMT):
+        return node->select_stmt->with_clause;
+    case NODE(INSERT_STMT):
+        return node->insert_stmt->with_clause;
+    case NODE(UPDATE_STMT):
+        return node->update_stmt->with_clause;
+    case NODE(DELETE_STMT):
+        return node->delete_stmt->with_clause;
+    default:
+        return NULL;
+    }
+}
+
 static bool statement(struct sq_cx *cx, const sq_node *node, struct sq_out *out)
 {
+    if (cx->outermost == NULL)
+        cx->outermost = with_of(node);
     switch ((int)node->node_case) {
     case NODE(SELECT_STMT):
         return query_statement(cx, node->select_stmt, out);
@@ -153,8 +171,6 @@ static bool statement(struct sq_cx *cx, const sq_node *node, struct sq_out *out)
     }
 }
 
-/* EXPLAIN ANALYZE would have to run the statement under SQLite's own instrumentation, which it
- * lacks. */
 /* Options that say what is shown besides are taken; SQLite's plan has none of it. */
 static bool explain_options(struct sq_cx *cx, const PgQuery__ExplainStmt *node, bool *ret_analyze)
 {
@@ -241,6 +257,8 @@ static const char *const *names_of(struct sq_cx *cx, const struct sq_list *list)
 static bool finish(struct sq_cx *cx, struct sq_out *out)
 {
     struct sy_sqtranslation *t = out->t;
+    if (!sq_finish_changes(cx, out))
+        return false;
     FILL(steps, step_count, out->steps, struct sy_sqstep);
     FILL(ddl, ddl_count, out->ddl, struct sy_sqddl);
     FILL(notices, notice_count, cx->notices, struct sy_sqnotice);

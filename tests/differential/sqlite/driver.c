@@ -246,6 +246,7 @@ struct driver *driver_new(void)
 void driver_free(struct driver **driver)
 {
     (void)sqlite3_close((*driver)->db);
+    sy_sqkeep_release(&(*driver)->session);
     sy_arena_release(&(*driver)->arena);
     free(*driver);
     *driver = NULL;
@@ -323,9 +324,13 @@ static bool run_step(struct driver *d, const struct sy_sqtranslation *t,
     d->last_sql = step->sql;
     int rc = sqlite3_prepare_v2(d->db, step->sql, -1, &stmt, NULL);
     bool ok = rc == SQLITE_OK;
+    if (step->keep > 0)
+        sy_sqkeep_clear(&d->session, step->keep);
     while (ok && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         if (step->main && t->returns_rows)
             ok = put_row(d, t, stmt, out);
+        if (step->keep > 0)
+            ok = sy_sqkeep_row(&d->session, step->keep, stmt);
         *rows += step->main ? 1 : 0;
     }
     if (ok && rc != SQLITE_DONE)

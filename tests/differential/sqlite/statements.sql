@@ -710,3 +710,32 @@ SELECT power(10.0, 9999.5)
 SELECT exp(NULL::numeric), ln(NULL::numeric)
 SELECT g, ln(g), exp(g / 7.0), log(g), power(g, 0.3) FROM generate_series(1.0, 40.0, 1.7) g ORDER BY g
 SELECT g, ln(g), log(2.0, g) FROM generate_series(0.85, 1.15, 0.013) g ORDER BY g
+-- statements in WITH that change rows
+CREATE TABLE wm_a (id serial PRIMARY KEY, name text, n numeric(6,2))
+CREATE TABLE wm_b (id int PRIMARY KEY, a_id int REFERENCES wm_a (id), what text)
+CREATE TABLE wm_log (id int, name text, n numeric, at date)
+WITH ins AS (INSERT INTO wm_a (name, n) VALUES ('one', 1.5), ('two', 2), (NULL, NULL) RETURNING id, name, n) SELECT * FROM ins ORDER BY id
+WITH p AS (INSERT INTO wm_a (name) VALUES ('parent') RETURNING id) INSERT INTO wm_b SELECT 1, id, 'child' FROM p RETURNING *
+WITH gone AS (DELETE FROM wm_b RETURNING *) INSERT INTO wm_log (id, name) SELECT id, what FROM gone
+WITH up AS (UPDATE wm_a SET n = n * 2 WHERE n IS NOT NULL RETURNING id, n AS twice) SELECT count(*), sum(twice) FROM up
+WITH up(i, x) AS (UPDATE wm_a SET n = 1 WHERE id = 1 RETURNING id, name) SELECT u.i + 1, upper(u.x) FROM up u
+WITH x AS (DELETE FROM wm_log RETURNING id, name), y AS (INSERT INTO wm_b SELECT id + 10, NULL, name FROM x RETURNING id) SELECT y.id, x.name FROM x, y
+WITH x AS (INSERT INTO wm_log VALUES (1, 'l', 2.50, '2020-01-02') RETURNING *), s AS (SELECT n + 1 AS m, at FROM x) SELECT * FROM s
+WITH x AS (INSERT INTO wm_log VALUES (2, 'quiet', 0, NULL)) SELECT count(*) >= 0 FROM wm_b
+WITH x AS (INSERT INTO wm_log VALUES (3, 'q', 0, NULL)) SELECT * FROM x
+WITH x AS (UPDATE wm_log SET n = 9 WHERE id = 77 RETURNING id) SELECT * FROM x
+WITH x AS (DELETE FROM wm_log WHERE id = 2 RETURNING id) UPDATE wm_b SET what = 'from ' || x.id FROM x WHERE wm_b.id = 11
+WITH x AS (DELETE FROM wm_log WHERE id = 1 RETURNING id) DELETE FROM wm_b USING x WHERE wm_b.id = x.id + 10 RETURNING what
+--! refused
+WITH x AS (DELETE FROM wm_log WHERE id = 55 RETURNING id) SELECT count(*) FROM wm_log
+--! refused
+WITH x AS (DELETE FROM wm_a WHERE id > 100 RETURNING id) SELECT count(*) FROM wm_b
+--! refused
+WITH s AS (SELECT 1 AS v), x AS (INSERT INTO wm_log SELECT v, 's', 0, NULL FROM s WHERE v > 1 RETURNING id) SELECT * FROM x
+SELECT * FROM (WITH x AS (DELETE FROM wm_log RETURNING id) SELECT * FROM x) q
+SELECT id, name, n FROM wm_a ORDER BY id
+SELECT * FROM wm_b ORDER BY id
+SELECT * FROM wm_log ORDER BY id
+DROP TABLE wm_b
+DROP TABLE wm_a
+DROP TABLE wm_log
