@@ -399,6 +399,52 @@ static bool read_relations(struct keeper *k)
     return true;
 }
 
+/* Functions of users of which every overload is the same here and on the shards, and immutable. */
+static bool read_functions(struct keeper *k)
+{
+    static const char query[] =
+        "select n.nspname, proname, string_agg(concat(pg_get_function_identity_arguments(p.oid), "
+        "' ', prokind, provolatile), '; ' order by pg_get_function_identity_arguments(p.oid)), "
+        "bool_and(provolatile = 'i') from pg_proc p join pg_namespace n on n.oid = pronamespace "
+        "where n.nspname !~ '^pg_' and n.nspname not in ('information_schema', 'switchyard') "
+        "group by 1, 2";
+    struct sy_topology_federation *made = k->made;
+    struct sy_map here_by_name = {0};
+    PGresult *here = ask(k, k->conn, query, NULL);
+    PGresult *there = here == NULL ? NULL : ask(k, k->first, query, NULL);
+    size_t room = there == NULL ? 0 : (size_t)PQntuples(there);
+    struct sy_federation_relation *list = sy_arena_calloc(&made->arena, room + 1, sizeof(*list));
+    bool good = there != NULL && list != NULL;
+    for (int i = 0; good && i < PQntuples(here); i++) {
+        const char *key =
+            sy_arena_printf(&k->arena, "%s %s", PQgetvalue(here, i, 0), PQgetvalue(here, i, 1));
+        good = key != NULL && sy_map_put(&here_by_name, sy_slice_of(key), (void *)(intptr_t)(i + 1),
+                                         NULL, NULL) == SY_OK;
+    }
+    for (int i = 0; good && i < PQntuples(there); i++) {
+        const char *schema = sy_arena_strdup(&made->arena, PQgetvalue(there, i, 0));
+        const char *name = sy_arena_strdup(&made->arena, PQgetvalue(there, i, 1));
+        const char *key =
+            sy_arena_printf(&k->arena, "%s %s", PQgetvalue(there, i, 0), PQgetvalue(there, i, 1));
+        good = schema != NULL && name != NULL && key != NULL;
+        int row = !good ? -1 : (int)(intptr_t)sy_map_get(&here_by_name, sy_slice_of(key)) - 1;
+        if (row >= 0 && PQgetvalue(there, i, 3)[0] == 't' &&
+            strcmp(PQgetvalue(there, i, 2), PQgetvalue(here, row, 2)) == 0)
+            list[made->facts.function_count++] =
+                (struct sy_federation_relation){sy_slice_of(schema), sy_slice_of(name)};
+    }
+    sy_map_release(&here_by_name);
+    PQclear(here);
+    PQclear(there);
+    if (!good && made->facts.why[0] == '\0')
+        fail(k, "the functions cannot be read", "out of memory");
+    if (!good)
+        return false;
+    qsort(list, made->facts.function_count, sizeof(*list), sy_federation_compare);
+    made->facts.functions = list;
+    return true;
+}
+
 static int by_from(const void *a, const void *b)
 {
     const struct sy_oid_pair *left = a, *right = b;
@@ -521,7 +567,7 @@ static bool keep(struct keeper *k, bool rebuild)
                     "its encoding or collation is not that of the shards: drop it");
     if (rebuild && federation_write(&k->input, &k->arena, &k->script, &err) != SY_OK)
         return fail(k, "the federating database cannot be described", err.text);
-    return (!rebuild || build(k)) && read_relations(k) && read_types(k);
+    return (!rebuild || build(k)) && read_relations(k) && read_functions(k) && read_types(k);
 }
 
 struct sy_topology_federation *sy_federation_keep(const struct sy_topology *topology,

@@ -107,6 +107,14 @@ static const char views_query[] =
                  "+)?share)\\M' "
                  "order by c.oid";
 
+/* Immutable functions of users that anybody may call; tried among the views, which may need them.
+ */
+static const char functions_query[] =
+    "select pg_get_functiondef(p.oid) from pg_proc p join pg_namespace n on n.oid = pronamespace "
+    "join pg_language l on l.oid = prolang where prokind = 'f' and provolatile = 'i' and not "
+    "prosecdef and proacl is null and lanname in ('sql', 'plpgsql') and " OURS(
+        "n") " and " NOT_OF_EXTENSION("pg_proc", "p.oid") " order by p.oid";
+
 static const char settings_query[] =
     "select format(case when setrole = 0 then 'alter database %1$I set %3$I to %4$s' else 'alter "
     "role %2$I in database %1$I set %3$I to %4$s' end, $1::text, case when setrole = 0 then '' "
@@ -208,6 +216,7 @@ bool federation_read_objects(PGconn *conn, struct sy_arena *arena, const char *f
 {
     return read_list(conn, settings_query, federating, arena, &input->settings, why) &&
            read_list(conn, first_query, NULL, arena, &input->first, why) &&
+           read_list(conn, functions_query, NULL, arena, &input->views, why) &&
            read_list(conn, views_query, NULL, arena, &input->views, why) &&
            read_list(conn, last_query, NULL, arena, &input->last, why);
 }

@@ -148,7 +148,7 @@ static const char clear_all[] =
     "'information_schema' loop "
     "execute format('drop schema %I cascade', name); end loop; " CLEAR_SETTINGS;
 
-/* Tables and views, and what belongs to the shards. */
+/* Tables, views and functions, and what belongs to the shards. */
 static const char clear_tables[] =
     "do $$ declare name text; begin "
     "drop schema switchyard cascade; "
@@ -159,7 +159,12 @@ static const char clear_tables[] =
     "pg_depend e where e.classid = 'pg_class'::regclass and e.objid = c.oid and e.deptype = 'e') "
     "loop execute regexp_replace('drop ' || name || ' cascade', '^drop (view|foreign "
     "table|table)', "
-    "'drop \\1 if exists'); end loop; " CLEAR_SETTINGS;
+    "'drop \\1 if exists'); end loop; "
+    "for name in select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = "
+    "pronamespace where prokind = 'f' and n.nspname !~ '^pg_' and n.nspname <> "
+    "'information_schema' and not exists (select from pg_depend e where e.classid = "
+    "'pg_proc'::regclass and e.objid = p.oid and e.deptype = 'e') "
+    "loop execute 'drop function if exists ' || name || ' cascade'; end loop; " CLEAR_SETTINGS;
 
 static void write_base(struct writer *w)
 {

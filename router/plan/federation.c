@@ -20,11 +20,22 @@ int sy_federation_compare(const void *a, const void *b)
     return order != 0 ? order : compare_slices(left->name, right->name);
 }
 
+static bool has(const struct sy_federation_relation *list, uint32_t count, struct sy_slice schema,
+                struct sy_slice name)
+{
+    struct sy_federation_relation wanted = {schema, name};
+    return count > 0 &&
+           bsearch(&wanted, list, count, sizeof(wanted), sy_federation_compare) != NULL;
+}
+
 bool sy_federation_has(const struct sy_federation *federation, struct sy_slice schema,
                        struct sy_slice name)
 {
-    struct sy_federation_relation wanted = {schema, name};
-    return federation->relation_count > 0 &&
-           bsearch(&wanted, federation->relations, federation->relation_count, sizeof(wanted),
-                   sy_federation_compare) != NULL;
+    return has(federation->relations, federation->relation_count, schema, name);
+}
+
+bool sy_federation_has_function(const struct sy_federation *federation, struct sy_slice schema,
+                                struct sy_slice name)
+{
+    return has(federation->functions, federation->function_count, schema, name);
 }

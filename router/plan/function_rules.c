@@ -358,14 +358,35 @@ static bool changes_nothing(const struct prepare *p, struct sy_qname name)
     return volatility == SY_IMMUTABLE || volatility == SY_STABLE || listed(draws, name.name);
 }
 
+/* Whatever the name may mean along the search path is there. */
+static bool federation_has(const struct prepare *p, struct sy_qname name)
+{
+    const struct sy_federation *federation = p->route->federation;
+    bool found = false;
+    if (name.schema.bytes > 0)
+        return sy_federation_has_function(federation, name.schema, name.name);
+    for (uint32_t i = 0; i < p->context->search_path_count; i++) {
+        struct sy_slice schema = p->context->search_path[i];
+        if (sy_slice_eq(schema, catalog) ||
+            sy_schema_volatility(p->context->schema, schema, name.name) == SY_VOLATILE_UNKNOWN)
+            continue;
+        found = sy_federation_has_function(federation, schema, name.name);
+        if (!found)
+            return false;
+    }
+    return found;
+}
+
 const char *sy_route_federation_function(const struct prepare *p, bool *ret_clock)
 {
     const struct sy_stmt *stmt = p->route->stmt;
     for (int32_t i = 0; i < stmt->function_count; i++) {
         struct sy_qname name = stmt->functions[i].name;
         *ret_clock = *ret_clock || listed(clocks, name.name);
+        enum origin origin = origin_of(p, name);
         bool known = p->context->schema == NULL ||
-                     (origin_of(p, name) == ORIGIN_BUILTIN && changes_nothing(p, name));
+                     (origin == ORIGIN_BUILTIN && changes_nothing(p, name)) ||
+                     (origin == ORIGIN_USER && federation_has(p, name));
         if (known && !differs(name.name) && !listed(differing_shards, name.name) &&
             !listed_prefix(catalog_prefixes, name.name))
             continue;

@@ -35,6 +35,14 @@ static const char schema[] =
     "create table tags(id int primary key, t text);"
     "create table audit(id int, what text collate nocase);"
     "create table notes(id int, what text);"
+    "create function shout(word text) returns text immutable language sql as $$ select upper(word) "
+    "|| '!' $$;"
+    "create function half(n numeric) returns numeric immutable language plpgsql as $$ begin return "
+    "n "
+    "/ 2; end $$;"
+    "create function half(n int) returns int immutable language sql as 'select n / 2';"
+    "create function seen(n int) returns bigint stable language sql as 'select count(*) from "
+    "posts';"
     "create view author_posts as select a.id, a.name, p.title, p.score from authors a join posts p "
     "on p.author_id = a.id;"
     "create view longest as select distinct on (author_id) author_id, title from posts order by "
@@ -312,6 +320,8 @@ static const char *const reads[] = {
     "first "
     "3 rows with ties /* ordered */",
     "select current_user, count(distinct title) from posts",
+    "select shout(title), half(id), count(distinct half(score)) from posts group by 1, 2",
+    "select public.half(a.id::int) from authors a join posts p on p.id = a.id",
     "select count(distinct title), now() > '2020-01-01', current_schema() from posts",
 };
 
@@ -529,6 +539,7 @@ static void what_another_server_cannot_know_is_refused(void **state)
         "select count(distinct title), current_database() from posts",
         "select a.id, a.name from authors a join posts p on a.id = p.id group by a.id",
         "select count(distinct relname) from posts, pg_class",
+        "select count(distinct title), seen(1) from posts",
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         assert_string_equal(sy_ask(c, refused[i]), "ERROR 0A000");
@@ -581,6 +592,7 @@ static void ddl_is_known_at_once(void **state)
     assert_int_equal(PQresultStatus(kept), PGRES_TUPLES_OK);
     assert_string_equal(PQgetvalue(kept, 0, 0), "low");
     PQclear(kept);
+    assert_string_equal(sy_ask(other, "select count(distinct shout(title)) from posts"), "23");
     assert_string_equal(sy_run(c, "alter table posts alter column extra type text using 'x' || "
                                   "extra"),
                         "ALTER TABLE");
