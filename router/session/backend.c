@@ -117,12 +117,10 @@ static enum sy_answers_to answers_to(const struct sy_part *part)
     };
     if (part->expect_count == 0)
         return SY_ANSWERS_NOTHING;
-    if (part->errored)
-        return SY_ANSWERS_SYNC;
-    if (part->copying_in)
-        return SY_ANSWERS_COPY_IN;
-    if (part->copying_out)
-        return SY_ANSWERS_COPY_OUT;
+    if (part->errored | part->copying_in | part->copying_out)
+        return part->errored      ? SY_ANSWERS_SYNC
+               : part->copying_in ? SY_ANSWERS_COPY_IN
+                                  : SY_ANSWERS_COPY_OUT;
     const struct sy_expect *head = &part->expects[part->expect_first];
     if (head->kind == SY_X_DESCRIBE_S && head->answered)
         return SY_ANSWERS_DESCRIBE;
@@ -882,6 +880,8 @@ static void trouble(struct sy_part *part, enum sy_status status)
 /* Rows in a row, without a look at each: only while nothing but forwarding can come of it. */
 static void skip_rows(struct sy_part *part, struct sy_chunk *chunk, uint32_t *at, uint32_t to)
 {
+    if (chunk->data[*at] != 'D' && chunk->data[*at] != 'd')
+        return;
     const struct sy_expect *head = sy_part_head(part);
     const struct sy_gather *gather = part->session->gather;
     if (!sy_frame_at_boundary(&part->walker) || !forwards(part, head) || part->row_map != NULL ||

@@ -4,10 +4,9 @@
 
 #include "base/limits.h"
 
-enum { DIGIT_BIT = 60, NO_BIT = 63 };
-
-/* 'A'..'z' and '1'..'3' in one word, as in states.c. */
-#define T(type) (UINT64_C(1) << ((type) >= 'A' ? (type) - 'A' : DIGIT_BIT + (type) - '1'))
+/* 'A'..'z' and '1'..'3' in one word; bit 0 is in no set: what is no server's message has it. */
+#define SHIFT(type) ((type) >= 'A' ? (type) - 'A' + 1 : (type) - '1' + 60)
+#define T(type) (UINT64_C(1) << SHIFT(type))
 #define ANY_TIME (T('E') | T('N') | T('S') | T('A'))
 #define ROWS (T('D') | T('C') | T('I') | T('G') | T('H'))
 
@@ -25,31 +24,38 @@ static const uint64_t legal[SY_ANSWERS_COUNT] = {
     [SY_ANSWERS_COPY_OUT] = ANY_TIME | T('d') | T('c'),
 };
 
-static uint64_t bit_of(char type)
-{
-    if (type >= 'A' && type <= 'z')
-        return UINT64_C(1) << (type - 'A');
-    if (type >= '1' && type <= '3')
-        return UINT64_C(1) << (DIGIT_BIT + type - '1');
-    return UINT64_C(1) << NO_BIT;
-}
+enum { TYPE_COUNT = 128 };
+
+enum length { SHORT, NONE, ONE, COLLECTED, ENDLESS };
+
+static const uint32_t longest[] = {
+    [SHORT] = SY_LIMIT_SHORT_MESSAGE_BYTES,
+    [NONE] = 0,
+    [ONE] = 1,
+    [COLLECTED] = SY_LIMIT_SERVER_MESSAGE_BYTES,
+    [ENDLESS] = SY_LIMIT_MESSAGE_BYTES,
+};
+
+#define IS(type, length) [type] = {SHIFT(type), length}
+
+static const struct {
+    uint8_t shift, length;
+} types[TYPE_COUNT] = {
+    IS('1', NONE),      IS('2', NONE),    IS('3', NONE),      IS('A', SHORT),
+    IS('C', SHORT),     IS('D', ENDLESS), IS('E', COLLECTED), IS('G', SHORT),
+    IS('H', SHORT),     IS('I', NONE),    IS('N', COLLECTED), IS('S', SHORT),
+    IS('T', COLLECTED), IS('V', ENDLESS), IS('Z', ONE),       IS('c', NONE),
+    IS('d', ENDLESS),   IS('n', NONE),    IS('s', NONE),      IS('t', COLLECTED),
+};
 
 uint32_t sy_answer_body_bytes_max(char type)
 {
-    static const uint64_t without = T('1') | T('2') | T('3') | T('n') | T('I') | T('s') | T('c');
-    static const uint64_t endless = T('D') | T('d') | T('V');
-    static const uint64_t collected = T('T') | T('t') | T('E') | T('N');
-    uint64_t bit = bit_of(type);
-    if ((bit & endless) != 0)
-        return SY_LIMIT_MESSAGE_BYTES;
-    if ((bit & without) != 0)
-        return 0;
-    if ((bit & collected) != 0)
-        return SY_LIMIT_SERVER_MESSAGE_BYTES;
-    return type == 'Z' ? 1 : SY_LIMIT_SHORT_MESSAGE_BYTES;
+    return longest[types[(unsigned char)type % TYPE_COUNT].length];
 }
 
 bool sy_answer_is_legal(enum sy_answers_to to, char type, uint32_t body_bytes)
 {
-    return (legal[to] & bit_of(type)) != 0 && body_bytes <= sy_answer_body_bytes_max(type);
+    unsigned char at = (unsigned char)type;
+    return at < TYPE_COUNT && (legal[to] >> types[at].shift & 1) != 0 &&
+           body_bytes <= longest[types[at].length];
 }
