@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/number.h"
 #include "base/version.h"
 #include "cli/command.h"
@@ -11,7 +12,9 @@
 #include "config/config.h"
 #include "parser/parser.h"
 #include "router/plan/combine.h"
+#include "router/plan/fresh.h"
 #include "router/plan/plan.h"
+#include "router/session/ids.h"
 #include "router/topology/topology.h"
 
 static void complain(const struct sy_err *err)
@@ -126,6 +129,30 @@ static enum sy_status explain_statement(const struct sy_topology_database *datab
 }
 
 static enum sy_status explain(const struct sy_topology_database *database, struct sy_slice text,
+                              struct sy_buf *out, struct sy_err *err);
+
+static int64_t next_id(void *ctx)
+{
+    const struct sy_clock *clock = sy_clock_real();
+    return sy_id_next(ctx, clock->wall_us(clock));
+}
+
+/* As it would go now: its key may be a new id. */
+static enum sy_status explain_fresh(const struct sy_topology_database *database,
+                                    struct sy_slice text, struct sy_buf *out, struct sy_err *err)
+{
+    struct sy_id_source ids = {.node = 0};
+    const struct sy_fresh_source source = {next_id, &ids};
+    struct sy_arena arena = {0};
+    struct sy_slice fresh;
+    enum sy_status status = sy_fresh_text(text, &source, &arena, &fresh, err);
+    if (status == SY_OK)
+        status = explain(database, fresh, out, err);
+    sy_arena_release(&arena);
+    return status;
+}
+
+static enum sy_status explain(const struct sy_topology_database *database, struct sy_slice text,
                               struct sy_buf *out, struct sy_err *err)
 {
     const struct sy_parse_settings settings = {.standard_conforming_strings = true,
@@ -137,8 +164,12 @@ static enum sy_status explain(const struct sy_topology_database *database, struc
     enum sy_status status = sy_parser_new(&options, &parser, err);
     if (status == SY_OK)
         status = sy_parser_parse(parser, text, &settings, &template_, &scan, err);
-    for (int32_t i = 0; status == SY_OK && i < template_->facts->stmt_count; i++) {
-        const struct sy_stmt *stmt = &template_->facts->stmts[i];
+    const struct sy_facts *facts = status == SY_OK ? template_->facts : NULL;
+    bool fresh = facts != NULL && facts->stmt_count == 1 && sy_stmt_makes_ids(&facts->stmts[0]);
+    if (fresh)
+        status = explain_fresh(database, text, out, err);
+    for (int32_t i = 0; status == SY_OK && !fresh && i < facts->stmt_count; i++) {
+        const struct sy_stmt *stmt = &facts->stmts[i];
         if (stmt->kind == SY_STMT_EXPLAIN && stmt->explain_route && stmt->inner != NULL)
             stmt = stmt->inner;
         status = explain_statement(database, stmt, text, &scan, out, err);

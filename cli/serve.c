@@ -340,6 +340,7 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     server->process.reloads = sy_reload_board_new();
     if (status == SY_OK && server->process.reloads == NULL)
         status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    server->process.ids.node = config->node_id;
     uint64_t seed = 0;
     if (status == SY_OK && RAND_bytes((unsigned char *)&seed, sizeof(seed)) != 1)
         status = sy_err_set(err, SY_E_INTERNAL, "no random numbers");

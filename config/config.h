@@ -217,6 +217,7 @@ struct sy_config {
     } client_tls;
     const char *data_dir;
     uint32_t workers; /* 0: one per core */
+    uint32_t node_id; /* of the ids that this router makes */
     enum sy_loop_kind loop;
     uint32_t clients_max; /* max_client_conn */
     struct {

@@ -445,6 +445,10 @@ const struct sy_key_row sy_config_keys[] = {
      .needs_restart = true, .about = "The router's own data: catalog, embedded shards."},
     {"workers", SY_KEY_IS_UINT32, AT(T, workers), .default_text = "0", .most = 256,
      .needs_restart = true, .about = "Worker threads; 0: one per core."},
+    {"node_id", SY_KEY_IS_UINT32, AT(T, node_id), .default_text = "0", .most = 1023,
+     .needs_restart = true,
+     .about = "This router's number in the ids of `switchyard.next_id()`. Routers of the same "
+              "databases need different ones, else they may make the same id."},
     {"loop", SY_KEY_IS_WORD, AT(T, loop), .words = loop_words, .default_text = "auto",
      .needs_restart = true,
      .about = "The event loop; auto: io_uring where the kernel allows it, else epoll."},

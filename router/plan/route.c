@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "router/plan/copy_split.h"
+#include "router/plan/fresh.h"
 #include "router/plan/route_internal.h"
 
 static bool creates_table_as(const struct sy_stmt *stmt)
@@ -703,6 +704,8 @@ enum sy_status sy_route_prepare(const struct sy_stmt *stmt, const struct sy_plan
         return status;
     }
     prepare_all(&p);
+    if (sy_stmt_makes_ids(stmt) && stmt->kind != SY_STMT_PREPARE)
+        sy_route_refuse_ids(route);
     *ret_route = route;
     return SY_OK;
 }

@@ -76,6 +76,7 @@ struct sy_route {
     bool conflicts;   /* ... and something else on another: refused */
     const char *pins; /* why the client must stay on its server; NULL: it need not */
     bool needs_values;
+    bool makes_ids;        /* calls switchyard.next_id(): fresh.h */
     bool is_fixed;         /* `plan` is the answer, whatever the values */
     bool hint_cannot_help; /* REFUSED whatever a hint says */
     struct sy_plan plan;
@@ -122,6 +123,9 @@ bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice
 /* A key column of a use by this name. */
 bool sy_use_is_key(const struct use *use, struct sy_slice column);
 bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);
+
+/* fresh.c */
+void sy_route_refuse_ids(struct sy_route *route);
 
 /* function_rules.c */
 /* False: refused; the plan says why. Sets uses_fixed_shard and the functions' part of read_only. */

@@ -183,7 +183,9 @@ static void prepare_unnamed(struct sy_part *part, struct sy_prepared *prepared)
     struct sy_server_state *state = sy_part_state(part);
     if (state->unnamed_owner == prepared->serial)
         return;
-    const struct sy_piece *own = &session->extended->unnamed_parse;
+    const struct sy_piece none = {0}; /* it may be one of fresh.c */
+    const struct sy_piece *own =
+        prepared == session->extended->unnamed ? &session->extended->unnamed_parse : &none;
     sy_part_expect(part, SY_X_PARSE, SY_WHY_PREPARE, 0, 0);
     bool mapped = prepared->statement->type_count > 0 && sy_part_maps_types(part);
     if (own->chunk != NULL && !mapped) {

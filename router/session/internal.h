@@ -23,6 +23,7 @@
 #include "router/metrics/counters.h"
 #include "router/plan/combine.h"
 #include "router/plan/copy_split.h"
+#include "router/plan/fresh.h"
 #include "router/plan/plan.h"
 #include "router/plan/rename.h"
 #include "router/session/auth_query.h"
@@ -397,6 +398,7 @@ struct sy_session {
     int64_t schema_wanted_wall_us; /* the answer waits for a schema read after this; 0: none */
     int64_t schema_missed_wall_us; /* the first statement that found no schema; 0: none */
     struct sy_timer schema_timer;
+    struct sy_fresh *fresh;     /* the statement at hand with its new ids; NULL: none */
     struct sy_piece replay;     /* an autocommit read sent to a replica, to be rerun */
     struct sy_buf held_columns; /* its RowDescription */
     bool replay_told;           /* rows went out: too late for the primary */
@@ -839,6 +841,18 @@ enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter
                              bool binary, struct sy_err *err);
 void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
                         const struct sy_plan *plan, struct sy_buf *out);
+
+/* fresh.c */
+/* The text with new ids, which stay the same until sy_fresh_free(). */
+enum sy_status sy_fresh_make(struct sy_session *session, struct sy_slice text,
+                             struct sy_slice *ret_text, struct sy_err *err);
+void sy_fresh_free(struct sy_session *session);
+/* A prepared statement with new ids in its text: unnamed on servers, freed with the step of its
+ * message. */
+enum sy_status sy_fresh_prepared(struct sy_session *session, const struct sy_prepared *prepared,
+                                 struct sy_prepared **ret_prepared, struct sy_err *err);
+void sy_fresh_prepared_free(struct sy_session *session, struct sy_prepared **prepared,
+                            enum sy_step step);
 
 /* turns.c */
 /* limit: rows, 0: all that are left. */

@@ -303,6 +303,14 @@ static enum sy_step run_prepare(struct sy_session *session, const struct sy_exec
     const char *at = behind_name(exec->text, "PREPARE");
     if (at == NULL || stmt->inner == NULL || stmt->inner_text_to <= stmt->inner_text_from)
         return cannot_read("PREPARE", err);
+    if (sy_stmt_makes_ids(stmt)) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "PREPARE in SQL of a statement that calls switchyard.next_id() is not "
+                         "supported");
+        sy_err_hint(err, "Prepare it with the protocol's Parse message, or take the id as a "
+                         "parameter: EXECUTE ... (switchyard.next_id()).");
+        return SY_STEP_ERROR;
+    }
     struct sy_slice inner = {exec->text.data + stmt->inner_text_from,
                              stmt->inner_text_to - stmt->inner_text_from};
     while (inner.bytes > 0 && (isspace((unsigned char)inner.data[inner.bytes - 1]) ||
@@ -434,6 +442,27 @@ static enum sy_step run_execute(struct sy_session *session, const struct sy_exec
     return step;
 }
 
+/* EXECUTE p(switchyard.next_id()). */
+static enum sy_step execute_fresh(struct sy_session *session, const struct sy_exec *exec,
+                                  struct sy_err *err)
+{
+    struct sy_exec own;
+    struct sy_scan scan;
+    struct sy_slice sql;
+    if (sy_fresh_make(session, exec->text, &sql, err) != SY_OK ||
+        sy_exec_parse(session, sql, &own, &scan, err) != SY_OK)
+        return SY_STEP_ERROR;
+    own.simple = exec->simple;
+    scan.hints = exec->scan->hints;
+    enum sy_step step = SY_STEP_ERROR;
+    if (sy_exec_route(session, &own, 0, err) == SY_OK)
+        step = run_execute(session, &own, err);
+    sy_template_unref(session->worker->parser, own.template);
+    if (step != SY_STEP_AGAIN)
+        sy_fresh_free(session);
+    return step;
+}
+
 static enum sy_step run_deallocate(struct sy_session *session, const struct sy_exec *exec,
                                    struct sy_err *err)
 {
@@ -465,6 +494,8 @@ static enum sy_step explain(struct sy_session *session, const struct sy_exec *ex
                              stmt->inner_text_to - stmt->inner_text_from};
     struct sy_exec of_inner;
     struct sy_scan scan;
+    if (sy_stmt_makes_ids(stmt) && sy_fresh_make(session, inner, &inner, err) != SY_OK)
+        return SY_STEP_ERROR;
     if (sy_exec_parse(session, inner, &of_inner, &scan, err) != SY_OK)
         return SY_STEP_ERROR;
     struct sy_buf out = {0};
@@ -497,7 +528,8 @@ enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec
     case SY_STMT_PREPARE:
         return run_prepare(session, exec, err);
     case SY_STMT_EXECUTE:
-        return run_execute(session, exec, err);
+        return sy_stmt_makes_ids(stmt) ? execute_fresh(session, exec, err)
+                                       : run_execute(session, exec, err);
     case SY_STMT_DEALLOCATE:
         return run_deallocate(session, exec, err);
     case SY_STMT_SHOW:

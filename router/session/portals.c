@@ -102,7 +102,7 @@ static void send_bind(struct sy_session *session, struct sy_part *part,
 {
     bool as_is = prepared->name[0] == 0 && !prepared->statement->by_sql;
     bool maps = sy_part_maps_bind(part, bind);
-    if (as_is && !maps) {
+    if (as_is && !maps && bind->statement.bytes == 0) {
         sy_part_send(part, frame->chunk, frame->from, frame->to);
         return;
     }
@@ -265,6 +265,23 @@ static void fill_portal(struct sy_portal *portal, const struct sy_exec *exec,
 
 static enum sy_step bind_remote(struct sy_session *session, const struct sy_frame *frame,
                                 const struct sy_bind_msg *bind, struct sy_prepared *prepared,
+                                struct sy_err *err);
+
+/* New ids are a new statement, the server's unnamed one. */
+static enum sy_step bind_fresh(struct sy_session *session, const struct sy_frame *frame,
+                               const struct sy_bind_msg *bind, const struct sy_prepared *prepared,
+                               struct sy_err *err)
+{
+    struct sy_prepared *fresh;
+    if (sy_fresh_prepared(session, prepared, &fresh, err) != SY_OK)
+        return SY_STEP_ERROR;
+    enum sy_step step = bind_remote(session, frame, bind, fresh, err);
+    sy_fresh_prepared_free(session, &fresh, step);
+    return step;
+}
+
+static enum sy_step bind_remote(struct sy_session *session, const struct sy_frame *frame,
+                                const struct sy_bind_msg *bind, struct sy_prepared *prepared,
                                 struct sy_err *err)
 {
     struct sy_slice few[FEW_PARAMETERS], *values = few;
@@ -284,9 +301,11 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     exec.formats = formats;
     exec.format_count = bind->format_count;
     struct sy_target target;
-    if (sy_exec_route(session, &exec, 0, err) != SY_OK ||
-        sy_exec_target(session, &exec, &target, err) != SY_OK)
+    if (sy_exec_route(session, &exec, 0, err) != SY_OK)
         return SY_STEP_ERROR;
+    if (sy_exec_target(session, &exec, &target, err) != SY_OK)
+        return sy_route_makes_ids(exec.route) ? bind_fresh(session, frame, bind, prepared, err)
+                                              : SY_STEP_ERROR;
     struct sy_merge_plan merge = {0};
     if (target.merge &&
         plan_merge(session, &exec, prepared->statement, &target, &merge, err) != SY_OK)
@@ -384,19 +403,10 @@ static void owe_local_columns(struct sy_session *session, const struct sy_statem
     sy_owe(session, out->data, out->bytes);
 }
 
-static enum sy_step describe_statement(struct sy_session *session,
-                                       const struct sy_describe_msg *message,
-                                       const struct sy_frame *frame, struct sy_err *err)
+/* `prepared`: as servers know it; `id`: of the statement that learns its parameters' types. */
+static enum sy_step describe_prepared(struct sy_session *session, struct sy_prepared *prepared,
+                                      uint64_t id, struct sy_err *err)
 {
-    struct sy_prepared *prepared = sy_extended_find(session, message->name, err);
-    if (prepared == NULL || refresh_environment(session, prepared, err) != SY_OK)
-        return SY_STEP_ERROR;
-    if (runs_locally(prepared->statement)) {
-        static const char none[] = {'t', 0, 0, 0, 6, 0, 0};
-        sy_owe(session, none, sizeof(none));
-        owe_local_columns(session, prepared->statement);
-        return SY_STEP_DONE;
-    }
     /* Any server tells the columns: the one at hand, else the first shard's primary. */
     struct sy_target target = {0};
     struct sy_part *at_hand = sy_busy_part(session);
@@ -416,19 +426,38 @@ static enum sy_step describe_statement(struct sy_session *session,
             continue;
         sy_owe_attach(session, part);
         sy_prepare_for(part, prepared);
-        sy_part_expect(part, SY_X_DESCRIBE_S, SY_WHY_CLIENT, SY_X_FORWARD, prepared->statement->id);
-        if (server_id(prepared) == 0) {
-            sy_part_send(part, frame->chunk, frame->from, frame->to);
-            break;
-        }
+        sy_part_expect(part, SY_X_DESCRIBE_S, SY_WHY_CLIENT, SY_X_FORWARD, id);
         char name[SY_STATEMENT_NAME_BYTES];
-        uint32_t bytes = sy_statement_name(prepared->statement->id, name);
+        uint32_t bytes =
+            server_id(prepared) == 0 ? 0 : sy_statement_name(prepared->statement->id, name);
         struct sy_buf *out = sy_session_scratch(session);
         sy_write_describe(out, 'S', (struct sy_slice){name, bytes});
         sy_part_send_copy(part, out->data, out->bytes);
         break;
     }
     return SY_STEP_DONE;
+}
+
+static enum sy_step describe_statement(struct sy_session *session,
+                                       const struct sy_describe_msg *message, struct sy_err *err)
+{
+    struct sy_prepared *prepared = sy_extended_find(session, message->name, err), *fresh;
+    if (prepared == NULL || refresh_environment(session, prepared, err) != SY_OK)
+        return SY_STEP_ERROR;
+    if (runs_locally(prepared->statement)) {
+        static const char none[] = {'t', 0, 0, 0, 6, 0, 0};
+        sy_owe(session, none, sizeof(none));
+        owe_local_columns(session, prepared->statement);
+        return SY_STEP_DONE;
+    }
+    const struct sy_statement *statement = prepared->statement;
+    if (!sy_stmt_makes_ids(&statement->template->facts->stmts[0]))
+        return describe_prepared(session, prepared, statement->id, err);
+    if (sy_fresh_prepared(session, prepared, &fresh, err) != SY_OK)
+        return SY_STEP_ERROR;
+    enum sy_step step = describe_prepared(session, fresh, statement->id, err);
+    sy_fresh_prepared_free(session, &fresh, step);
+    return step;
 }
 
 static enum sy_step no_portal(struct sy_slice name, struct sy_err *err)
@@ -524,7 +553,7 @@ enum sy_step sy_portal_on_describe(struct sy_session *session, const struct sy_f
     if (sy_describe_read(frame->body.data, frame->body.bytes, &message, err) != SY_OK)
         return SY_STEP_ERROR;
     if (message.kind == 'S')
-        return describe_statement(session, &message, frame, err);
+        return describe_statement(session, &message, err);
     struct sy_portal cursor, *portal = portal_or_cursor(session, message.name, &cursor);
     if (portal == NULL)
         return no_portal(message.name, err);

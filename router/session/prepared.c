@@ -116,6 +116,18 @@ void sy_statement_unref(struct sy_statement **statement)
     free_statement(gone, gone->registry->parser);
 }
 
+void sy_statement_learn_from(struct sy_statement *statement, const struct sy_statement *from)
+{
+    size_t bytes = from->learned_count * sizeof(*from->learned);
+    if (from->learned == NULL || statement->learned != NULL || bytes == 0)
+        return;
+    statement->learned = malloc(bytes);
+    if (statement->learned == NULL)
+        return; /* as if never told */
+    memcpy(statement->learned, from->learned, bytes);
+    statement->learned_count = from->learned_count;
+}
+
 void sy_statement_registry_release(struct sy_statement_registry *registry)
 {
     struct sy_map_entry entry;

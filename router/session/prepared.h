@@ -74,6 +74,9 @@ static inline struct sy_statement *sy_statement_ref(struct sy_statement *stateme
 }
 void sy_statement_unref(struct sy_statement **statement);
 
+/* What servers told of the parameters of `from`, whose parameters are the same. */
+void sy_statement_learn_from(struct sy_statement *statement, const struct sy_statement *from);
+
 enum { SY_STATEMENT_NAME_BYTES = 24 };
 /* "sy_<id>"; returns its length. */
 uint32_t sy_statement_name(uint64_t id, char buffer[static SY_STATEMENT_NAME_BYTES]);

@@ -408,6 +408,7 @@ static void free_session(struct sy_session *session)
     sy_loop_defer_cancel(&session->ending);
     sy_loop_defer_cancel(&session->resume);
     sy_script_free(session);
+    sy_fresh_free(session);
     sy_parts_discard_or_release(session);
     leave_counts(session);
     sy_timer_cancel(worker->loop, &session->timer);

@@ -242,16 +242,13 @@ enum sy_step sy_simple_execute(struct sy_session *session, struct sy_exec *exec,
     return simple_statement(session, exec, NULL, exec->text, err);
 }
 
-/* With the client's name of its database in the text. */
-static enum sy_step run_renamed(struct sy_session *session, const struct sy_exec *exec,
-                                struct sy_err *err)
+/* As another text, under the hints of the client's. */
+static enum sy_step run_as(struct sy_session *session, const struct sy_exec *exec,
+                           struct sy_slice sql, struct sy_err *err)
 {
     struct sy_exec own;
     struct sy_scan scan;
-    struct sy_slice sql;
-    if (sy_route_rename(exec->text, session->database->name, &session->worker->arena, &sql, err) !=
-            SY_OK ||
-        sy_exec_parse(session, sql, &own, &scan, err) != SY_OK)
+    if (sy_exec_parse(session, sql, &own, &scan, err) != SY_OK)
         return SY_STEP_ERROR;
     own.simple = true;
     scan.hints = exec->scan->hints;
@@ -259,6 +256,30 @@ static enum sy_step run_renamed(struct sy_session *session, const struct sy_exec
     if (sy_exec_route(session, &own, 0, err) == SY_OK)
         step = simple_statement(session, &own, NULL, sql, err);
     sy_template_unref(session->worker->parser, own.template);
+    return step;
+}
+
+/* With the client's name of its database in the text. */
+static enum sy_step run_renamed(struct sy_session *session, const struct sy_exec *exec,
+                                struct sy_err *err)
+{
+    struct sy_slice sql;
+    if (sy_route_rename(exec->text, session->database->name, &session->worker->arena, &sql, err) !=
+        SY_OK)
+        return SY_STEP_ERROR;
+    return run_as(session, exec, sql, err);
+}
+
+/* With new ids in the text. */
+static enum sy_step run_fresh(struct sy_session *session, const struct sy_exec *exec,
+                              struct sy_err *err)
+{
+    struct sy_slice sql;
+    if (sy_fresh_make(session, exec->text, &sql, err) != SY_OK)
+        return SY_STEP_ERROR;
+    enum sy_step step = run_as(session, exec, sql, err);
+    if (step != SY_STEP_AGAIN)
+        sy_fresh_free(session);
     return step;
 }
 
@@ -271,7 +292,9 @@ enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
         return sy_local_run(session, exec, err);
     if (session->database->renamed && sy_route_names_database(exec->route))
         return run_renamed(session, exec, err);
-    return simple_statement(session, exec, frame, exec->text, err);
+    enum sy_step step = simple_statement(session, exec, frame, exec->text, err);
+    return step == SY_STEP_ERROR && sy_route_makes_ids(exec->route) ? run_fresh(session, exec, err)
+                                                                    : step;
 }
 
 /* ---- the message ---- */

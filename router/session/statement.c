@@ -463,7 +463,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         break;
     case SY_PLAN_REFUSED:
         *err = plan->refusal;
-        sy_counter_add(&session->database->counters->refused, 1);
+        if (!sy_route_makes_ids(exec->route)) /* fresh.c goes on */
+            sy_counter_add(&session->database->counters->refused, 1);
         return err->status;
     default:
         return sy_err_set(err, SY_E_INTERNAL, "unknown plan");
