@@ -330,24 +330,6 @@ static void fail_batch(struct sy_part *part, const struct sy_expect *head)
     drop_until_sync(part);
 }
 
-/* An error of the federating database fails the client's block, of which it is no part. What only
- * its way of doing things makes an error is told as unsupported: true. */
-static bool federation_error(struct sy_part *part, const struct sy_expect *head,
-                             const struct sy_notice_fields *fields)
-{
-    struct sy_session *session = part->session;
-    if (!part->federation || head->why != SY_WHY_CLIENT)
-        return false;
-    if (session->txn == 'T' && !part->in_txn)
-        sy_txn_failed(session);
-    struct sy_err err = {0};
-    if (!sy_federation_translates(fields, &err) || (head->flags & SY_X_FORWARD) == 0)
-        return false;
-    run_flush(session);
-    sy_session_put_error(session, &err);
-    return true;
-}
-
 /* True: it is the first error, and to be told. */
 static bool asking_failed(struct sy_session *session)
 {
@@ -444,7 +426,11 @@ static enum action on_error(struct sy_part *part, struct sy_slice body)
         on_preparation_failed(part);
     }
     bool rerun = rerun_on_primary(part, head, &fields);
-    bool translated = federation_error(part, head, &fields);
+    bool translated = sy_federation_error(part, head, &fields, &err);
+    if (translated) {
+        run_flush(session);
+        sy_session_put_error(session, &err);
+    }
     head->answered = true;
     bool gathers = (head->flags & SY_X_GATHER) != 0 ||
                    (head->why == SY_WHY_PREPARE && session->gather != NULL &&

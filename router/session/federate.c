@@ -22,7 +22,8 @@ bool sy_federation_is(const struct sy_session *session, uint32_t shard)
            session->database->topology->federation.node_count > 0;
 }
 
-bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_err *err)
+/* What only the federating database's way of doing things makes an error is told as unsupported. */
+static bool translates(const struct sy_notice_fields *fields, struct sy_err *err)
 {
     struct sy_slice code = fields->sqlstate;
     bool grouping = sy_slice_eq(code, SY_SLICE("42803"));
@@ -42,6 +43,17 @@ bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_e
         sy_err_hint(err, "The role must be able to log in at every shard from the federating "
                          "server: see federation in the operating manual.");
     return true;
+}
+
+bool sy_federation_error(struct sy_part *part, const struct sy_expect *head,
+                         const struct sy_notice_fields *fields, struct sy_err *err)
+{
+    struct sy_session *session = part->session;
+    if (!part->federation || head->why != SY_WHY_CLIENT)
+        return false;
+    if (session->txn == 'T' && !part->in_txn)
+        sy_txn_failed(session);
+    return (head->flags & SY_X_FORWARD) != 0 && translates(fields, err);
 }
 
 /* ---- what a transaction has done that another server cannot know ---- */

@@ -632,8 +632,10 @@ enum sy_status sy_federation_check(struct sy_session *session, const struct sy_e
                                    struct sy_err *err);
 /* What the planner is told; NULL: none is configured. */
 const struct sy_federation *sy_federation_of(const struct sy_topology_database *database);
-/* What an error of the federating database is to the client; false: the same. */
-bool sy_federation_translates(const struct sy_notice_fields *fields, struct sy_err *err);
+/* An error of the federating database fails the client's block, of which it is no part. True: *err
+ * is to be told in its place. */
+bool sy_federation_error(struct sy_part *part, const struct sy_expect *head,
+                         const struct sy_notice_fields *fields, struct sy_err *err);
 /* It can run the statement, and may as the transaction stands. */
 bool sy_federation_serves(const struct sy_session *session, const struct sy_exec *exec);
 /* A portal there is to outlive Sync: its transaction becomes part of the client's block. False: it
