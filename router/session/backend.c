@@ -351,52 +351,10 @@ static void on_preparation_failed(struct sy_part *part)
     silence_rest(part);
 }
 
-/* Drivers rely on these three, and some end badly without. */
-static bool is_complete(const struct sy_notice_fields *fields)
-{
-    return fields->severity.bytes != 0 && fields->sqlstate.bytes == 5 && fields->message.bytes != 0;
-}
-
-static void put_incomplete(struct sy_session *session, const struct sy_notice_fields *fields)
-{
-    struct sy_err err = {0};
-    int bytes = (int)(fields->message.bytes < 400 ? fields->message.bytes : 400);
-    (void)sy_err_set(&err, SY_E_PROTOCOL, "%.*s", bytes, bytes != 0 ? fields->message.data : "");
-    if (bytes == 0)
-        (void)sy_err_set(&err, SY_E_PROTOCOL, "the server reported an error without its reason");
-    run_flush(session);
-    sy_session_put_error(session, &err);
-}
-
-/* The cancellation that ends a deadlock across shards is told as what it is: true. */
-static bool deadlock_error(struct sy_session *session, const struct sy_notice_fields *fields)
-{
-    if (!session->deadlocked || !sy_slice_eq(fields->sqlstate, SY_SLICE("57014")))
-        return false;
-    struct sy_err err;
-    sy_err_init(&err);
-    session->deadlocked = false;
-    (void)sy_err_set(&err, SY_E_STATE, "deadlock detected");
-    sy_err_state(&err, "40P01");
-    sy_err_detail(&err, "Transactions over several shards waited for each other.");
-    sy_err_hint(&err, "Run the transaction again.");
-    run_flush(session);
-    sy_session_put_error(session, &err);
-    return true;
-}
-
 static enum action tell_error(struct sy_part *part, const struct sy_notice_fields *fields,
                               bool translated)
 {
-    struct sy_session *session = part->session;
-    if (translated || deadlock_error(session, fields))
-        return SWALLOW;
-    if (!is_complete(fields)) {
-        put_incomplete(session, fields);
-        return SWALLOW;
-    }
-    sy_counter_add(&session->database->counters->errors, 1);
-    return session->copy_in != NULL && sy_copy_put_error(part, fields) ? SWALLOW : FORWARD;
+    return translated || sy_rephrase_error(part, fields) ? SWALLOW : FORWARD;
 }
 
 static enum action on_error(struct sy_part *part, struct sy_slice body)
@@ -631,21 +589,8 @@ static bool joins_copies(const struct sy_part *part, char type)
 /* Data of one binary COPY of several. */
 static enum action join_copy(struct sy_part *part, struct sy_slice body)
 {
-    struct sy_session *session = part->session;
-    if (!forwards(part, sy_part_head(part)))
-        return SWALLOW;
-    struct sy_buf joined = {0};
-    bool good = sy_copy_join_feed(&session->gather->copy_join, body.data, body.bytes, &joined);
-    if (!good || joined.failed) {
-        struct sy_err err = {0};
-        (void)sy_err_set(&err, SY_E_PROTOCOL, "the server broke the protocol");
-        sy_session_fatal(session, &err);
-    } else if (joined.bytes > 0) {
-        struct sy_buf *out = sy_session_scratch(session);
-        sy_write_copy_data(out, (struct sy_slice){joined.data, joined.bytes});
-        sy_session_put_buf(session, out);
-    }
-    sy_buf_release(&joined);
+    if (forwards(part, sy_part_head(part)))
+        sy_copy_join(part->session, body);
     return SWALLOW;
 }
 

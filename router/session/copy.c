@@ -134,6 +134,24 @@ void sy_copy_shard_failed(struct sy_session *session)
         sy_session_set_state(session, SY_SESSION_ACTIVE);
 }
 
+/* ---- several servers' COPY TO in binary ---- */
+
+void sy_copy_join(struct sy_session *session, struct sy_slice body)
+{
+    struct sy_buf joined = {0};
+    bool good = sy_copy_join_feed(&session->gather->copy_join, body.data, body.bytes, &joined);
+    if (!good || joined.failed) {
+        struct sy_err err = {0};
+        (void)sy_err_set(&err, SY_E_PROTOCOL, "the server broke the protocol");
+        sy_session_fatal(session, &err);
+    } else if (joined.bytes > 0) {
+        struct sy_buf *out = sy_session_scratch(session);
+        sy_write_copy_data(out, (struct sy_slice){joined.data, joined.bytes});
+        sy_session_put_buf(session, out);
+    }
+    sy_buf_release(&joined);
+}
+
 /* ---- rows ---- */
 
 static struct sy_part *part_of(struct sy_session *session, uint32_t shard)

@@ -15,6 +15,7 @@ void sy_cycle_begin(struct sy_session *session, bool query)
     session->cycle_started_us = sy_loop_now_us(session->worker->loop);
     session->ready_sent = false;
     session->cycle_errored = false;
+    session->text_base = 0;
     session->query_cycle = query;
     session->sync_seen = false;
     session->canceled = false;

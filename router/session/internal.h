@@ -348,6 +348,7 @@ struct sy_session {
     uint64_t connected_us, state_since_us, cycle_started_us;
     int64_t connected_wall_us;
     uint32_t pid;
+    uint32_t text_base; /* characters of the Query in front of the statement that runs */
     uint8_t input_count;
     uint8_t state; /* enum sy_session_state */
     uint8_t phase;
@@ -585,6 +586,10 @@ void sy_server_is_lost(struct sy_server *server, const struct sy_err *why);
 /* The client has had a part of a message, and the rest has not come: it cannot be told anything. */
 bool sy_is_mid_message(const struct sy_session *session);
 
+/* rephrase.c */
+/* An error for the client. True: it was told, in other words than the server's. */
+bool sy_rephrase_error(struct sy_part *part, const struct sy_notice_fields *fields);
+
 /* type_map.c */
 bool sy_part_maps_types(const struct sy_part *part);
 /* The body of a 'T' or 't', rewritten in place to shard 0's OIDs. */
@@ -680,6 +685,8 @@ enum sy_status sy_script_of_facts(struct sy_session *session, const struct sy_ex
 enum sy_step sy_script_step(struct sy_session *session, const struct sy_frame *frame,
                             struct sy_slice text, struct sy_err *err);
 void sy_script_free(struct sy_session *session);
+/* A server's error whose position counts in the statement that it was sent. False: it has none. */
+bool sy_script_put_error(struct sy_session *session, const struct sy_notice_fields *fields);
 
 /* local.c: statements that the session runs itself */
 enum sy_step sy_local_run(struct sy_session *session, const struct sy_exec *exec,
@@ -768,6 +775,8 @@ void sy_owe(struct sy_session *session, const void *data, size_t bytes);
 enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
                            const struct sy_target *target, struct sy_slice sql, struct sy_err *err);
 void sy_copy_ready(struct sy_part *part, struct sy_slice body);
+/* Data of the server whose turn it is. */
+void sy_copy_join(struct sy_session *session, struct sy_slice body);
 /* A shard's error names a line of the rows that it got: told as such. False: as it is. */
 bool sy_copy_put_error(struct sy_part *part, const struct sy_notice_fields *fields);
 void sy_copy_shard_failed(struct sy_session *session);

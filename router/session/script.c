@@ -7,9 +7,12 @@
  * A long text takes turns with other clients: after some pieces the session goes on in the loop's
  * next turn. Work is proportional to the text, since nothing looks at the whole of it per piece.
  */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "parser/scan.h"
 #include "router/session/internal.h"
 
@@ -36,7 +39,8 @@ struct sy_script {
     bool by_grammar; /* the pieces are those of the grammar, not of the scanner */
     bool apart;      /* not for one server */
     bool has_effects;
-    bool scs; /* standard_conforming_strings when the text came */
+    bool scs;                           /* standard_conforming_strings when the text came */
+    uint32_t bytes_counted, characters; /* of the text, in front of the piece at hand */
     struct sy_target whole;
     const char *figures; /* one shard's own, to be told; NULL: none */
 };
@@ -287,6 +291,33 @@ static bool strings_changed(const struct sy_session *session, struct sy_slice pi
     return true;
 }
 
+/* Positions in errors count the characters of the client's text. */
+static void count_characters(struct sy_session *session, struct sy_slice text)
+{
+    struct sy_script *script = session->script;
+    uint32_t to = script->pieces[script->next].from;
+    for (; script->bytes_counted < to; script->bytes_counted++)
+        script->characters += ((uint8_t)text.data[script->bytes_counted] & 0xc0) != 0x80;
+    session->text_base = script->characters;
+}
+
+bool sy_script_put_error(struct sy_session *session, const struct sy_notice_fields *fields)
+{
+    char position[24];
+    uint64_t at;
+    struct sy_err err = {0};
+    if (session->text_base == 0 || fields->position.bytes == 0 ||
+        sy_number_parse_u64(fields->position, 1, UINT32_MAX, &at, &err) != SY_OK)
+        return false;
+    int bytes = snprintf(position, sizeof(position), "%" PRIu64, at + session->text_base);
+    struct sy_notice_fields told = *fields;
+    told.position = (struct sy_slice){position, (size_t)bytes};
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_notice_fields(out, 'E', &told);
+    sy_session_put_buf(session, out);
+    return true;
+}
+
 static enum sy_step run_piece(struct sy_session *session, struct sy_slice text, struct sy_err *err)
 {
     struct sy_script *script = session->script;
@@ -298,6 +329,7 @@ static enum sy_step run_piece(struct sy_session *session, struct sy_slice text, 
         return SY_STEP_DONE;
     }
     struct sy_slice piece = piece_text(script, text);
+    count_characters(session, text);
     if (session->txn == 'I')
         session->implicit_txn = true;
     if (strings_changed(session, piece, err) ||

@@ -302,9 +302,12 @@ enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,
 /* An error of the router's own ends the command. */
 static enum sy_step fail_query(struct sy_session *session, const struct sy_err *err)
 {
+    struct sy_err told = *err;
+    if (told.position > 0)
+        told.position += (int)session->text_base;
     sy_script_free(session);
     session->cycle_errored = true;
-    sy_session_put_error(session, err);
+    sy_session_put_error(session, &told);
     if (session->txn == 'T')
         sy_txn_failed(session);
     sy_session_set_state(session, SY_SESSION_ACTIVE);

@@ -15,7 +15,7 @@
 static struct sy_cluster *cluster;
 static struct sy_router *router;
 
-enum { MANY = 20000 };
+enum { MANY = 10000 };
 
 /* `count` times the statement, with a key of either shard for @ and a number for #. */
 static char *text_of(const char *first, const char *statement, int count, const char *last)
@@ -53,7 +53,7 @@ static int run_text(PGconn *c, const char *text, char *ret_error)
     return completed;
 }
 
-static void twenty_thousand_statements_over_two_shards_are_one_transaction(void **state)
+static void ten_thousand_statements_over_two_shards_are_one_transaction(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
@@ -61,13 +61,13 @@ static void twenty_thousand_statements_over_two_shards_are_one_transaction(void 
     char *text = text_of("", "insert into orders(customer_id, id) values (@, #)", MANY, "");
     assert_int_equal(run_text(c, text, error), MANY);
     assert_string_equal(error, "");
-    assert_string_equal(sy_ask(c, "select count(*) from orders"), "20000");
+    assert_string_equal(sy_ask(c, "select count(*) from orders"), "10000");
     free(text);
     /* The last one fails: nothing of it stays. */
     text = text_of("", "delete from orders where customer_id = @ and id = #", 1000, "select 1/0");
     assert_int_equal(run_text(c, text, error), 1000);
     assert_string_equal(error, "22012");
-    assert_string_equal(sy_ask(c, "select count(*) from orders"), "20000");
+    assert_string_equal(sy_ask(c, "select count(*) from orders"), "10000");
     free(text);
     PQfinish(c);
 }
@@ -82,7 +82,7 @@ static void one_shard_takes_all_of_it_at_once(void **state)
                 MANY, "set application_name to 'done'");
     assert_int_equal(run_text(c, text, error), MANY + 2);
     assert_string_equal(error, "");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "20000");
+    assert_string_equal(sy_ask(c, "select count(*) from t"), "10000");
     assert_string_equal(sy_ask(c, "show application_name"), "done");
     free(text);
     PQfinish(c);
@@ -104,7 +104,7 @@ static void an_error_in_the_grammar_comes_before_everything(void **state)
     assert_string_equal(PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION), position);
     PQclear(result);
     free(text);
-    assert_string_equal(sy_ask(c, "select count(*) from orders"), "20000");
+    assert_string_equal(sy_ask(c, "select count(*) from orders"), "10000");
     /* Semicolons inside a statement, which only the grammar knows. */
     text = text_of("", "select @ + #", 200,
                    "create function two() returns int begin atomic; select 1; select 2; end;"
@@ -119,6 +119,35 @@ static void an_error_in_the_grammar_comes_before_everything(void **state)
     free(text);
     PQfinish(b);
     PQfinish(c);
+}
+
+/* The place of an error counts in the text that the client sent, whichever statement it is in. */
+static void errors_are_placed_in_the_whole_text(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "select name from customers where id = 1; select name from customers where id = 2; select "
+        "nosuch",
+        "select '\xc3\xa4\xc3\xb6' from customers where id = 1; select nosuch from customers where "
+        "id = 2;",
+        "begin; select 1; select nosuch from customers where id = 2; commit",
+        "select name from customers where id = 1; select 'x'::nosuch from customers where id = 2",
+    };
+    PGconn *server = sy_cluster_connect(cluster, 0, "s0");
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        PGconn *c = sy_router_connect(router, "shop", NULL);
+        PGresult *direct = PQexec(server, texts[i]), *routed = PQexec(c, texts[i]);
+        const char *wanted = PQresultErrorField(direct, PG_DIAG_STATEMENT_POSITION);
+        const char *told = PQresultErrorField(routed, PG_DIAG_STATEMENT_POSITION);
+        assert_non_null(wanted);
+        assert_non_null(told);
+        assert_string_equal(told, wanted);
+        PQclear(direct);
+        PQclear(routed);
+        sy_run(server, "rollback");
+        PQfinish(c);
+    }
+    PQfinish(server);
 }
 
 /* The client's state as the console tells it. */
@@ -196,9 +225,10 @@ static void a_setting_of_a_text_travels_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(twenty_thousand_statements_over_two_shards_are_one_transaction),
+        cmocka_unit_test(ten_thousand_statements_over_two_shards_are_one_transaction),
         cmocka_unit_test(one_shard_takes_all_of_it_at_once),
         cmocka_unit_test(an_error_in_the_grammar_comes_before_everything),
+        cmocka_unit_test(errors_are_placed_in_the_whole_text),
         cmocka_unit_test(others_are_answered_in_between),
         cmocka_unit_test(a_block_begun_in_a_text_goes_on_behind_it),
         cmocka_unit_test(a_setting_of_a_text_travels_alone),
