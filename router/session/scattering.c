@@ -77,12 +77,23 @@ static bool returns_rows(const struct sy_exec *exec, const struct sy_target *tar
     return target->rows != NULL && exec->stmt->has_returning;
 }
 
+static enum sy_step refuse_by_sql(struct sy_err *err)
+{
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "PREPARE in SQL of a statement that is written anew for each shard is not "
+                     "supported");
+    sy_err_hint(err, "Prepare it with the protocol's Parse message.");
+    return SY_STEP_ERROR;
+}
+
 /* ---- the simple protocol ---- */
 
 enum sy_step sy_scatter_simple(struct sy_session *session, const struct sy_exec *exec,
                                const struct sy_target *target, struct sy_err *err)
 {
     struct sy_scattered *texts = NULL;
+    if (exec->prepared != NULL && exec->stmt->has_parameters)
+        return refuse_by_sql(err);
     if (write_texts(session, exec, target, &texts, err) != SY_OK)
         return SY_STEP_ERROR;
     sy_asking_free(session);
@@ -183,15 +194,6 @@ static bool send_bind(struct sy_part *part, const struct sy_scatter_bind *b,
         sy_part_expect(part, SY_X_DESCRIBE_P, SY_WHY_CLIENT, SY_X_GATHER, 0);
     sy_part_send_copy(part, out->data, out->bytes);
     return true;
-}
-
-static enum sy_step refuse_by_sql(struct sy_err *err)
-{
-    (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                     "PREPARE in SQL of a statement that is written anew for each shard is not "
-                     "supported");
-    sy_err_hint(err, "Prepare it with the protocol's Parse message.");
-    return SY_STEP_ERROR;
 }
 
 enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter_bind *b,

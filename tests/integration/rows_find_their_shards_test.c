@@ -228,6 +228,22 @@ static void many_rows_at_once(void **state)
     PQfinish(c);
 }
 
+/* EXECUTE has the values in the text: they cannot be given to the shards one by one. */
+static void statements_prepared_in_sql(void **state)
+{
+    (void)state;
+    PGconn *c = open();
+    assert_string_equal(sy_run(c, "prepare p (int8, int8) as insert into t (id, k) values ($1, 1), "
+                                  "($2, 2)"),
+                        "PREPARE");
+    assert_string_equal(sy_run(c, "execute p (1, 4)"), "INSERT 0 2");
+    assert_string_equal(sy_run(c, "execute p (2, 3)"), "ERROR 0A000");
+    assert_string_equal(sy_ask(c, "select count(*) from t"), "2");
+    assert_string_equal(sy_run(c, "prepare q as update t set at = now()"), "PREPARE");
+    assert_string_equal(sy_run(c, "execute q"), "UPDATE 2");
+    PQfinish(c);
+}
+
 static void what_no_shard_enforces_alone_is_accepted_by_name(void **state)
 {
     (void)state;
@@ -273,6 +289,7 @@ int main(void)
         cmocka_unit_test(conflicts_are_seen_on_the_rows_own_shard),
         cmocka_unit_test(they_are_part_of_transactions),
         cmocka_unit_test(many_rows_at_once),
+        cmocka_unit_test(statements_prepared_in_sql),
         cmocka_unit_test(what_no_shard_enforces_alone_is_accepted_by_name),
         cmocka_unit_test(the_route_says_what_is_sent),
     };
