@@ -41,4 +41,9 @@ CREATE TABLE "values" (
     u uuid, y bytea, t text, tc text COLLATE "C", v varchar(20), c char(8),
     e interval, j jsonb, a integer[]
 );
+-- Written by writes.py.
+CREATE TABLE w_rows (k bigint, i integer, v integer DEFAULT 7, w text DEFAULT 'dflt', at timestamptz DEFAULT now(),
+    PRIMARY KEY (k, i));
+CREATE TABLE w_notes (k bigint, i integer, n numeric);
+CREATE TABLE w_words (id integer PRIMARY KEY, name text, at timestamptz DEFAULT now());
 CREATE VIEW good_posts AS SELECT author_id, id, title, score FROM posts WHERE score > 3;
