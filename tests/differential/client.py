@@ -56,6 +56,8 @@ class Client:
                 answer.tag = body[:-1].decode()
             elif kind == b"s":
                 answer.suspended = True
+            elif kind == b"d":
+                answer.rows.append((body,))
             elif kind == b"G":
                 self.socket.sendall(self.message(b"d", answer_to) + self.message(b"c", b""))
             elif kind == b"E":
@@ -109,6 +111,20 @@ class Client:
                 if page.suspended and not page.rows:
                     raise AssertionError("a suspended portal without rows")
             whole.tag = None  # that of a portal tells the last page only
+            return whole
+        finally:
+            self.simple("ROLLBACK")
+
+    def cursor(self, sql, size=4):
+        """A cursor, fetched a few rows at a time."""
+        self.simple("BEGIN")
+        try:
+            self.simple(f"DECLARE walk CURSOR FOR {sql}")
+            whole = page = self.simple(f"FETCH {size} FROM walk")
+            while len(page.rows) == size:
+                page = self.simple(f"FETCH FORWARD {size} FROM walk")
+                whole.rows = whole.rows + page.rows
+            whole.tag = None
             return whole
         finally:
             self.simple("ROLLBACK")
