@@ -67,10 +67,13 @@ void pool_make_idle(struct pool_server *server)
         pool_close_server(server);
         return;
     }
+    /* One that was opened for clients who still wait serves one of them first: workers that all
+     * have none would pass it round for ever. */
+    bool promised = server->state == POOL_LOGIN && pool->waiting != 0;
     pool_set_server_state(server, POOL_IDLE);
     if (pool->waiting != 0)
         pool_match_soon(pool);
-    if (pool_shared_should_give(pool))
+    if (!promised && pool_shared_should_give(pool))
         give_away(server);
 }
 

@@ -22,7 +22,7 @@ static const char *const tables = "create table notes (id bigint primary key, v 
 static const char *describe_databases(void)
 {
     static char text[4096];
-    int at = snprintf(text, sizeof(text), "{ name = \"wide\"; pool = { size = 2; }; shards = (");
+    int at = snprintf(text, sizeof(text), "{ name = \"wide\"; pool = { size = 1; }; shards = (");
     for (int i = 0; i < 3; i++)
         at += snprintf(text + at, sizeof(text) - (size_t)at,
                        "%s { name = \"s%d\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u "

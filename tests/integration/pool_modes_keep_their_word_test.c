@@ -58,6 +58,31 @@ static void a_session_keeps_its_server(void **state)
     close_router();
 }
 
+/* Whoever gets the only server uses it before it is passed on. */
+static void a_server_is_shared_by_more_workers(void **state)
+{
+    (void)state;
+    enum { CLIENTS = 8, ROUNDS = 6 };
+    PGconn *clients[CLIENTS];
+    router = sy_router_start(world_databases(cluster, "size = 1;"), NULL, getenv("SY_TEST_LOOP"));
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = sy_router_connect(router, "blog", NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CLIENTS; i++)
+            assert_true(PQsendQuery(clients[i], "select pg_sleep(0.02)"));
+        for (int i = 0; i < CLIENTS; i++) {
+            PGresult *result = PQgetResult(clients[i]);
+            if (PQresultStatus(result) != PGRES_TUPLES_OK)
+                fail_msg("%s", PQresultErrorMessage(result));
+            PQclear(result);
+            assert_null(PQgetResult(clients[i]));
+        }
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        PQfinish(clients[i]);
+    close_router();
+}
+
 static void transactions_share_servers(void **state)
 {
     (void)state;
@@ -101,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_session_keeps_its_server),
+        cmocka_unit_test(a_server_is_shared_by_more_workers),
         cmocka_unit_test(transactions_share_servers),
         cmocka_unit_test(statements_allow_no_blocks),
     };
