@@ -138,8 +138,8 @@ static void ask_server(struct look *look, uint32_t index)
     for (int row = 0; row < PQntuples(result); row++) {
         struct sy_deadlock_edge edge = {
             .server = index,
-            .from = (uint32_t)strtoul(PQgetvalue(result, row, 0), NULL, 10),
-            .to = (uint32_t)strtoul(PQgetvalue(result, row, 1), NULL, 10)};
+            .from = (uint32_t)strtoul(pg_value(result, row, 0), NULL, 10),
+            .to = (uint32_t)strtoul(pg_value(result, row, 1), NULL, 10)};
         if (!add_edge(look, edge))
             break;
     }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "replication/federation_read.h"
+#include "router/engine/postgres/ask.h"
 
 struct keeper {
     const struct sy_topology *topology;
@@ -179,8 +180,7 @@ static bool read_users(struct keeper *k)
     for (int r = 0; users != NULL && r < PQntuples(roles); r++)
         for (uint32_t s = 0; s < k->database->shard_count; s++) {
             const struct sy_node *node = primary_of(k->database, s);
-            const char *local = sy_arena_strdup(&k->arena, PQgetvalue(roles, r, 0)),
-                       *remote = local;
+            const char *local = sy_arena_strdup(&k->arena, pg_value(roles, r, 0)), *remote = local;
             if (local != NULL && k->host->user != NULL && strcmp(k->host->user, local) == 0 &&
                 node->user != NULL)
                 remote = node->user;
@@ -338,13 +338,13 @@ static bool read_built(struct keeper *k, char version[32], char types[32])
                           "select count(*) from pg_attribute where attrelid = "
                           "to_regclass('switchyard.built') and attname in ('version', 'types')",
                           NULL);
-    bool has = there != NULL && PQgetvalue(there, 0, 0)[0] == '2', asked = there != NULL;
+    bool has = there != NULL && pg_value(there, 0, 0)[0] == '2', asked = there != NULL;
     PQclear(there);
     PGresult *row =
         has ? ask(k, k->conn, "select version, types from switchyard.built", NULL) : NULL;
     if (row != NULL && PQntuples(row) == 1) {
-        snprintf(version, 32, "%s", PQgetvalue(row, 0, 0));
-        snprintf(types, 32, "%s", PQgetvalue(row, 0, 1));
+        snprintf(version, 32, "%s", pg_value(row, 0, 0));
+        snprintf(types, 32, "%s", pg_value(row, 0, 1));
     }
     PQclear(row);
     return asked && (!has || row != NULL);
@@ -384,8 +384,8 @@ static bool read_relations(struct keeper *k)
     struct sy_federation_relation *relations =
         sy_arena_calloc(&made->arena, (size_t)count + 1, sizeof(*relations));
     for (uint32_t i = 0; relations != NULL && i < count; i++) {
-        const char *schema = sy_arena_strdup(&made->arena, PQgetvalue(rows, (int)i, 0));
-        const char *name = sy_arena_strdup(&made->arena, PQgetvalue(rows, (int)i, 1));
+        const char *schema = sy_arena_strdup(&made->arena, pg_value(rows, (int)i, 0));
+        const char *name = sy_arena_strdup(&made->arena, pg_value(rows, (int)i, 1));
         if (schema == NULL || name == NULL)
             break;
         relations[made->facts.relation_count++] =
@@ -417,19 +417,19 @@ static bool read_functions(struct keeper *k)
     bool good = there != NULL && list != NULL;
     for (int i = 0; good && i < PQntuples(here); i++) {
         const char *key =
-            sy_arena_printf(&k->arena, "%s %s", PQgetvalue(here, i, 0), PQgetvalue(here, i, 1));
+            sy_arena_printf(&k->arena, "%s %s", pg_value(here, i, 0), pg_value(here, i, 1));
         good = key != NULL && sy_map_put(&here_by_name, sy_slice_of(key), (void *)(intptr_t)(i + 1),
                                          NULL, NULL) == SY_OK;
     }
     for (int i = 0; good && i < PQntuples(there); i++) {
-        const char *schema = sy_arena_strdup(&made->arena, PQgetvalue(there, i, 0));
-        const char *name = sy_arena_strdup(&made->arena, PQgetvalue(there, i, 1));
+        const char *schema = sy_arena_strdup(&made->arena, pg_value(there, i, 0));
+        const char *name = sy_arena_strdup(&made->arena, pg_value(there, i, 1));
         const char *key =
-            sy_arena_printf(&k->arena, "%s %s", PQgetvalue(there, i, 0), PQgetvalue(there, i, 1));
+            sy_arena_printf(&k->arena, "%s %s", pg_value(there, i, 0), pg_value(there, i, 1));
         good = schema != NULL && name != NULL && key != NULL;
         int row = !good ? -1 : (int)(intptr_t)sy_map_get(&here_by_name, sy_slice_of(key)) - 1;
-        if (row >= 0 && PQgetvalue(there, i, 3)[0] == 't' &&
-            strcmp(PQgetvalue(there, i, 2), PQgetvalue(here, row, 2)) == 0)
+        if (row >= 0 && pg_value(there, i, 3)[0] == 't' &&
+            strcmp(pg_value(there, i, 2), pg_value(here, row, 2)) == 0)
             list[made->facts.function_count++] =
                 (struct sy_federation_relation){sy_slice_of(schema), sy_slice_of(name)};
     }
@@ -453,7 +453,7 @@ static int by_from(const void *a, const void *b)
 
 static uint32_t oid_at(const PGresult *result, int row, int column)
 {
-    return (uint32_t)strtoul(PQgetvalue(result, row, column), NULL, 10);
+    return (uint32_t)strtoul(pg_value(result, row, column), NULL, 10);
 }
 
 /* Clients know the types of shard 0. */
@@ -466,10 +466,10 @@ static bool map_types(struct keeper *k, const PGresult *here, const PGresult *th
     struct sy_oid_pair *back = sy_arena_calloc(&k->made->arena, room, sizeof(*back));
     bool good = to != NULL && back != NULL;
     for (int i = 0; good && i < PQntuples(there); i++)
-        good = sy_map_put(&by_name, sy_slice_of(PQgetvalue(there, i, 0)), (void *)(intptr_t)(i + 1),
+        good = sy_map_put(&by_name, sy_slice_of(pg_value(there, i, 0)), (void *)(intptr_t)(i + 1),
                           NULL, NULL) == SY_OK;
     for (int i = 0; good && i < PQntuples(here); i++) {
-        int row = (int)(intptr_t)sy_map_get(&by_name, sy_slice_of(PQgetvalue(here, i, 0))) - 1;
+        int row = (int)(intptr_t)sy_map_get(&by_name, sy_slice_of(pg_value(here, i, 0))) - 1;
         for (int c = 1; row >= 0 && c <= 2; c++) {
             uint32_t from = oid_at(here, i, c), canonical = oid_at(there, row, c);
             if (from == 0 || canonical == 0)
@@ -504,7 +504,7 @@ static bool read_shapes(struct keeper *k, const PGresult *here)
         return fail(k, "the types cannot be read", "out of memory");
     for (int i = 0; i < PQntuples(here); i++) {
         uint32_t oid = oid_at(here, i, 1), array = oid_at(here, i, 2), inner = oid_at(here, i, 4);
-        char kind = PQgetvalue(here, i, 3)[0];
+        char kind = pg_value(here, i, 3)[0];
         if (array != 0)
             shapes[map->shape_count++] = (struct sy_type_shape){array, SY_SHAPE_ARRAY, oid};
         if (kind == 'c')
@@ -539,7 +539,7 @@ static bool superuser(struct keeper *k)
     PGresult *result =
         ask(k, k->conn, "select rolsuper from pg_roles where rolname = current_user", NULL);
     k->input.superuser =
-        result != NULL && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 't';
+        result != NULL && PQntuples(result) == 1 && pg_value(result, 0, 0)[0] == 't';
     PQclear(result);
     return result != NULL;
 }

@@ -4,6 +4,7 @@
  * pg_catalog). What a user made and an extension owns comes with the extension.
  */
 #include "replication/federation_read.h"
+#include "router/engine/postgres/ask.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,7 +175,7 @@ static PGresult *ask(PGconn *conn, const char *sql, const char *parameter, char 
 /* Values of one row live as long as the arena. */
 static const char *keep(struct sy_arena *arena, const PGresult *result, int row, int column)
 {
-    return sy_arena_strdup(arena, PQgetvalue(result, row, column));
+    return sy_arena_strdup(arena, pg_value(result, row, column));
 }
 
 bool federation_read_locale(PGconn *conn, struct sy_arena *arena,
@@ -268,10 +269,10 @@ static bool read_columns(const PGresult *columns, int *at, const char *oid, stru
                          struct federation_table *table)
 {
     while (*at < PQntuples(columns) &&
-           strtoul(PQgetvalue(columns, *at, 0), NULL, 10) < strtoul(oid, NULL, 10))
+           strtoul(pg_value(columns, *at, 0), NULL, 10) < strtoul(oid, NULL, 10))
         ++*at;
     int end = *at;
-    while (end < PQntuples(columns) && strcmp(PQgetvalue(columns, end, 0), oid) == 0)
+    while (end < PQntuples(columns) && strcmp(pg_value(columns, end, 0), oid) == 0)
         end++;
     uint32_t count = (uint32_t)(end - *at);
     struct federation_column *list = sy_arena_calloc(arena, (size_t)count + 1, sizeof(*list));
@@ -281,7 +282,7 @@ static bool read_columns(const PGresult *columns, int *at, const char *oid, stru
             .type = keep(arena, columns, *at, 2),
             .type_name = keep(arena, columns, *at, 3),
             .collation = keep(arena, columns, *at, 4),
-            .not_null = PQgetvalue(columns, *at, 5)[0] == 't',
+            .not_null = pg_value(columns, *at, 5)[0] == 't',
         };
         if (list[i].name == NULL || list[i].type == NULL || list[i].type_name == NULL ||
             list[i].collation == NULL)
@@ -320,11 +321,11 @@ static bool take_tables(const PGresult *tables, const PGresult *columns,
             return false;
         /* An undeclared materialized view is a view to the planner. */
         bool made =
-            PQgetvalue(tables, i, 3)[0] == 'm' &&
+            pg_value(tables, i, 3)[0] == 'm' &&
             sy_shardmap_find_table(database->map, sy_slice_of(schema), sy_slice_of(name)) == NULL;
         if (made || !place(database, schema, name, &table) || !describes(&table, shard))
             continue;
-        if (!read_columns(columns, &at, PQgetvalue(tables, i, 0), arena, &table))
+        if (!read_columns(columns, &at, pg_value(tables, i, 0), arena, &table))
             return false;
         if (!depends_on_locale(&table))
             all[input->table_count++] = table;

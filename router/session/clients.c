@@ -88,7 +88,7 @@ enum sy_status sy_client_counts_enter(struct sy_client_counts *counts, struct sy
     else if (full(by_database->clients, limits->database))
         status = sy_err_set(err, SY_E_TOO_MANY, "too many connections for database \"%.*s\"",
                             (int)database.bytes, database.data);
-    if (status == SY_OK) {
+    if (status == SY_OK && by_user != NULL && by_database != NULL) {
         counts->all++;
         by_user->clients++;
         by_database->clients++;

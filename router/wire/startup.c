@@ -78,7 +78,7 @@ static enum sy_status read_session(struct sy_reader *reader, uint32_t code,
 enum sy_status sy_startup_read(const char *data, size_t bytes, struct sy_startup *ret_startup,
                                struct sy_err *err)
 {
-    uint32_t declared;
+    uint32_t declared = 0;
     enum sy_status status = sy_startup_bytes(data, bytes, &declared, err);
     if (status != SY_OK)
         return status;

@@ -101,9 +101,9 @@ static void feed(struct walk *walk, const char *data, uint32_t bytes)
         }
         FUZZ_CHECK(part.body_bytes <= sy_answer_body_bytes_max(part.type));
         FUZZ_CHECK(sy_server_may_send(answers_to(walk) == SY_ANSWERS_NOTHING ? SY_SERVER_IDLE
+                                      : walk->errored                        ? SY_SERVER_FAILED
                                       : walk->copying_out                    ? SY_SERVER_COPY_OUT
                                       : walk->copying_in                     ? SY_SERVER_COPY_IN
-                                      : walk->errored                        ? SY_SERVER_FAILED
                                                                              : SY_SERVER_BUSY,
                                       part.type) == SY_FRAME_ACCEPT);
         take(walk, part.type);

@@ -29,7 +29,7 @@ struct sy_scripted_server {
     int sockets[CONNECTIONS_MAX]; /* under lock; -1: free */
     uint32_t served;              /* under lock: threads that run */
     int listener;
-    uint16_t port, honest_port;
+    uint16_t honest_port;
     const char *lies_to; /* an application_name */
     _Atomic uint64_t answers;
     atomic_bool stop;
@@ -345,11 +345,13 @@ static void *server_main(void *argument)
 
 /* ---- the server ---- */
 
-struct sy_scripted_server *sy_scripted_server_start(uint16_t honest_port, const char *lies_to)
+struct sy_scripted_server *sy_scripted_server_start(uint16_t port, uint16_t honest_port,
+                                                    const char *lies_to)
 {
+    int on = 1;
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct sy_scripted_server *server = calloc(1, sizeof(*server));
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t bytes = sizeof(address);
     if (server == NULL)
         sy_harness_die("out of memory");
     server->honest_port = honest_port;
@@ -359,18 +361,12 @@ struct sy_scripted_server *sy_scripted_server_start(uint16_t honest_port, const 
     pthread_mutex_init(&server->lock, NULL);
     server->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (server->listener < 0 ||
+        setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(server->listener, (struct sockaddr *)&address, sizeof(address)) != 0 ||
         listen(server->listener, 128) != 0 ||
-        getsockname(server->listener, (struct sockaddr *)&address, &bytes) != 0 ||
         pthread_create(&server->thread, NULL, server_main, server) != 0)
         sy_harness_die("cannot start a scripted server: %s", strerror(errno));
-    server->port = ntohs(address.sin_port);
     return server;
-}
-
-uint16_t sy_scripted_server_port(const struct sy_scripted_server *server)
-{
-    return server->port;
 }
 
 uint64_t sy_scripted_server_answers(const struct sy_scripted_server *server)

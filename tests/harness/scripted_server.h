@@ -31,9 +31,12 @@ struct sy_script {
     bool closes;             /* after what was said last */
 };
 
-/* honest_port: of the real server. lies_to must outlive the server. */
-struct sy_scripted_server *sy_scripted_server_start(uint16_t honest_port, const char *lies_to);
-uint16_t sy_scripted_server_port(const struct sy_scripted_server *server);
+/*
+ * port: sy_free_port(). honest_port: of the real server. lies_to must outlive the server. It has
+ * threads: processes (a router) are to be forked before, or ThreadSanitizer ends them.
+ */
+struct sy_scripted_server *sy_scripted_server_start(uint16_t port, uint16_t honest_port,
+                                                    const char *lies_to);
 void sy_scripted_server_set(struct sy_scripted_server *server, const struct sy_script *script);
 /* How many Queries and Syncs were answered, or begun to be. */
 uint64_t sy_scripted_server_answers(const struct sy_scripted_server *server);
