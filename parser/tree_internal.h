@@ -57,7 +57,7 @@ bool sy_tree_child(const Node *node, unsigned index, const Node **ret_child);
 bool sy_tree_within_depth(const Node *node, int depth_max);
 
 /* tree_bound.c: see sy_stmt.bound. */
-const char *sy_tree_bound(const Node *node);
+const char *sy_tree_bound(const Node *node, struct sy_slice text);
 
 /* ---- building facts ---- */
 
