@@ -80,8 +80,9 @@ static bool insert_key(struct prepare *p, struct insert_rows *rows, struct sy_sl
     const struct sy_insert *insert = rows->insert;
     const struct use *use = &p->route->uses[rows->use];
     bool sure = false;
-    int32_t position = sy_route_column_position(use, p->route->stmt->columns + insert->first_column,
-                                                insert->column_count, column, &sure);
+    const struct sy_slice *columns = /* none are named: there may be no array at all */
+        insert->column_count == 0 ? NULL : p->route->stmt->columns + insert->first_column;
+    int32_t position = sy_route_column_position(use, columns, insert->column_count, column, &sure);
     if (!sure && !insert->default_values)
         return refuse_write(p, rows->use, "INSERT without a column list into sharded table",
                             "The table's columns are not known here: list them in the INSERT.");
