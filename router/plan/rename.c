@@ -1,7 +1,7 @@
 /*
  * current_database() of a client whose database is called otherwise on the shards: the name is put
- * into the text. Only where it is put out by itself and no catalog is asked, which knows the
- * servers' own names.
+ * into the text, wherever it stands. Statements about catalogs alone keep the server's own name,
+ * which is what the catalogs' rows have.
  */
 #include "router/plan/rename.h"
 
@@ -11,19 +11,33 @@
 #include "parser/rewrite.h"
 #include "router/plan/route_internal.h"
 
+static bool asks_catalogs_only(const struct sy_route *route)
+{
+    for (int32_t i = 0; i < route->stmt->table_count; i++)
+        if (route->uses[i].kind != USE_CATALOG)
+            return false;
+    return route->stmt->table_count > 0;
+}
+
+/* A stored definition keeps the call, an explanation sends nothing. */
+static bool is_run_once(const struct sy_route *route)
+{
+    enum sy_stmt_kind kind = route->outer->kind;
+    return kind == SY_STMT_SELECT || kind == SY_STMT_INSERT || kind == SY_STMT_UPDATE ||
+           kind == SY_STMT_DELETE || kind == SY_STMT_MERGE || kind == SY_STMT_DECLARE ||
+           kind == SY_STMT_COPY_TO;
+}
+
 bool sy_route_names_database(const struct sy_route *route)
 {
     const struct sy_stmt *stmt = route->stmt;
-    bool found = false;
-    if (route->outer != stmt || stmt->kind != SY_STMT_SELECT || stmt->table_count > 0 ||
-        stmt->scope_count != 1)
-        return false;
     for (int32_t i = 0; i < stmt->function_count; i++) {
         struct sy_slice name = stmt->functions[i].name.name;
-        found = found || sy_slice_eq(name, SY_SLICE("current_database")) ||
-                sy_slice_eq(name, SY_SLICE("current_catalog"));
+        if (sy_slice_eq(name, SY_SLICE("current_database")) ||
+            sy_slice_eq(name, SY_SLICE("current_catalog")))
+            return is_run_once(route) && !asks_catalogs_only(route);
     }
-    return found;
+    return false;
 }
 
 /* "current_database", "current_catalog", or NULL. */
@@ -67,32 +81,49 @@ static PgQuery__Node *make_name(struct sy_slice database)
     return name;
 }
 
-/* False: no memory. */
-static bool rename_target(PgQuery__ResTarget *target, struct sy_slice database)
+static bool is_call_of(const PgQuery__Node *node, const char *function)
 {
-    PgQuery__Node **place = &target->val;
-    while (*place != NULL && (*place)->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
-        place = &(*place)->type_cast->arg;
-    const char *column = name_of(*place);
-    if (column == NULL)
-        return true;
-    PgQuery__Node *name = make_name(database);
-    char *copy = strdup(column);
-    bool unnamed = target->name == NULL || target->name[0] == '\0';
-    if (name == NULL || copy == NULL) {
-        sy_node_free(name);
-        free(copy);
+    if (node->node_case != PG_QUERY__NODE__NODE_FUNC_CALL || node->func_call->n_funcname == 0)
         return false;
-    }
-    if (unnamed) {
-        if (target->name != NULL && target->name != protobuf_c_empty_string)
-            free(target->name);
-        target->name = copy;
-    } else {
-        free(copy);
-    }
-    sy_node_free(*place);
-    *place = name;
+    const PgQuery__Node *last = node->func_call->funcname[node->func_call->n_funcname - 1];
+    return last->node_case == PG_QUERY__NODE__NODE_STRING &&
+           strcmp(last->string->sval, function) == 0;
+}
+
+/* A column without a name of its own is called after the function, casts or not. */
+static bool keep_column_name(PgQuery__ResTarget *target)
+{
+    const PgQuery__Node *value = target->val;
+    while (value != NULL && value->node_case == PG_QUERY__NODE__NODE_TYPE_CAST)
+        value = value->type_cast->arg;
+    const char *column = name_of(value);
+    if (column == NULL || (target->name != NULL && target->name[0] != '\0'))
+        return true;
+    char *copy = strdup(column);
+    if (copy == NULL)
+        return false;
+    if (target->name != NULL && target->name != protobuf_c_empty_string)
+        free(target->name);
+    target->name = copy;
+    return true;
+}
+
+/* False: no memory. The server that is asked for its database's size needs its own name. */
+static bool rename_node(PgQuery__Node *node, void *opaque, bool *ret_skip)
+{
+    const struct sy_slice *database = opaque;
+    if (node->node_case == PG_QUERY__NODE__NODE_RES_TARGET)
+        return keep_column_name(node->res_target);
+    if (is_call_of(node, "pg_database_size"))
+        *ret_skip = true;
+    if (*ret_skip || name_of(node) == NULL)
+        return true;
+    *ret_skip = true;
+    PgQuery__Node *name = make_name(*database);
+    if (name == NULL)
+        return false;
+    sy_node_swap(node, name);
+    sy_node_free(name);
     return true;
 }
 
@@ -104,16 +135,11 @@ enum sy_status sy_route_rename(struct sy_slice text, struct sy_slice database,
     enum sy_status status = sy_rewrite_open(text, &tree, err);
     if (status != SY_OK)
         return status;
-    bool fine =
-        tree->n_stmts == 1 && tree->stmts[0]->stmt->node_case == PG_QUERY__NODE__NODE_SELECT_STMT;
-    PgQuery__SelectStmt *select = fine ? tree->stmts[0]->stmt->select_stmt : NULL;
-    for (size_t i = 0; fine && i < select->n_target_list; i++)
-        if (!rename_target(select->target_list[i]->res_target, database))
+    for (size_t i = 0; status == SY_OK && i < tree->n_stmts; i++)
+        if (!sy_node_edit(tree->stmts[i]->stmt, rename_node, &database))
             status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory while planning");
-    if (status == SY_OK && fine)
+    if (status == SY_OK)
         status = sy_rewrite_text(tree, arena, ret_text, err);
-    else if (status == SY_OK)
-        *ret_text = text;
     sy_protobuf_free(&tree);
     return status;
 }

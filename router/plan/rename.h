@@ -4,12 +4,12 @@
 
 #include "router/plan/plan.h"
 
-/* A SELECT without tables that says current_database() somewhere. */
+/* The statement says current_database() somewhere, and not beside catalogs alone. */
 bool sy_route_names_database(const struct sy_route *route);
 /*
- * The text of such a SELECT with `database` where a column is current_database() or
- * current_catalog; columns keep their names. In the arena, terminated. Errors: SY_E_UNSUPPORTED
- * when it cannot be written, SY_E_NO_MEMORY.
+ * The text of such a statement with `database` in place of current_database() and current_catalog;
+ * columns keep their names. In the arena, terminated. Errors: SY_E_UNSUPPORTED when it cannot be
+ * written, SY_E_NO_MEMORY.
  */
 SY_MUST_CHECK enum sy_status sy_route_rename(struct sy_slice text, struct sy_slice database,
                                              struct sy_arena *arena, struct sy_slice *ret_text,

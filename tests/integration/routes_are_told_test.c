@@ -180,6 +180,11 @@ static void the_database_is_the_clients(void **state)
         {"select pg_catalog.current_database()::text as x, 1", "shop|1", "x"},
         {"select current_catalog, current_user", "shop|postgres", "current_catalog"},
         {"select current_database()::varchar(2)", "sh", "current_database"},
+        {"select upper(current_database() || 'x')", "SHOPX", "upper"},
+        {"select (select current_catalog)", "shop", "current_catalog"},
+        {"with x as (select current_database()) select * from x", "shop", "current_database"},
+        {"select current_database() from (values (1)) v (n)", "shop", "current_database"},
+        {"select count(*) from customers where current_database() <> 'shop'", "0", "count"},
     };
     PGconn *c = sy_router_connect(router, "shop", NULL);
     for (int round = 0; round < 3; round++)
@@ -200,6 +205,9 @@ static void the_database_is_the_clients(void **state)
     PQclear(result);
     assert_string_equal(sy_run(c, "prepare p as select current_database()"), "PREPARE");
     assert_string_equal(sy_ask(c, "execute p"), "shop");
+    assert_string_equal(
+        sy_run(c, "update customers set name = name where current_database() = 'shop'"),
+        sy_run(c, "update customers set name = name"));
     assert_string_equal(sy_ask(c, "select 1; select current_database()"), "shop");
     assert_string_equal(sy_ask(c, "select datname from pg_database where datname = "
                                   "current_database()"),
