@@ -108,6 +108,7 @@ static void others_are_served(uint64_t n)
 {
     uint64_t end = raw_now_ms() + PATIENCE_MS;
     bool served = false;
+    char last[200] = "no login";
     while (!served && raw_now_ms() < end) {
         struct raw good;
         struct sy_buf seen = {0};
@@ -116,12 +117,13 @@ static void others_are_served(uint64_t n)
             (void)raw_read(&good, 'Z', PATIENCE_MS);
             raw_describe(&good, &seen);
             served = seen.bytes == 7 && memcmp(seen.data, "TDCZ(I)", 7) == 0;
+            snprintf(last, sizeof(last), "%.*s", (int)seen.bytes, seen.data);
         }
         sy_buf_release(&seen);
         raw_close(&good);
     }
     if (!served)
-        fail_msg("nobody is served after allocation %llu failed", (unsigned long long)n);
+        fail_msg("after allocation %llu failed others see: %s", (unsigned long long)n, last);
 }
 
 static void each_allocation_may_fail(void **state)
