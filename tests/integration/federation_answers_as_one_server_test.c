@@ -536,13 +536,16 @@ static void what_another_server_cannot_know_is_refused(void **state)
     static const char *const refused[] = {
         "select a.id from authors a join posts p on a.id = p.id for update",
         "select p.ctid from authors a join posts p on a.id = p.id",
-        "select count(distinct title), current_database() from posts",
+        "select count(distinct title), current_database() from posts, pg_class",
         "select a.id, a.name from authors a join posts p on a.id = p.id group by a.id",
         "select count(distinct relname) from posts, pg_class",
         "select count(distinct title), seen(1) from posts",
     };
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
         assert_string_equal(sy_ask(c, refused[i]), "ERROR 0A000");
+    assert_string_equal(sy_ask(c, "select current_database() || count(distinct author_id % 2) "
+                                  "from posts"),
+                        "shop2");
     assert_string_equal(sy_ask(c, "select nothing from authors a join posts p on a.id = p.id"),
                         "ERROR 42703");
     PQfinish(c);
