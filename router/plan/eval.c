@@ -623,6 +623,8 @@ static void start(const struct sy_route *route, struct sy_plan *plan)
     plan->role = route->plan.role;
     plan->shards = nowhere;
     plan->shard = 0;
+    plan->rows = NULL;
+    plan->row_count = 0;
     plan->writes = route->plan.writes;
     plan->maps_nowhere = false;
     plan->home = UINT32_MAX;

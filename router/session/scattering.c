@@ -254,7 +254,10 @@ void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
     sy_err_init(&err);
     if (lock.bytes > 0)
         sy_buf_printf(out, "First, shard after shard: %s\n", lock.data);
-    enum sy_status status = sy_scatter_ask(exec->route, exec->text, arena, &ask, &err);
+    bool freezes = sy_route_freezes(exec->route);
+    enum sy_status status = SY_OK;
+    if (freezes)
+        status = sy_scatter_ask(exec->route, exec->text, arena, &ask, &err);
     if (status == SY_OK && ask.count > 0) {
         uint32_t first = sy_shard_set_first(&plan->shards);
         sy_buf_append_str(out, "Values that all shards are sent come from ");
@@ -262,7 +265,7 @@ void sy_scatter_explain(struct sy_session *session, const struct sy_exec *exec,
         sy_buf_printf(out, ": %s\n", ask.sql.data);
     }
     for (uint32_t i = 0; i < database->shard_count && status == SY_OK && ask.count == 0 &&
-                         (plan->rows != NULL || sy_route_freezes(exec->route));
+                         (plan->rows != NULL || freezes);
          i++) {
         if (!sy_shard_set_has(&plan->shards, i))
             continue;

@@ -276,6 +276,13 @@ static void the_route_says_what_is_sent(void **state)
     text = sy_ask_all(c, "explain (route) update t set at = now()");
     assert_non_null(strstr(text, "the same statement on each of s0, s1, s2"));
     assert_non_null(strstr(text, "Values that all shards are sent come from s0: SELECT"));
+    static const char *const as_written[] = {"explain (route) update t set at = at + '1 day'",
+                                             "explain (route) delete from t"};
+    for (size_t i = 0; i < sizeof(as_written) / sizeof(as_written[0]); i++) {
+        text = sy_ask_all(c, as_written[i]);
+        assert_non_null(strstr(text, "the same statement on each of s0, s1, s2"));
+        assert_null(strstr(text, "Refused"));
+    }
     PQfinish(c);
 }
 

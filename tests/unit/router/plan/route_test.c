@@ -173,7 +173,9 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
         struct sy_buf words_out = {0};
         assert_int_equal(sy_route_prepare(&template_->facts->stmts[i], &context, &route, &err),
                          SY_OK);
+        memset(&plan, 0xa5, sizeof(plan)); /* what an earlier plan left on the stack */
         assert_int_equal(sy_route_eval(route, &values, &scan.hints, &arena, &plan, &err), SY_OK);
+        assert_true(plan.kind == SY_PLAN_ROWS || (plan.rows == NULL && plan.row_count == 0));
         if (i > 0)
             sy_buf_append_str(out, "; ");
         print_plan(route, &plan, context.map, s->federation != NULL, out);
