@@ -92,7 +92,10 @@ static bool may_name(struct sy_slice text)
     return false;
 }
 
-const char *sy_tree_bound(const Node *node, struct sy_slice text)
+const char *sy_tree_bound(struct sy_facts_context *context, const Node *node)
 {
-    return may_name(text) ? search(node, SY_LIMIT_PARSE_DEPTH) : NULL;
+    if (!context->names_looked_for)
+        context->may_name_bound = may_name(context->input->text);
+    context->names_looked_for = true;
+    return context->may_name_bound ? search(node, SY_LIMIT_PARSE_DEPTH) : NULL;
 }

@@ -57,7 +57,8 @@ bool sy_tree_child(const Node *node, unsigned index, const Node **ret_child);
 bool sy_tree_within_depth(const Node *node, int depth_max);
 
 /* tree_bound.c: see sy_stmt.bound. */
-const char *sy_tree_bound(const Node *node, struct sy_slice text);
+struct sy_facts_context;
+const char *sy_tree_bound(struct sy_facts_context *context, const Node *node);
 
 /* ---- building facts ---- */
 
@@ -77,6 +78,8 @@ struct sy_facts_context {
     enum sy_status status;  /* first failure */
     struct sy_err *err;
     int depth; /* of the walk, statements inside statements included */
+    /* Whether the text may have a name that sy_tree_bound() looks for: once for all statements. */
+    bool names_looked_for, may_name_bound;
 };
 
 /* A literal is LIFTED when every use of it was recorded by position; READ once its content decided
