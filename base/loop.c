@@ -11,6 +11,7 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -89,6 +90,9 @@ void sy_loop_free(struct sy_loop **loop)
     struct sy_loop *self = *loop;
     if (self == NULL)
         return;
+    /* Whose message was delivered may not have woken us yet: it still needs the eventfd. */
+    while (atomic_load(&self->callers) != 0)
+        sched_yield();
     if (self->backend != NULL)
         self->backend->stop(self);
     if (self->wake_fd >= 0)
@@ -186,11 +190,13 @@ static void wake(struct sy_loop *loop)
 
 void sy_loop_post(struct sy_loop *loop, struct sy_message *message)
 {
+    atomic_fetch_add(&loop->callers, 1);
     struct sy_message *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
     do
         message->next = head;
     while (!atomic_compare_exchange_weak(&loop->inbox, &head, message));
     wake(loop);
+    atomic_fetch_sub(&loop->callers, 1); /* the last touch: the loop may be freed from here on */
 }
 
 static void deliver_messages(struct sy_loop *loop)
@@ -213,8 +219,10 @@ static void deliver_messages(struct sy_loop *loop)
 
 void sy_loop_stop(struct sy_loop *loop)
 {
+    atomic_fetch_add(&loop->callers, 1);
     atomic_store(&loop->stopping, true);
     wake(loop);
+    atomic_fetch_sub(&loop->callers, 1);
 }
 
 /* ---- turns ---- */

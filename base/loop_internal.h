@@ -116,6 +116,7 @@ struct sy_loop {
     /* Written by other threads: on a line of its own. */
     _Alignas(64) _Atomic(struct sy_message *) inbox; /* newest first */
     atomic_bool asleep;
+    atomic_uint callers; /* threads inside sy_loop_post() and sy_loop_stop() */
 };
 
 /* From a backend, right after it woke: the producers need not write to wake_fd any more; reads the

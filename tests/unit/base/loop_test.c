@@ -339,6 +339,35 @@ static void stops_from_another_thread(void **state)
     assert_int_equal(sy_loop_run(loop, NULL), SY_OK);
 }
 
+/* The poster's last look at the loop may come after its message was delivered: whoever frees the
+ * loop then waits for it. ThreadSanitizer tells. */
+static void stop_on_delivery(struct sy_message *message, struct sy_loop *on)
+{
+    (void)message;
+    sy_loop_stop(on);
+}
+
+static void *post_one(void *argument)
+{
+    struct sy_message *message = argument;
+    usleep(2000); /* the loop sleeps by now, most likely */
+    sy_loop_post(loop, message);
+    return NULL;
+}
+
+static void may_be_freed_when_its_last_message_came(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        struct sy_message message = {.deliver = stop_on_delivery};
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, post_one, &message), 0);
+        assert_int_equal(sy_loop_run(loop, NULL), SY_OK);
+        assert_int_equal(tear_down(state), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(set_up(state), 0);
+    }
+}
+
 /* ---- polls ---- */
 
 struct watcher {
@@ -551,6 +580,7 @@ static const struct CMUnitTest all_tests[] = {
     TEST(runs_deferred_work_once_per_arming),
     TEST(takes_messages_from_threads_in_order),
     TEST(stops_from_another_thread),
+    TEST(may_be_freed_when_its_last_message_came),
     TEST(tells_readiness_once),
     TEST(cancels_a_poll_that_is_ready_too),
     TEST(accepts_until_stopped),
