@@ -51,6 +51,13 @@ static const struct sy_node *primary_of(const struct sy_topology_database *datab
     return of->nodes[0];
 }
 
+static bool done(struct keeper *k, PGconn *conn, const struct federation_question *question)
+{
+    PGresult *result = federation_ask(conn, question, k->made->facts.why);
+    PQclear(result);
+    return result != NULL;
+}
+
 /* NULL: failed, why says how. */
 static PGconn *dial(struct keeper *k, const struct sy_node *node)
 {
@@ -61,44 +68,36 @@ static PGconn *dial(struct keeper *k, const struct sy_node *node)
     const char *values[] = {node->control_conninfo, "switchyard federation", "5", NULL};
     PGconn *conn = PQconnectdbParams(names, values, 1);
     PQsetNoticeReceiver(conn, ignore_notice, NULL);
-    PGresult *result = PQstatus(conn) == CONNECTION_OK ? PQexec(conn, prologue) : NULL;
-    bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
-    PQclear(result);
-    if (good)
-        return conn;
     char what[64];
     snprintf(what, sizeof(what), "%.20s cannot be asked", node->name);
-    fail(k, what, PQerrorMessage(conn));
+    if (PQstatus(conn) != CONNECTION_OK)
+        fail(k, what, PQerrorMessage(conn));
+    else if (done(k, conn, &(struct federation_question){.sql = prologue, .what = what}))
+        return conn;
     PQfinish(conn);
     return NULL;
 }
 
 static bool run(struct keeper *k, const char *sql)
 {
-    PGresult *result = PQexec(k->conn, sql);
-    ExecStatusType status = PQresultStatus(result);
-    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK;
-    if (!good)
-        fail(k, "the federating database cannot be built", PQerrorMessage(k->conn));
-    PQclear(result);
-    return good;
+    return done(k, k->conn,
+                &(struct federation_question){.sql = sql,
+                                              .what = "the federating database cannot be built"});
 }
 
 static PGresult *ask(struct keeper *k, PGconn *conn, const char *sql, const char *parameter)
 {
-    PGresult *result =
-        PQexecParams(conn, sql, parameter == NULL ? 0 : 1, NULL, &parameter, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        return result;
-    fail(k, "the federating database cannot be asked", PQerrorMessage(conn));
-    PQclear(result);
-    return NULL;
+    return federation_ask(conn,
+                          &(struct federation_question){sql, parameter == NULL ? 0 : 1, &parameter,
+                                                        "the federating database cannot be asked"},
+                          k->made->facts.why);
 }
 
 /* ---- the database itself ---- */
 
 static bool create_database(struct keeper *k, PGconn *conn, const struct federation_locale *like)
 {
+    static const char what[] = "the federating database cannot be made";
     const char *name = federation_identifier(&k->arena, k->host->server_database);
     const char *words[4] = {federation_literal(&k->arena, like->encoding),
                             federation_literal(&k->arena, like->collate),
@@ -107,18 +106,16 @@ static bool create_database(struct keeper *k, PGconn *conn, const struct federat
     struct sy_buf sql = {0};
     if (name == NULL || words[0] == NULL || words[1] == NULL || words[2] == NULL ||
         words[3] == NULL)
-        return fail(k, "the federating database cannot be made", "out of memory");
+        return fail(k, what, "out of memory");
     sy_buf_printf(&sql,
                   "create database %s template template0 encoding %s lc_collate %s lc_ctype %s",
                   name, words[0], words[1], words[2]);
     if (like->provider[0] == 'i')
         sy_buf_printf(&sql, " locale_provider icu icu_locale %s", words[3]);
     sy_buf_append_u8(&sql, 0);
-    PGresult *result = sql.failed ? NULL : PQexec(conn, sql.data);
-    bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!good)
-        fail(k, "the federating database cannot be made", PQerrorMessage(conn));
-    PQclear(result);
+    bool good = sql.failed
+                    ? fail(k, what, "out of memory")
+                    : done(k, conn, &(struct federation_question){.sql = sql.data, .what = what});
     sy_buf_release(&sql);
     return good;
 }
@@ -257,7 +254,7 @@ static bool step_works(struct keeper *k, const struct federation_step *step)
 {
     if (!run(k, "savepoint step"))
         return false;
-    PGresult *result = PQexec(k->conn, step->sql);
+    PGresult *result = pg_ask(k->conn, step->sql, 0, NULL, FEDERATION_PATIENCE_MS);
     bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
     if (!good)
         log_left_out(k, step, result);
@@ -268,15 +265,10 @@ static bool step_works(struct keeper *k, const struct federation_step *step)
 static bool tell_relation(struct keeper *k, const struct federation_step *step)
 {
     const char *values[] = {step->schema, step->name};
-    if (step->name == NULL)
-        return true;
-    PGresult *result = PQexecParams(k->conn, "insert into switchyard.relation values ($1, $2)", 2,
-                                    NULL, values, NULL, NULL, 0);
-    bool good = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!good)
-        fail(k, "the federating database cannot be built", PQerrorMessage(k->conn));
-    PQclear(result);
-    return good;
+    return step->name == NULL ||
+           done(k, k->conn,
+                &(struct federation_question){"insert into switchyard.relation values ($1, $2)", 2,
+                                              values, "the federating database cannot be built"});
 }
 
 /* Views may need views that come later: as long as one can be made, the rest is tried again. */

@@ -161,15 +161,25 @@ void federation_note(char why[], const char *what, const char *message)
     snprintf(why, SY_FEDERATION_WHY_BYTES, "%s: %.*s", what, (int)bytes, message);
 }
 
-static PGresult *ask(PGconn *conn, const char *sql, const char *parameter, char why[])
+PGresult *federation_ask(PGconn *conn, const struct federation_question *question, char why[])
 {
     PGresult *result =
-        PQexecParams(conn, sql, parameter == NULL ? 0 : 1, NULL, &parameter, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        pg_ask(conn, question->sql, question->count, question->values, FEDERATION_PATIENCE_MS);
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
         return result;
-    federation_note(why, "a catalog cannot be read", PQerrorMessage(conn));
+    const char *message = result == NULL ? "no whole answer in time" : PQerrorMessage(conn);
+    federation_note(why, question->what, message);
     PQclear(result);
     return NULL;
+}
+
+static PGresult *ask(PGconn *conn, const char *sql, const char *parameter, char why[])
+{
+    return federation_ask(conn,
+                          &(struct federation_question){sql, parameter == NULL ? 0 : 1, &parameter,
+                                                        "a catalog cannot be read"},
+                          why);
 }
 
 /* Values of one row live as long as the arena. */

@@ -26,4 +26,18 @@ bool federation_read_tables(PGconn *conn, const struct sy_topology_database *dat
 /* The first line of an error, for `why` of SY_FEDERATION_WHY_BYTES. */
 void federation_note(char why[], const char *what, const char *message);
 
+/* A little more than the statement_timeout that the keeper's connections have: past it the server
+ * itself is in trouble. */
+enum { FEDERATION_PATIENCE_MS = 65 * 1000 };
+
+struct federation_question {
+    const char *sql;
+    int count; /* of values */
+    const char *const *values;
+    const char *what; /* for *why: what cannot be done without the answer */
+};
+
+/* The result, rows or not, to be cleared; NULL: *why says what failed. */
+PGresult *federation_ask(PGconn *conn, const struct federation_question *question, char why[]);
+
 #endif

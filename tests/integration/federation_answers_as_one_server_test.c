@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/harness/cluster.h"
 #include "tests/harness/router.h"
@@ -655,6 +656,34 @@ static void it_is_made_again(void **state)
     PQfinish(c);
 }
 
+/* Whether the keeper waits for the lock that `holder` has. */
+static bool keeper_waits(PGconn *holder)
+{
+    for (int i = 0; i < 3000; i++) {
+        if (sy_ask(holder, "select true from pg_stat_activity where application_name = "
+                           "'switchyard federation' and wait_event_type = 'Lock'")[0] == 't')
+            return true;
+        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+    }
+    return false;
+}
+
+/* The keeper is asking a server that says nothing any more: the router must end all the same. The
+ * last test. */
+static void a_silent_server_keeps_nobody(void **state)
+{
+    (void)state;
+    PGconn *holder = sy_cluster_connect(home, 0, "switchyard_fed_shop");
+    assert_string_equal(sy_run(holder, "select pg_advisory_lock(8316874539862290)"), "SELECT 1");
+    sy_router_reload(router, describe(), NULL);
+    assert_true(keeper_waits(holder));
+    sy_cluster_pause_node(home, 0);
+    int status = sy_router_stop(&router, SIGTERM); /* fails if it takes more than 30 s */
+    sy_cluster_resume_node(home, 0);
+    assert_int_equal(status, 0);
+    PQfinish(holder);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -686,6 +715,7 @@ int main(void)
         cmocka_unit_test(ddl_is_known_at_once),
         cmocka_unit_test(a_dead_shard_is_an_error),
         cmocka_unit_test(it_is_made_again),
+        cmocka_unit_test(a_silent_server_keeps_nobody),
     };
     return sy_harness_finish(cmocka_run_group_tests(tests, start, stop));
 }
