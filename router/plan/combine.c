@@ -235,6 +235,10 @@ static bool distinct_to_group(struct combine *c)
     PgQuery__SelectStmt *select = c->select;
     if (combine_has_star(c, c->visible))
         return combine_refuse(c, "DISTINCT of all columns without the sharding key");
+    if (select->n_group_clause > 0 || select->having_clause != NULL)
+        return combine_refuse(c, "DISTINCT together with GROUP BY or an aggregate");
+    if (c->route->stmt->scopes[0].has_window)
+        return combine_refuse(c, "DISTINCT together with a window function");
     c->was_distinct = true;
     sy_node_clear(&select->distinct_clause, &select->n_distinct_clause);
     for (uint32_t i = 0; i < c->visible; i++)

@@ -52,5 +52,9 @@ bool combine_windows_stay(const struct combine *c)
     for (size_t i = 0; i < c->select->n_sort_clause; i++)
         if (!sy_node_visit(c->select->sort_clause[i], look, as.opaque))
             return false;
+    for (size_t i = 0; i < c->select->n_distinct_clause; i++) /* DISTINCT ON */
+        if (c->select->distinct_clause[i]->node_case != PG_QUERY__NODE__NODE__NOT_SET &&
+            !sy_node_visit(c->select->distinct_clause[i], look, as.opaque))
+            return false;
     return true;
 }
