@@ -287,6 +287,8 @@ struct sy_stmt {
     bool has_returning;
     const char *bound; /* what it names that only the rows' own server can tell (system columns,
                           ONLY, TABLESAMPLE, regclass ...), in words; NULL: nothing */
+    bool names_places; /* a system column or TABLESAMPLE: what says where a row is stored, which is
+                          not the same in copies of a table */
     bool uses_advisory_lock; /* session-level pg_advisory_lock family */
     bool too_deep; /* nesting beyond SY_LIMIT_PARSE_DEPTH: conditions are incomplete, refuse on
                       sharded databases */

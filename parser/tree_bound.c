@@ -15,7 +15,9 @@ static bool is_one_of(const char *name, const char *const *list)
     return false;
 }
 
-static const char *bound_here(const Node *node)
+enum { BOUND_COLUMN = 1, BOUND_ONLY = 2, BOUND_SAMPLE = 4, BOUND_TYPE = 8, BOUND_DEEP = 16 };
+
+static unsigned bound_here(const Node *node)
 {
     static const char *const columns[] = {"ctid", "tableoid", "xmin", "xmax", "cmin", "cmax", NULL};
     static const char *const types[] = {"regclass",     "regtype",       "regproc",
@@ -27,32 +29,42 @@ static const char *bound_here(const Node *node)
     switch ((int)nodeTag(node)) {
     case T_ColumnRef:
         return is_one_of(sy_list_last_name(((const ColumnRef *)node)->fields), columns)
-                   ? "a system column (ctid, tableoid, xmin ...)"
-                   : NULL;
+                   ? BOUND_COLUMN
+                   : 0;
     case T_RangeVar:
-        return ((const RangeVar *)node)->inh ? NULL : "ONLY in front of a table";
+        return ((const RangeVar *)node)->inh ? 0 : BOUND_ONLY;
     case T_RangeTableSample:
-        return "TABLESAMPLE";
+        return BOUND_SAMPLE;
     case T_TypeName:
-        return is_one_of(sy_list_last_name(((const TypeName *)node)->names), types)
-                   ? "a type that names rows of the system catalogs (regclass, xid ...)"
-                   : NULL;
+        return is_one_of(sy_list_last_name(((const TypeName *)node)->names), types) ? BOUND_TYPE
+                                                                                    : 0;
     default: /* NOLINT: every other kind says nothing */
-        return NULL;
+        return 0;
     }
 }
 
-static const char *search(const Node *node, int depth)
+static unsigned search(const Node *node, int depth)
 {
     if (node == NULL)
-        return NULL;
+        return 0;
     if (depth <= 0)
-        return "a statement nested this deeply";
-    const char *found = bound_here(node);
+        return BOUND_DEEP;
+    unsigned found = bound_here(node);
     const Node *child = NULL;
-    for (unsigned i = 0; found == NULL && sy_tree_child(node, i, &child); i++)
-        found = search(child, depth - 1);
+    for (unsigned i = 0; sy_tree_child(node, i, &child); i++)
+        found |= search(child, depth - 1);
     return found;
+}
+
+static const char *in_words(unsigned found)
+{
+    return (found & BOUND_COLUMN) != 0   ? "a system column (ctid, tableoid, xmin ...)"
+           : (found & BOUND_ONLY) != 0   ? "ONLY in front of a table"
+           : (found & BOUND_SAMPLE) != 0 ? "TABLESAMPLE"
+           : (found & BOUND_TYPE) != 0
+               ? "a type that names rows of the system catalogs (regclass, xid ...)"
+           : found != 0 ? "a statement nested this deeply"
+                        : NULL;
 }
 
 /* Almost no statement has such a name, and reading its text costs a tenth of walking its tree:
@@ -92,10 +104,12 @@ static bool may_name(struct sy_slice text)
     return false;
 }
 
-const char *sy_tree_bound(struct sy_facts_context *context, const Node *node)
+void sy_tree_bound(struct sy_facts_context *context, const Node *node, struct sy_stmt *stmt)
 {
     if (!context->names_looked_for)
         context->may_name_bound = may_name(context->input->text);
     context->names_looked_for = true;
-    return context->may_name_bound ? search(node, SY_LIMIT_PARSE_DEPTH) : NULL;
+    unsigned found = context->may_name_bound ? search(node, SY_LIMIT_PARSE_DEPTH) : 0;
+    stmt->bound = in_words(found);
+    stmt->names_places = (found & (BOUND_COLUMN | BOUND_SAMPLE | BOUND_DEEP)) != 0;
 }

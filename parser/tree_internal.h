@@ -56,9 +56,9 @@ bool sy_tree_child(const Node *node, unsigned index, const Node **ret_child);
 /* True when every node below is of a known kind and nesting stays within depth_max levels. */
 bool sy_tree_within_depth(const Node *node, int depth_max);
 
-/* tree_bound.c: see sy_stmt.bound. */
+/* tree_bound.c: see sy_stmt.bound and names_places. */
 struct sy_facts_context;
-const char *sy_tree_bound(struct sy_facts_context *context, const Node *node);
+void sy_tree_bound(struct sy_facts_context *context, const Node *node, struct sy_stmt *stmt);
 
 /* ---- building facts ---- */
 

@@ -156,7 +156,7 @@ void sy_build_statement(struct sy_facts_context *context, const Node *node, stru
     if (stmt->tag != NULL) {
         sy_build_query(&b, node, SY_NO_INDEX);
         stmt->kind = sy_build_scope(&b, 0)->kind;
-        stmt->bound = sy_tree_bound(context, node);
+        sy_tree_bound(context, node, stmt);
     } else if (!sy_build_session(&b, node)) {
         sy_build_ddl(&b, node);
     }

@@ -157,6 +157,9 @@ enum sy_freeze sy_route_freeze_insert(const struct sy_route *route, const struct
 /* Values can be asked for before the write is sent. */
 bool sy_route_can_freeze(const struct sy_route *route);
 bool sy_route_is_monitoring(struct sy_slice name);
+/* route_order.c: the first words of a refusal if the order or place of a table's rows shows in what
+ * the statement writes; NULL: it does not. */
+const char *sy_route_order_dependent(const struct sy_route *route);
 
 /* route_figures.c */
 /* A built-in function that measures what one server stores. */

@@ -181,13 +181,12 @@ static bool check_reference_write(struct prepare *p, int32_t target)
             return refuse_write(
                 p, target, "a write that reads other than reference tables, to reference table",
                 "Read the rows first, then write them as constants or parameters.");
-    for (int32_t i = 0; i < stmt->scope_count; i++)
-        if (stmt->scopes[i].has_limit || stmt->scopes[i].has_offset ||
-            stmt->scopes[i].has_distinct_on)
-            return refuse_write(
-                p, target,
-                "a write that depends on row order (LIMIT, DISTINCT ON) to reference table",
-                "Each copy might choose other rows: name them by their keys.");
+    const char *obstacle = sy_route_order_dependent(route);
+    if (obstacle != NULL)
+        return refuse_write(p, target, obstacle,
+                            "Each copy keeps its rows in an order of its own and might choose "
+                            "others: name rows by their keys, read one value with a scalar "
+                            "subquery, or give what was read before as constants or parameters.");
     return check_reference_functions(p, target) && check_reference_defaults(p, target);
 }
 

@@ -272,6 +272,7 @@ static const struct {
     {"pg_catalog", "count", SY_IMMUTABLE},
     {"pg_catalog", "sum", SY_IMMUTABLE},
     {"pg_catalog", "max", SY_IMMUTABLE},
+    {"pg_catalog", "string_agg", SY_IMMUTABLE},
     {"pg_catalog", "lower", SY_IMMUTABLE},
     {"pg_catalog", "length", SY_IMMUTABLE},
     {"pg_catalog", "coalesce", SY_IMMUTABLE},
