@@ -319,6 +319,16 @@ static const char *group_by(struct sq_cx *cx, const PgQuery__SelectStmt *select)
 
 /* ---- DISTINCT ON: the first row of each group by a window ---- */
 
+/* The order and the groups of that window are none of windows in SQLite. What only reads like one,
+ * in a literal, is refused with it. */
+static bool no_window(struct sq_cx *cx, const struct sq_expr *key)
+{
+    if (key == NULL || strstr(key->sql, " OVER ") == NULL)
+        return key != NULL;
+    (void)sq_unsupported(cx, key->location, "DISTINCT ON with the value of a window function");
+    return false;
+}
+
 static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, struct sq_query *query,
                         const char *tail, const char *limit)
 {
@@ -331,7 +341,7 @@ static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, str
         struct sq_expr *key = index >= 0    ? query->columns[index].expr
                               : index == -1 ? sq_settle(cx, sq_expr(cx, select->distinct_clause[i]))
                                             : NULL;
-        ok = key != NULL && sq_list_add(cx, &keys, sy_arena_strdup(cx->arena, key->sql));
+        ok = no_window(cx, key) && sq_list_add(cx, &keys, sy_arena_strdup(cx->arena, key->sql));
         if (ok)
             sy_buf_printf(&on, "%s%s", i == 0 ? "" : ", ", sq_collated(cx, key));
     }
@@ -347,7 +357,7 @@ static bool distinct_on(struct sq_cx *cx, const PgQuery__SelectStmt *select, str
         if (!among)
             ok = sq_error(cx, "42P10", key->location,
                           "SELECT DISTINCT ON expressions must match initial ORDER BY expressions");
-        ok = ok && key != NULL;
+        ok = ok && no_window(cx, key);
         const char *inner = ok ? sq_sort_item(cx, sort, sq_collated(cx, key), false) : NULL;
         const char *name = sq_printf(cx, "\"sy_o%zu\"", i);
         const char *above = inner == NULL ? NULL : sq_sort_item(cx, sort, name, false);
