@@ -318,6 +318,13 @@ static void on_cancel_done(void *ctx)
         pool_free_server(server);
     else if (server->state == POOL_CANCELING)
         finish_release(server);
+    else if (server->base.events != NULL && server->base.events->cancelled != NULL)
+        server->base.events->cancelled(&server->base);
+}
+
+bool sy_pool_cancels(const struct sy_server *base)
+{
+    return ((const struct pool_server *)(const void *)base)->cancels != 0;
 }
 
 void sy_pool_cancel(struct sy_server *base)

@@ -47,6 +47,9 @@ struct sy_server_events {
     /* The connection is gone: the borrower must not touch `server` after this returns, nor release
      * it. */
     void (*lost)(struct sy_server *server, const struct sy_err *why);
+    /* The last cancel that was on its way has been delivered; may be NULL. Also from within
+     * sy_pool_cancel(). */
+    void (*cancelled)(struct sy_server *server);
 };
 
 /* A wait for a server. Embedded in the session; one at a time. */
@@ -96,6 +99,8 @@ void sy_pool_discard(struct sy_server *server);
 /* Cancels what the server runs; the server is not lent to anybody else before the cancel was
  * delivered. */
 void sy_pool_cancel(struct sy_server *server);
+/* A cancel is on its way: a statement that the server is sent now could be hit by it. */
+bool sy_pool_cancels(const struct sy_server *server);
 
 /* ---- the gate and the console ---- */
 

@@ -941,5 +941,12 @@ static void on_drained(struct sy_server *server)
     sy_session_drive(session);
 }
 
+/* What the client sent meanwhile may be handled: session.c, cancel_is_under_way(). */
+static void on_cancelled(struct sy_server *server)
+{
+    const struct sy_part *part = server->user;
+    sy_session_yield(part->session);
+}
+
 const struct sy_server_events sy_part_events = {
-    .data = on_data, .drained = on_drained, .lost = sy_server_is_lost};
+    .data = on_data, .drained = on_drained, .lost = sy_server_is_lost, .cancelled = on_cancelled};

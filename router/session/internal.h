@@ -378,6 +378,7 @@ struct sy_session {
     bool closed, waiting, registered;
     bool canceled;
     bool cancel_passing; /* its cancel request is on its way to another worker */
+    bool cancel_sent;    /* servers were asked to cancel what it runs; maybe they have not yet */
     bool pinned_by_mode;
     bool scs;           /* standard_conforming_strings */
     bool wants_lsn;     /* write seen: fetch the position when the transaction ends */

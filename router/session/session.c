@@ -468,7 +468,7 @@ static bool has_enough(const struct sy_session *session)
 {
     if (sy_buffers_wait(session))
         return true;
-    if (takes_frames(session) && session->script == NULL &&
+    if (takes_frames(session) && session->script == NULL && !session->cancel_sent &&
         !sy_stream_congested(&session->stream) && !sy_throttle_waits(session))
         return false;
     uint32_t most = session->state < SY_SESSION_IDLE ? INPUT_STRANGER_BYTES : INPUT_HIGH_BYTES;
@@ -631,6 +631,19 @@ static bool one_frame(struct sy_session *session)
     return step == SY_STEP_DONE;
 }
 
+/* Servers that the session keeps (in a transaction) may still have to be reached by a cancel that
+ * was meant for a statement that has ended: it must not hit the next one. */
+static bool cancel_is_under_way(struct sy_session *session)
+{
+    if (session->script != NULL) /* its next statement belongs to the same message */
+        return false;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->server != NULL && sy_pool_cancels(part->server))
+            return true;
+    session->cancel_sent = false;
+    return false;
+}
+
 static bool drive_once(struct sy_session *session)
 {
     if (session->state < SY_SESSION_IDLE) {
@@ -651,6 +664,8 @@ static bool drive_once(struct sy_session *session)
         sy_session_fatal(session, &err);
         return false;
     }
+    if (session->cancel_sent && session->state == SY_SESSION_IDLE && cancel_is_under_way(session))
+        return false; /* on_cancelled() of backend.c drives again */
     return one_frame(session);
 }
 
@@ -805,9 +820,12 @@ void sy_session_cancel(struct sy_session *session)
     }
     if (session->phase != SY_PHASE_NONE)
         return; /* a COMMIT over several servers is not interrupted */
-    for (struct sy_part *part = session->parts; part != NULL; part = part->next)
-        if (part->expect_count > 0 && part->server != NULL)
-            sy_pool_cancel(part->server);
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->expect_count == 0 || part->server == NULL)
+            continue;
+        session->cancel_sent = true;
+        sy_pool_cancel(part->server);
+    }
 }
 
 void sy_session_drain(struct sy_session *session)

@@ -629,6 +629,41 @@ static void a_lost_server_is_told_once_and_replaced(void **state)
 
 /* ---- cancel ---- */
 
+static unsigned cancels_told;
+
+static void note_cancelled(struct sy_server *server)
+{
+    assert_false(sy_pool_cancels(server));
+    cancels_told++;
+}
+
+/* Its borrower is told when the last of them was delivered. */
+static void tells_the_borrower_when_a_cancel_was_delivered(void **state)
+{
+    (void)state;
+    static const struct sy_server_events events = {.cancelled = note_cancelled};
+    struct world world;
+    struct client a;
+    world_init(&world, "size = 1;");
+    take(&world, &a);
+    struct fake *fake = of_link(a.server->link);
+    const struct sy_server_events *before = a.server->events;
+    a.server->events = &events;
+    assert_false(sy_pool_cancels(a.server));
+    sy_pool_cancel(a.server);
+    sy_pool_cancel(a.server);
+    assert_true(sy_pool_cancels(a.server));
+    fake->cancel_done(fake->cancel_ctx);
+    assert_true(sy_pool_cancels(a.server));
+    assert_int_equal(cancels_told, 0);
+    fake->cancel_done(fake->cancel_ctx);
+    assert_int_equal(cancels_told, 1);
+    a.server->events = before;
+    give(&a);
+    turns(&world, 4);
+    world_release(&world);
+}
+
 static void holds_a_server_until_its_cancel_was_delivered(void **state)
 {
     (void)state;
@@ -929,6 +964,7 @@ int main(void)
         cmocka_unit_test(tells_all_waiters_when_nothing_can_be_opened),
         cmocka_unit_test(waiters_stay_while_other_connections_live),
         cmocka_unit_test(a_lost_server_is_told_once_and_replaced),
+        cmocka_unit_test(tells_the_borrower_when_a_cancel_was_delivered),
         cmocka_unit_test(holds_a_server_until_its_cancel_was_delivered),
         cmocka_unit_test(closes_idle_and_old_servers),
         cmocka_unit_test(pause_holds_and_resume_releases),
