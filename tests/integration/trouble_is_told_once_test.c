@@ -15,6 +15,8 @@
 
 #include "tests/integration/world.h"
 
+enum { PATIENCE_MS = 60000 };
+
 static struct sy_cluster *cluster;
 static struct sy_router *router;
 
@@ -23,17 +25,51 @@ static void pause_ms(long ms)
     nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
-static void terminate_backends(const char *database)
+static void wait_until(const char *condition)
 {
-    char sql[200];
-    snprintf(sql, sizeof(sql),
-             "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = '%s' "
-             "and application_name <> 'psql' and pid <> pg_backend_pid()",
-             database);
-    sy_cluster_value(cluster, 0, "postgres", sql);
-    snprintf(sql, sizeof(sql), "select count(*) = 0 from pg_stat_activity where datname = '%s'",
-             database);
-    (void)sy_cluster_wait(cluster, 0, "postgres", sql, 2000);
+    assert_true(sy_cluster_wait(cluster, 0, "postgres", condition, PATIENCE_MS));
+}
+
+/* A statement that was sent is not yet one that the server runs: a cancel before that is for
+ * nothing. */
+static void wait_until_runs(const char *sql)
+{
+    char condition[200];
+    snprintf(condition, sizeof(condition),
+             "select count(*) > 0 from pg_stat_activity where state = 'active' and query = '%s'",
+             sql);
+    wait_until(condition);
+}
+
+/* The data path's servers of "blog"; those of the control plane come back while one waits. */
+#define DATA_PATH                                                                                  \
+    "pg_stat_activity where datname = 'blog' and backend_type = 'client backend' and "             \
+    "application_name not like 'switchyard %'"
+
+static void terminate_servers(void)
+{
+    sy_cluster_value(cluster, 0, "postgres",
+                     "select count(pg_terminate_backend(pid)) from " DATA_PATH);
+    wait_until("select count(*) = 0 from " DATA_PATH);
+}
+
+/* The router has seen that they are gone. */
+static void wait_until_forgotten(void)
+{
+    PGconn *console = sy_router_connect(router, "switchyard", NULL);
+    bool forgotten = false;
+    for (int i = 0; i < PATIENCE_MS / 20 && !forgotten; i++) {
+        PGresult *result = PQexec(console, "SHOW SERVERS");
+        assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
+        forgotten = true;
+        for (int row = 0; row < PQntuples(result); row++)
+            if (strcmp(PQgetvalue(result, row, PQfnumber(result, "database")), "blog") == 0)
+                forgotten = false;
+        PQclear(result);
+        pause_ms(20);
+    }
+    PQfinish(console);
+    assert_true(forgotten);
 }
 
 static void a_server_lost_while_idle_is_not_noticed(void **state)
@@ -41,10 +77,8 @@ static void a_server_lost_while_idle_is_not_noticed(void **state)
     (void)state;
     PGconn *c = sy_router_connect(router, "blog", NULL);
     assert_string_equal(sy_ask(c, "select 1"), "1");
-    sy_cluster_value(
-        cluster, 0, "postgres",
-        "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = 'blog'");
-    pause_ms(300);
+    terminate_servers();
+    wait_until_forgotten();
     assert_string_equal(sy_ask(c, "select 2"), "2");
     PQfinish(c);
 }
@@ -55,7 +89,7 @@ static void a_server_lost_in_a_transaction_is_told_once(void **state)
     PGconn *c = sy_router_connect(router, "blog", NULL);
     sy_run(c, "begin");
     sy_run(c, "insert into t values (10, 'lost')");
-    terminate_backends("blog");
+    terminate_servers();
     assert_string_equal(sy_ask(c, "select 1"), "ERROR 57P01");
     assert_string_equal(sy_ask(c, "select 1"), "ERROR 25P02");
     assert_int_equal(PQtransactionStatus(c), PQTRANS_INERROR);
@@ -63,7 +97,7 @@ static void a_server_lost_in_a_transaction_is_told_once(void **state)
     assert_string_equal(sy_ask(c, "select count(*) from t where a = 10"), "0");
     sy_run(c, "begin");
     sy_run(c, "insert into t values (10, 'lost')");
-    terminate_backends("blog");
+    terminate_servers();
     const char *told = sy_run(c, "commit"); /* not a quiet ROLLBACK; not known when the COMMIT was
                                                on its way already */
     assert_true(strcmp(told, "ERROR 57P01") == 0 || strcmp(told, "ERROR 08007") == 0);
@@ -76,11 +110,11 @@ static void a_server_lost_in_a_read_is_told_once(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "blog", NULL);
-    assert_int_equal(PQsendQuery(c, "select pg_sleep(10)"), 1);
-    pause_ms(200);
+    assert_int_equal(PQsendQuery(c, "select pg_sleep(100)"), 1);
+    wait_until_runs("select pg_sleep(100)");
     sy_cluster_value(cluster, 0, "postgres",
                      "select count(pg_terminate_backend(pid)) from pg_stat_activity where query "
-                     "like '%pg_sleep(10)%' and pid <> pg_backend_pid()");
+                     "like '%pg_sleep(100)%' and pid <> pg_backend_pid()");
     PGresult *result = PQgetResult(c);
     assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57P01");
     PQclear(result);
@@ -94,9 +128,9 @@ static void a_cancel_reaches_the_running_statement(void **state)
     (void)state;
     PGconn *c = sy_router_connect(router, "blog", NULL),
            *other = sy_router_connect(router, "blog", NULL);
-    assert_int_equal(PQsendQuery(c, "select pg_sleep(10)"), 1);
+    assert_int_equal(PQsendQuery(c, "select pg_sleep(100)"), 1);
     assert_int_equal(PQsendQuery(other, "select pg_sleep(0.6)"), 1);
-    pause_ms(200);
+    wait_until_runs("select pg_sleep(100)");
     char text[256];
     PGcancel *cancel = PQgetCancel(c);
     assert_int_equal(PQcancel(cancel, text, sizeof(text)), 1);
@@ -122,9 +156,7 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     sy_run(c, "begin");
     sy_run(c, "insert into t values (20, 'gone')");
     shutdown(PQsocket(c), SHUT_RDWR); /* no Terminate */
-    assert_true(sy_cluster_wait(
-        cluster, 0, "postgres",
-        "select count(*) = 0 from pg_stat_activity where state like 'idle in%'", 3000));
+    wait_until("select count(*) = 0 from pg_stat_activity where state like 'idle in%'");
     PGconn *d = sy_router_connect(router, "blog", NULL);
     assert_string_equal(sy_ask(d, "select count(*) from t where a = 20"), "0");
     PGresult *result = PQexec(d, "copy t from stdin");
@@ -244,7 +276,7 @@ static void listeners_hear_notifications(void **state)
     sy_run(c, "listen news");
     sy_run(other, "notify news, 'hello'");
     PGnotify *note = NULL;
-    for (int i = 0; i < 100 && note == NULL; i++) {
+    for (int i = 0; i < PATIENCE_MS / 10 && note == NULL; i++) {
         PQconsumeInput(c);
         note = PQnotifies(c);
         pause_ms(10);
@@ -264,8 +296,12 @@ static void a_shutdown_lets_transactions_end(void **state)
     sy_run(busy, "begin");
     sy_run(busy, "insert into t values (30, 'kept')");
     kill(sy_router_pid(router), SIGTERM);
-    pause_ms(300);
-    assert_int_equal(strncmp(sy_ask(idle, "select 1"), "ERROR", 5), 0);
+    bool left = false; /* the signal may take its time */
+    for (int i = 0; i < PATIENCE_MS / 20 && !left; i++) {
+        pause_ms(20);
+        left = strncmp(sy_ask(idle, "select 1"), "ERROR", 5) == 0;
+    }
+    assert_true(left);
     assert_string_equal(sy_run(busy, "update t set b = 'still' where a = 30"), "UPDATE 1");
     assert_string_equal(sy_run(busy, "commit"), "COMMIT");
     PQfinish(idle);
