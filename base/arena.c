@@ -5,18 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ARENA_EACH_ALONE 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ARENA_EACH_ALONE 1
-#endif
-#endif
-#ifndef ARENA_EACH_ALONE
-#define ARENA_EACH_ALONE 0
-#endif
+#include "base/sanitizer.h"
 
 enum { ALIGN = 16, FIRST_BLOCK_BYTES = 1024, BLOCK_BYTES_MAX = 65536 };
+/* So that a use beyond one allocation is found. */
+enum { ARENA_EACH_ALONE = SY_ADDRESS_SANITIZER };
 
 struct sy_arena_block {
     struct sy_arena_block *older;

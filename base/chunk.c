@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/fault.h"
+#include "base/sanitizer.h"
 
 static void free_chunk(struct sy_chunk *self, void *provider)
 {
@@ -23,11 +24,7 @@ struct sy_chunk *sy_chunk_new(uint32_t capacity)
 }
 
 /* Under AddressSanitizer nothing is kept, so that a use after the last unref is found. */
-#if defined(__SANITIZE_ADDRESS__)
-enum { KEEP_NONE = 1 };
-#else
-enum { KEEP_NONE = 0 };
-#endif
+enum { KEEP_NONE = SY_ADDRESS_SANITIZER };
 
 struct sy_chunk_pool {
     uint32_t capacity;

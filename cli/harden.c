@@ -15,6 +15,7 @@
 #endif
 
 #include "base/log.h"
+#include "base/sanitizer.h"
 
 static char summary[128] = "none";
 
@@ -110,7 +111,7 @@ static const int forbidden[] = {
     SCMP_SYS(unshare),
     SCMP_SYS(userfaultfd),
     SCMP_SYS(vhangup),
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SY_ADDRESS_SANITIZER && !SY_THREAD_SANITIZER
     SCMP_SYS(ptrace), /* the leak checker of a sanitizer build needs it */
 #endif
 };

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/sanitizer.h"
 #include "tests/attack/raw.h"
 #include "tests/harness/cluster.h"
 #include "tests/harness/router.h"
@@ -28,7 +29,7 @@ enum {
     CONNECTS = 5000,
     GOOD_STATEMENTS = 200,
 /* What an attack may cost: a thousand strangers with a socket, a session and what they sent. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SY_ADDRESS_SANITIZER || SY_THREAD_SANITIZER
     GROWTH_KB_MAX = 4 * 1024 * 1024 /* sanitizers keep what was freed: only the crash counts */
 #else
     GROWTH_KB_MAX = 160 * 1024

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sanitizer.h"
 #include "router/wire/message.h"
 #include "tests/attack/raw.h"
 #include "tests/harness/cluster.h"
@@ -24,7 +25,7 @@
 enum {
     PATIENCE_MS = 20000,
     SILENCE_MS = 50, /* to see that nothing more comes where nothing can be waited for */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SY_ADDRESS_SANITIZER || SY_THREAD_SANITIZER
     GROWTH_KB_MAX = 4 * 1024 * 1024,
     CUT_STEP = 7,
 #else

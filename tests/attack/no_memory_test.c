@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sanitizer.h"
 #include "tests/attack/raw.h"
 #include "tests/attack/starve.h"
 #include "tests/harness/cluster.h"
@@ -23,7 +24,7 @@ enum {
     PATIENCE_MS = 30000,
     ANSWERS = 15,   /* of a session that nothing happens to */
     FRESH_STEP = 5, /* each needs a process of its own */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SY_ADDRESS_SANITIZER || SY_THREAD_SANITIZER
     STEP = 11 /* each allocation of an arena is one of its own there */
 #else
     STEP = 1

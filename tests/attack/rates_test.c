@@ -17,11 +17,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/sanitizer.h"
 #include "tests/attack/raw.h"
 #include "tests/harness/cluster.h"
 #include "tests/harness/router.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SY_ADDRESS_SANITIZER || SY_THREAD_SANITIZER
 enum { GROWTH_KB_MAX = 4 * 1024 * 1024 }; /* sanitizers keep what was freed */
 #else
 enum { GROWTH_KB_MAX = 16 * 1024 };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/sanitizer.h"
 #include "parser/parser.h"
 #include "parser/protobuf.h"
 
@@ -94,7 +95,7 @@ static void deep_nesting_does_not_overrun_a_stack_of_one_megabyte(void **state)
     pthread_attr_init(&attributes);
     /* Under AddressSanitizer a frame takes several times its size. */
     size_t bytes = (size_t)(1 << 20);
-#if defined(__SANITIZE_ADDRESS__)
+#if SY_ADDRESS_SANITIZER
     bytes *= 8;
 #endif
     pthread_attr_setstacksize(&attributes, bytes);
