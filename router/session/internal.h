@@ -733,6 +733,8 @@ bool sy_two_phase_complete(struct sy_part *part, struct sy_slice tag);
 /* True: the client is told the server's own words. */
 bool sy_two_phase_error(struct sy_part *part, const struct sy_notice_fields *fields);
 void sy_two_phase_lost(struct sy_part *part);
+/* The transaction's outcome depends on this server no more: its loss is recovery's. */
+bool sy_two_phase_settled(const struct sy_part *part);
 void sy_two_phase_over(struct sy_session *session);
 
 /* effects.c */

@@ -54,15 +54,15 @@ static void fail_block(struct sy_session *session, bool in_txn)
 static void weigh_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain, bool *ret_ends)
 {
     const struct sy_session *session = part->session;
-    /* The decision is made: what is left of it is recovery's, and the client gets a warning. */
-    bool finishing = session->phase == SY_PHASE_FINISH;
+    /* What is left of the transaction is recovery's, and the client gets a warning. */
+    bool settled = sy_two_phase_settled(part);
     /* The router's own transaction cannot commit without it, whatever it has answered. */
-    bool owed = session->implicit_txn && part->in_txn && !finishing;
+    bool owed = session->implicit_txn && part->in_txn && !settled;
     bool uncertain = false, ends = false;
     for (uint32_t i = 0; i < part->expect_count; i++) {
         const struct sy_expect *expect =
             &part->expects[(part->expect_first + i) & (part->expect_size - 1u)];
-        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL && !finishing);
+        owed = owed || (expect->why != SY_WHY_LSN && expect->kind != SY_X_LOCAL && !settled);
         if (expect->why == SY_WHY_COMMIT && !expect->answered)
             sy_txn_commit_answer(part, false);
         /* A FATAL for this very statement (terminated by an administrator) is an answer: it did not
@@ -99,7 +99,7 @@ void sy_server_is_lost(struct sy_server *server, const struct sy_err *why)
     weigh_loss(part, &owed, &uncertain, &ends);
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
-    bool in_txn = part->in_txn && session->txn != 'I' && session->phase != SY_PHASE_FINISH;
+    bool in_txn = part->in_txn && session->txn != 'I' && !sy_two_phase_settled(part);
     bool pinned = part->pinned, federation = part->federation;
     bool gathers = session->gather != NULL && session->gather->active;
     bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&

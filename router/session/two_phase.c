@@ -210,6 +210,15 @@ void sy_two_phase_lost(struct sy_part *part)
         txn->outcome = SY_2P_UNKNOWN;
 }
 
+bool sy_two_phase_settled(const struct sy_part *part)
+{
+    const struct sy_session *session = part->session;
+    const struct sy_txn *txn = session->txn_state;
+    if (session->phase != SY_PHASE_DECIDE)
+        return session->phase == SY_PHASE_FINISH;
+    return txn->outcome == SY_2P_COMMITTED || part->shard != txn->decider || !part->primary;
+}
+
 /* ---- the phases ---- */
 
 static void put_cause(struct sy_session *session)
@@ -286,7 +295,9 @@ static bool decide(struct sy_session *session)
     uint32_t prepared = 0;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         prepared += part->two_phase == SY_2P_PREPARED;
-    if (decider == NULL || prepared < txn->participants)
+    /* A server that only read may be lost meanwhile: the client was told of it, or will be. */
+    bool failed = session->cycle_errored || session->wait_error != NULL;
+    if (decider == NULL || prepared < txn->participants || failed)
         return roll_back(session, true);
     DIE_AT("two_phase.prepared");
     char key[SY_GID_TEXT_BYTES], names[512], sql[1024];

@@ -44,6 +44,16 @@ static void start_servers(void)
     int at = snprintf(databases, sizeof(databases), one, "shop", p0, p1);
     at += snprintf(databases + at, sizeof(databases) - (size_t)at, ",\n");
     at += snprintf(databases + at, sizeof(databases) - (size_t)at, one, "bare", p2, p1);
+    static const char three[] =
+        ",\n{ name = \"trio\"; engine = \"postgres\";\n shards = ("
+        "{ name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=postgres "
+        "user=postgres\"; } ); },\n { name = \"s1\"; nodes = ( { conninfo = \"host=127.0.0.1 "
+        "port=%u dbname=postgres user=postgres\"; } ); },\n { name = \"s2\"; nodes = ( { conninfo "
+        "= \"host=127.0.0.1 port=%u dbname=postgres user=postgres\"; } ); } );\n"
+        "keyspaces = ( { name = \"k\"; strategy = \"list\"; type = \"int8\"; lists = ( { values = "
+        "[\"1\", \"3\"]; shard = \"s0\"; }, { values = [\"2\", \"4\"]; shard = \"s1\"; }, { values "
+        "= [\"5\"]; shard = \"s2\"; } );\n tables = ( { name = \"t\"; key = \"id\"; } ); } ); }";
+    at += snprintf(databases + at, sizeof(databases) - (size_t)at, three, p0, p1, p2);
     snprintf(databases + at, sizeof(databases) - (size_t)at, ");");
 }
 
@@ -355,6 +365,72 @@ static void recovery_waits_for_a_slow_committer(void **state)
     PQfinish(decider);
 }
 
+/* ---- a server that only read is lost while the others commit ---- */
+
+/* From now on a commit that wrote 99 there waits for a lock. */
+static void make_slow(int shard)
+{
+    refill();
+    sy_cluster_sql(shards[shard], 0, "postgres",
+                   "create function wait_77() returns trigger language plpgsql as $$ begin perform "
+                   "pg_advisory_xact_lock(77); return null; end $$; create constraint trigger "
+                   "slow after update on t deferrable initially deferred for each row when (new.v "
+                   "= 99) execute function wait_77()");
+}
+
+/* What comes of `sql`, which commits, when the connection to s2, where no row was, is ended while
+ * the commit waits on the slow shard. */
+static const char *loses_a_reader(PGconn *c, int slow, const char *sql)
+{
+    static char answer[64];
+    PGconn *holder = sy_cluster_connect(shards[slow], 0, "postgres");
+    assert_string_equal(sy_run(holder, "select pg_advisory_lock(77)"), "SELECT 1");
+    assert_int_equal(PQsendQuery(c, sql), 1);
+    assert_true(sy_cluster_wait(shards[slow], 0, "postgres",
+                                "select exists (select from pg_locks where locktype = 'advisory' "
+                                "and not granted)",
+                                30000));
+    static const char left[] = "select not exists (select from pg_stat_activity where state like "
+                               "'idle in transaction%')";
+    sy_cluster_sql(shards[2], 0, "postgres",
+                   "select pg_terminate_backend(pid) from pg_stat_activity where state like 'idle "
+                   "in transaction%'");
+    assert_true(sy_cluster_wait(shards[2], 0, "postgres", left, 30000));
+    PQfinish(holder);
+    answer[0] = '\0';
+    for (PGresult *result; (result = PQgetResult(c)) != NULL; PQclear(result)) {
+        const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+        snprintf(answer, sizeof(answer), "%s", state != NULL ? state : PQcmdStatus(result));
+    }
+    sy_cluster_sql(shards[slow], 0, "postgres", "drop trigger slow on t; drop function wait_77()");
+    return answer;
+}
+
+static void a_lost_reader_is_told_as_it_is(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "trio", NULL);
+    for (int slow = 0; slow < 2; slow++) {
+        make_slow(slow);
+        const char *answer = loses_a_reader(c, slow, "update t set v = 99");
+        /* While s1 decides, nothing else matters any more. While s0 prepares, all is undone, if the
+         * router has noticed by then. */
+        bool committed = strncmp(answer, "UPDATE", 6) == 0;
+        assert_true(committed || slow == 0);
+        assert_true(nothing_prepared(30000));
+        assert_both(committed ? "99" : "0");
+        make_slow(slow);
+        assert_string_equal(sy_run(c, "begin"), "BEGIN");
+        assert_string_equal(sy_run(c, "update t set v = 99"), "UPDATE 4");
+        committed = strcmp(loses_a_reader(c, slow, "commit"), "COMMIT") == 0;
+        assert_true(committed || slow == 0);
+        assert_true(nothing_prepared(30000));
+        assert_both(committed ? "99" : "0");
+        assert_string_equal(sy_ask(c, "select v from t where id = 1"), committed ? "99" : "0");
+    }
+    PQfinish(c);
+}
+
 /* ---- the operator ---- */
 
 static void what_is_in_doubt_is_left_to_the_operator(void **state)
@@ -405,6 +481,7 @@ int main(void)
         cmocka_unit_test(the_router_dies_before_it_can_tell),
         cmocka_unit_test(random_kills),
         cmocka_unit_test(recovery_waits_for_a_slow_committer),
+        cmocka_unit_test(a_lost_reader_is_told_as_it_is),
         cmocka_unit_test(what_is_in_doubt_is_left_to_the_operator),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
