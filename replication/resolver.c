@@ -234,9 +234,10 @@ static bool standbys_have_replayed(const struct resolver_look *look)
     return true;
 }
 
-static void prune(struct resolver_look *look)
+/* `below` is from before the look: a transaction that ended during it may have left something that
+ * the look came too early for. */
+static void prune(struct resolver_look *look, int64_t below)
 {
-    int64_t below = sy_transactions_oldest();
     if (!look->complete || look->oldest_prepared < below)
         return;
     char sql[200];
@@ -271,8 +272,9 @@ static void look_at_database(struct state *state, const struct sy_topology_datab
     }
     if (requested[0] != 0)
         (void)sy_resolver_decide(look, requested, commit);
+    int64_t below = sy_transactions_oldest();
     sy_resolver_look(look);
-    prune(look);
+    prune(look, below);
     free(look->shards);
     look->shards = NULL;
 }
