@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/grow.h"
 #include "base/log.h"
 #include "router/engine/postgres/ask.h"
 #include "router/topology/topology.h"
@@ -105,14 +106,11 @@ static void dial(struct server *server)
 
 static bool add_edge(struct look *look, struct sy_deadlock_edge edge)
 {
-    if (look->edge_count == look->edge_max) {
-        uint32_t more = look->edge_max == 0 ? 64 : look->edge_max * 2;
-        struct sy_deadlock_edge *grown = realloc(look->edges, more * sizeof(*grown));
-        if (grown == NULL)
-            return false;
-        look->edges = grown;
-        look->edge_max = more;
-    }
+    struct sy_deadlock_edge *edges =
+        sy_grown(look->edges, look->edge_count, &look->edge_max, 64, sizeof(*edges));
+    if (edges == NULL)
+        return false;
+    look->edges = edges;
     look->edges[look->edge_count++] = edge;
     return true;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/log.h"
 #include "replication/resolver_internal.h"
 
@@ -39,14 +40,11 @@ static struct resolver_shard *shard_of(const struct resolver_look *look, uint64_
 static struct sy_transaction_found *add_row(struct resolver_look *look, const char *gid,
                                             const struct resolver_shard *participant)
 {
-    if (look->row_count == look->row_room) {
-        uint32_t room = look->row_room == 0 ? 8 : look->row_room * 2;
-        struct sy_transaction_found *rows = realloc(look->rows, room * sizeof(*rows));
-        if (rows == NULL)
-            return NULL;
-        look->rows = rows;
-        look->row_room = room;
-    }
+    struct sy_transaction_found *rows =
+        sy_grown(look->rows, look->row_count, &look->row_room, 8, sizeof(*rows));
+    if (rows == NULL)
+        return NULL;
+    look->rows = rows;
     struct sy_transaction_found *row = &look->rows[look->row_count++];
     *row = (struct sy_transaction_found){0};
     snprintf(row->gid, sizeof(row->gid), "%s", gid);

@@ -4,18 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
+
 static void *add(void **array, uint32_t *count, uint32_t *room, size_t bytes, bool *ret_no_memory)
 {
-    if (*count == *room) {
-        uint32_t more = *room == 0 ? 16 : *room * 2;
-        void *grown = realloc(*array, more * bytes);
-        if (grown == NULL) {
-            *ret_no_memory = true;
-            return NULL;
-        }
-        *array = grown;
-        *room = more;
+    void *grown = sy_grown(*array, *count, room, 16, bytes);
+    if (grown == NULL) {
+        *ret_no_memory = true;
+        return NULL;
     }
+    *array = grown;
     return memset((char *)*array + (size_t)(*count)++ * bytes, 0, bytes);
 }
 

@@ -2,13 +2,15 @@
  */
 #include <stdlib.h>
 
+#include "base/grow.h"
 #include "base/limits.h"
 #include "router/merge/internal.h"
 
 struct sort {
     struct sy_merge *merge;
     struct merge_row *rows;
-    size_t count, room, next, bytes;
+    uint32_t count, room, next;
+    size_t bytes;
     bool sorted;
 };
 
@@ -38,14 +40,10 @@ void sort_free(struct sort **sort)
 
 static bool grow(struct sort *sort)
 {
-    if (sort->count < sort->room)
-        return true;
-    size_t room = sort->room == 0 ? 64 : sort->room * 2;
-    struct merge_row *more = realloc(sort->rows, room * sizeof(*more));
-    if (more == NULL)
+    struct merge_row *rows = sy_grown(sort->rows, sort->count, &sort->room, 64, sizeof(*rows));
+    if (rows == NULL)
         return false;
-    sort->rows = more;
-    sort->room = room;
+    sort->rows = rows;
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/grow.h"
 #include "router/session/internal.h"
 
 /* Unapplied effects are dropped with the cycle. */
@@ -131,14 +132,11 @@ static struct effect *add(struct sy_session *session)
     struct sy_effects *effects = session->effects_list;
     if (effects == NULL)
         return NULL;
-    if (effects->count == effects->capacity) {
-        uint32_t capacity = effects->capacity == 0 ? 2 : effects->capacity * 2;
-        struct effect *list = realloc(effects->list, capacity * sizeof(*list));
-        if (list == NULL)
-            return NULL;
-        effects->list = list;
-        effects->capacity = capacity;
-    }
+    struct effect *list =
+        sy_grown(effects->list, effects->count, &effects->capacity, 2, sizeof(*list));
+    if (list == NULL)
+        return NULL;
+    effects->list = list;
     struct effect *effect = &effects->list[effects->count++];
     *effect = (struct effect){.kind = EFFECT_NONE};
     return effect;

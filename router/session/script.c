@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "base/number.h"
 #include "parser/scan.h"
 #include "router/session/internal.h"
@@ -57,14 +58,11 @@ void sy_script_free(struct sy_session *session)
 
 static bool add_piece(struct sy_script *script, uint32_t from, uint32_t to)
 {
-    if (script->count == script->capacity) {
-        uint32_t capacity = script->capacity == 0 ? 16 : script->capacity * 2;
-        struct piece *more = realloc(script->pieces, capacity * sizeof(*more));
-        if (more == NULL)
-            return false;
-        script->pieces = more;
-        script->capacity = capacity;
-    }
+    struct piece *pieces =
+        sy_grown(script->pieces, script->count, &script->capacity, 16, sizeof(*pieces));
+    if (pieces == NULL)
+        return false;
+    script->pieces = pieces;
     script->pieces[script->count++] = (struct piece){from, to};
     return true;
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "router/topology/topology.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -24,18 +25,15 @@ void sy_waits_join(uint32_t client, struct sy_node *node, uint32_t backend_pid, 
         since_us = list[i].since_us;
         known = known || (list[i].node == node && list[i].backend_pid == backend_pid);
     }
-    if (!known && list_count == list_max) {
-        uint32_t more = list_max == 0 ? 16 : list_max * 2;
-        struct sy_wait_member *grown = realloc(list, more * sizeof(*grown));
-        known = grown == NULL;
-        list = grown == NULL ? list : grown;
-        list_max = grown == NULL ? list_max : more;
-    }
-    if (!known)
+    struct sy_wait_member *grown =
+        known ? NULL : sy_grown(list, list_count, &list_max, 16, sizeof(*grown));
+    if (grown != NULL) {
+        list = grown;
         list[list_count++] = (struct sy_wait_member){.client = client,
                                                      .backend_pid = backend_pid,
                                                      .node = sy_node_ref(node),
                                                      .since_us = since_us};
+    }
     pthread_mutex_unlock(&lock);
 }
 

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "router/engine/sqlite/datetime.h"
 #include "router/engine/sqlite/functions_internal.h"
 #include "router/engine/sqlite/json.h"
 #include "router/engine/sqlite/numeric.h"
 
-enum { COLUMN_VALUE, COLUMN_KEY, COLUMN_ORDINALITY, COLUMN_ARGUMENTS, ARGUMENTS_MAX = 4 };
+enum { COLUMN_VALUE, COLUMN_KEY, COLUMN_ORDINALITY, COLUMN_ARGUMENTS };
 
 struct set_row {
     struct sy_sqvalue value, key;
@@ -21,7 +22,7 @@ struct cursor;
 
 struct set_kind {
     const char *name;
-    int required, optional; /* arguments */
+    int required; /* arguments */
     /* Fills cursor->rows; an error is reported through cursor->err. */
     bool (*fill)(struct cursor *cursor, struct sq_call *call);
 };
@@ -41,7 +42,8 @@ struct cursor {
     sqlite3_vtab_cursor base;
     struct sy_arena arena;
     struct set_row *rows;
-    size_t count, capacity, at;
+    size_t count, at;
+    uint32_t capacity;
     struct sy_err err;
     /* generate_series over integers and timestamps needs no rows. */
     bool series, done;
@@ -53,14 +55,10 @@ struct cursor {
 
 static bool add_row(struct cursor *c, struct sy_sqvalue value, struct sy_sqvalue key)
 {
-    if (c->count == c->capacity) {
-        size_t capacity = c->capacity == 0 ? 16 : c->capacity * 2;
-        struct set_row *rows = realloc(c->rows, capacity * sizeof(*rows));
-        if (rows == NULL)
-            return false;
-        c->rows = rows;
-        c->capacity = capacity;
-    }
+    struct set_row *rows = sy_grown(c->rows, (uint32_t)c->count, &c->capacity, 16, sizeof(*rows));
+    if (rows == NULL)
+        return false;
+    c->rows = rows;
     c->rows[c->count++] = (struct set_row){value, key};
     return true;
 }
@@ -294,13 +292,13 @@ static bool fill_each(struct cursor *c, struct sq_call *call)
 }
 
 static const struct set_kind kinds[] = {
-    {"sy_generate_series", 4, 0, fill_series},
-    {"sy_unnest", 2, 0, fill_unnest},
-    {"sy_generate_subscripts", 2, 0, fill_subscripts},
-    {"sy_options_to_table", 1, 0, fill_options},
-    {"sy_json_elements", 2, 0, fill_elements},
-    {"sy_json_keys", 1, 0, fill_keys},
-    {"sy_json_each", 2, 0, fill_each},
+    {"sy_generate_series", 4, fill_series},
+    {"sy_unnest", 2, fill_unnest},
+    {"sy_generate_subscripts", 2, fill_subscripts},
+    {"sy_options_to_table", 1, fill_options},
+    {"sy_json_elements", 2, fill_elements},
+    {"sy_json_keys", 1, fill_keys},
+    {"sy_json_each", 2, fill_each},
 };
 
 /* ---- the virtual table ---- */
@@ -324,37 +322,14 @@ static int set_connect(sqlite3 *db, void *aux, int argc, const char *const *argv
     return SQLITE_OK;
 }
 
-static int set_disconnect(sqlite3_vtab *base)
-{
-    free(base);
-    return SQLITE_OK;
-}
-
 static int set_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     union {
         sqlite3_vtab *in;
         struct table *out;
     } cast = {.in = base};
-    int found[ARGUMENTS_MAX] = {-1, -1, -1, -1};
-    for (int i = 0; i < info->nConstraint; i++) {
-        int argument = info->aConstraint[i].iColumn - COLUMN_ARGUMENTS;
-        if (argument < 0 || argument >= ARGUMENTS_MAX ||
-            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
-            continue;
-        if (info->aConstraint[i].usable == 0)
-            return SQLITE_CONSTRAINT;
-        found[argument] = i;
-    }
-    for (int i = 0; i < cast.out->kind->required; i++) {
-        if (found[i] < 0)
-            return SQLITE_CONSTRAINT;
-        info->aConstraintUsage[found[i]].argvIndex = i + 1;
-        info->aConstraintUsage[found[i]].omit = 1;
-    }
-    info->estimatedCost = 100;
     info->estimatedRows = 100;
-    return SQLITE_OK;
+    return sq_table_take_arguments(info, COLUMN_ARGUMENTS, cast.out->kind->required);
 }
 
 static int set_open(sqlite3_vtab *base, sqlite3_vtab_cursor **ret_cursor)
@@ -457,7 +432,7 @@ static int set_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret_rowid)
 static const sqlite3_module module = {
     .xConnect = set_connect,
     .xBestIndex = set_best_index,
-    .xDisconnect = set_disconnect,
+    .xDisconnect = sq_table_disconnect,
     .xOpen = set_open,
     .xClose = set_close,
     .xFilter = set_filter,
