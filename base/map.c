@@ -74,6 +74,24 @@ static enum sy_status resize(struct sy_map *map, uint32_t slots, struct sy_err *
     return SY_OK;
 }
 
+void *sy_map_get_or_add(struct sy_map *map, struct sy_slice key, size_t value_bytes)
+{
+    char *value = sy_map_get(map, key);
+    if (value != NULL)
+        return value;
+    value = calloc(1, value_bytes + key.bytes + 1);
+    if (value == NULL)
+        return NULL;
+    if (key.bytes > 0)
+        memcpy(value + value_bytes, key.data, key.bytes);
+    key.data = value + value_bytes;
+    if (sy_map_put(map, key, value, NULL, NULL) != SY_OK) {
+        free(value);
+        return NULL;
+    }
+    return value;
+}
+
 enum sy_status sy_map_reserve(struct sy_map *map, size_t count, struct sy_err *err)
 {
     uint64_t slots = map->slots != NULL ? (uint64_t)map->mask + 1 : 0;

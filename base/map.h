@@ -55,6 +55,9 @@ void *sy_map_get_hashed(const struct sy_map *map, struct sy_slice key, uint32_t 
  */
 SY_MUST_CHECK enum sy_status sy_map_put(struct sy_map *map, struct sy_slice key, void *value,
                                         void **ret_previous, struct sy_err *err);
+/* The value under key; where there is none, a new one: calloc()ed, all zero, its key behind its
+ * `value_bytes`. For sy_map_release_values(). NULL: no memory. */
+void *sy_map_get_or_add(struct sy_map *map, struct sy_slice key, size_t value_bytes);
 /* Room for `count` entries in all, so that later puts up to there cannot fail. */
 SY_MUST_CHECK enum sy_status sy_map_reserve(struct sy_map *map, size_t count, struct sy_err *err);
 

@@ -143,19 +143,10 @@ static bool forwards(const struct sy_part *part, const struct sy_expect *head)
 
 static enum action on_error(struct sy_part *part, struct sy_slice body);
 
-/* The router's own error ends the statement, and the batch or block that it stands in. */
 static void fail_gather(struct sy_session *session, const struct sy_err *err)
 {
-    session->gather->failed = true;
-    session->cycle_errored = true;
     run_flush(session);
-    sy_session_put_error(session, err);
-    if (session->in_batch) {
-        session->batch_failed = true;
-        session->skip_to_sync = !session->sync_seen;
-    }
-    if (session->txn == 'T')
-        sy_txn_failed(session);
+    sy_gather_fail(session, err);
 }
 
 static void gather_moves(struct sy_session *session)

@@ -4,14 +4,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/map.h"
 
 struct share {
     uint64_t bytes;
-    uint32_t name_bytes;
-    char name[];
 };
 
 struct sy_budget {
@@ -33,40 +30,19 @@ enum sy_status sy_budget_new(struct sy_budget **ret_budget, struct sy_err *err)
 void sy_budget_free(struct sy_budget **budget)
 {
     struct sy_budget *gone = *budget;
-    struct sy_map_entry entry;
     *budget = NULL;
     if (gone == NULL)
         return;
-    for (size_t at = 0; sy_map_next(&gone->users, &at, &entry);)
-        free(entry.value);
-    sy_map_release(&gone->users);
+    sy_map_release_values(&gone->users);
     pthread_mutex_destroy(&gone->mutex);
     free(gone);
 }
 
-static struct share *find_or_make(struct sy_budget *budget, struct sy_slice user)
-{
-    struct share *share = sy_map_get(&budget->users, user);
-    if (share != NULL)
-        return share;
-    share = calloc(1, sizeof(*share) + user.bytes + 1);
-    if (share == NULL)
-        return NULL;
-    memcpy(share->name, user.data, user.bytes);
-    share->name_bytes = (uint32_t)user.bytes;
-    if (sy_map_put(&budget->users, (struct sy_slice){share->name, user.bytes}, share, NULL, NULL) !=
-        SY_OK) {
-        free(share);
-        return NULL;
-    }
-    return share;
-}
-
-static void drop_if_empty(struct sy_budget *budget, struct share *share)
+static void drop_if_empty(struct sy_budget *budget, struct sy_slice user, struct share *share)
 {
     if (share->bytes != 0)
         return;
-    (void)sy_map_remove(&budget->users, (struct sy_slice){share->name, share->name_bytes});
+    (void)sy_map_remove(&budget->users, user);
     free(share);
 }
 
@@ -80,7 +56,7 @@ enum sy_budget_answer sy_budget_take(struct sy_budget *budget, struct sy_slice u
 {
     enum sy_budget_answer answer = SY_BUDGET_TAKEN;
     pthread_mutex_lock(&budget->mutex);
-    struct share *share = find_or_make(budget, user);
+    struct share *share = sy_map_get_or_add(&budget->users, user, sizeof(*share));
     uint64_t used = atomic_load_explicit(&budget->used, memory_order_relaxed);
     if (share == NULL)
         answer = SY_BUDGET_NO_MEMORY;
@@ -93,7 +69,7 @@ enum sy_budget_answer sy_budget_take(struct sy_budget *budget, struct sy_slice u
         atomic_store_explicit(&budget->used, used + bytes, memory_order_relaxed);
     }
     if (share != NULL)
-        drop_if_empty(budget, share);
+        drop_if_empty(budget, user, share);
     pthread_mutex_unlock(&budget->mutex);
     return answer;
 }
@@ -106,7 +82,7 @@ static void give(struct sy_budget *budget, struct sy_slice user, uint64_t bytes,
     atomic_store_explicit(&budget->used, used - of_all, memory_order_relaxed);
     if (share != NULL) {
         share->bytes -= bytes;
-        drop_if_empty(budget, share);
+        drop_if_empty(budget, user, share);
     }
     pthread_mutex_unlock(&budget->mutex);
 }
@@ -119,10 +95,10 @@ void sy_budget_give(struct sy_budget *budget, struct sy_slice user, uint64_t byt
 bool sy_budget_queued(struct sy_budget *budget, struct sy_slice user, uint64_t bytes)
 {
     pthread_mutex_lock(&budget->mutex);
-    struct share *share = find_or_make(budget, user);
+    struct share *share = sy_map_get_or_add(&budget->users, user, sizeof(*share));
     if (share != NULL) {
         share->bytes += bytes;
-        drop_if_empty(budget, share);
+        drop_if_empty(budget, user, share);
     }
     pthread_mutex_unlock(&budget->mutex);
     return share != NULL;

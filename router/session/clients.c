@@ -1,21 +1,17 @@
 /* Client counts against the limits. Shared by all workers under one mutex. */
 #include "router/session/clients.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
-#include "base/map.h"
+#include "router/session/by_name.h"
 
 struct count {
     uint32_t clients;
-    uint32_t bytes;
-    char key[];
 };
 
 struct sy_client_counts {
-    pthread_mutex_t mutex;
+    struct sy_by_name named;
     uint32_t all;
-    struct sy_map users, databases;
 };
 
 enum sy_status sy_client_counts_new(struct sy_client_counts **ret_counts, struct sy_err *err)
@@ -23,7 +19,7 @@ enum sy_status sy_client_counts_new(struct sy_client_counts **ret_counts, struct
     struct sy_client_counts *counts = calloc(1, sizeof(*counts));
     if (counts == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    pthread_mutex_init(&counts->mutex, NULL);
+    sy_by_name_init(&counts->named);
     *ret_counts = counts;
     return SY_OK;
 }
@@ -34,34 +30,15 @@ void sy_client_counts_free(struct sy_client_counts **counts)
     *counts = NULL;
     if (gone == NULL)
         return;
-    sy_map_release_values(&gone->users);
-    sy_map_release_values(&gone->databases);
-    pthread_mutex_destroy(&gone->mutex);
+    sy_by_name_release(&gone->named);
     free(gone);
 }
 
-static struct count *find_or_make(struct sy_map *map, struct sy_slice key)
-{
-    struct count *count = sy_map_get(map, key);
-    if (count != NULL)
-        return count;
-    count = calloc(1, sizeof(*count) + key.bytes + 1);
-    if (count == NULL)
-        return NULL;
-    count->bytes = (uint32_t)key.bytes;
-    memcpy(count->key, key.data, key.bytes);
-    if (sy_map_put(map, (struct sy_slice){count->key, key.bytes}, count, NULL, NULL) != SY_OK) {
-        free(count);
-        return NULL;
-    }
-    return count;
-}
-
-static void drop_if_unused(struct sy_map *map, struct count *count)
+static void drop_if_unused(struct sy_map *map, struct sy_slice key, struct count *count)
 {
     if (count == NULL || count->clients > 0)
         return;
-    (void)sy_map_remove(map, (struct sy_slice){count->key, count->bytes});
+    (void)sy_map_remove(map, key);
     free(count);
 }
 
@@ -75,9 +52,10 @@ enum sy_status sy_client_counts_enter(struct sy_client_counts *counts, struct sy
                                       const struct sy_client_limits *limits, struct sy_err *err)
 {
     enum sy_status status = SY_OK;
-    pthread_mutex_lock(&counts->mutex);
-    struct count *by_user = find_or_make(&counts->users, user);
-    struct count *by_database = find_or_make(&counts->databases, database);
+    pthread_mutex_lock(&counts->named.mutex);
+    struct count *by_user = sy_map_get_or_add(&counts->named.users, user, sizeof(*by_user));
+    struct count *by_database =
+        sy_map_get_or_add(&counts->named.databases, database, sizeof(*by_database));
     if (by_user == NULL || by_database == NULL)
         status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     else if (full(counts->all, limits->all))
@@ -93,10 +71,10 @@ enum sy_status sy_client_counts_enter(struct sy_client_counts *counts, struct sy
         by_user->clients++;
         by_database->clients++;
     } else {
-        drop_if_unused(&counts->users, by_user);
-        drop_if_unused(&counts->databases, by_database);
+        drop_if_unused(&counts->named.users, user, by_user);
+        drop_if_unused(&counts->named.databases, database, by_database);
     }
-    pthread_mutex_unlock(&counts->mutex);
+    pthread_mutex_unlock(&counts->named.mutex);
     return status;
 }
 
@@ -106,15 +84,15 @@ static void leave_one(struct sy_map *map, struct sy_slice key)
     if (count == NULL)
         return;
     count->clients--;
-    drop_if_unused(map, count);
+    drop_if_unused(map, key, count);
 }
 
 void sy_client_counts_leave(struct sy_client_counts *counts, struct sy_slice user,
                             struct sy_slice database)
 {
-    pthread_mutex_lock(&counts->mutex);
+    pthread_mutex_lock(&counts->named.mutex);
     counts->all--;
-    leave_one(&counts->users, user);
-    leave_one(&counts->databases, database);
-    pthread_mutex_unlock(&counts->mutex);
+    leave_one(&counts->named.users, user);
+    leave_one(&counts->named.databases, database);
+    pthread_mutex_unlock(&counts->named.mutex);
 }

@@ -818,6 +818,8 @@ enum sy_status sy_merge_plan(struct sy_session *session, const struct sy_exec *e
 enum sy_status sy_merge_begin(struct sy_session *session, const struct sy_combined *combined,
                               const struct sy_merge_options *options, struct sy_err *err);
 void sy_merge_take(struct sy_part *part, char type, struct sy_slice body); /* 'T' and 'D' */
+/* The router's own error ends the statement, and the batch or block that it stands in. */
+void sy_gather_fail(struct sy_session *session, const struct sy_err *err);
 void sy_merge_pump(struct sy_session *session);
 bool sy_merge_describe(struct sy_session *session, struct sy_buf *out);
 /* What shards are sent instead of a statement: statement->rewritten, or NULL when it is the same.

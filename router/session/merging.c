@@ -155,7 +155,7 @@ bool sy_gather_same_columns(struct sy_part *part, struct sy_slice body)
 
 /* ---- feeding ---- */
 
-static void fail(struct sy_session *session, const struct sy_err *err)
+void sy_gather_fail(struct sy_session *session, const struct sy_err *err)
 {
     session->gather->failed = true;
     session->cycle_errored = true;
@@ -259,7 +259,7 @@ void sy_merge_pump(struct sy_session *session)
     if (session->state >= SY_SESSION_CLOSING)
         return;
     if (err.status != SY_OK && !gather->failed)
-        fail(session, &err);
+        sy_gather_fail(session, &err);
     else if (gather->limited && !gather->merge_told && !gather->failed &&
              sy_turn_merged(session, state))
         return;

@@ -1,11 +1,9 @@
 /* Token buckets and where they are kept. See rates.h. */
 #include "router/session/rates.h"
 
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/map.h"
+#include "router/session/by_name.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -51,14 +49,8 @@ void sy_rate_give_back(struct sy_rate_bucket *bucket, uint32_t count)
 
 /* ---- the registry ---- */
 
-struct named_pair {
-    struct sy_rate_pair pair; /* first */
-    char name[];
-};
-
 struct sy_rates {
-    pthread_mutex_t mutex;
-    struct sy_map users, databases;
+    struct sy_by_name named; /* struct sy_rate_pair */
 };
 
 enum sy_status sy_rates_new(struct sy_rates **ret_rates, struct sy_err *err)
@@ -66,7 +58,7 @@ enum sy_status sy_rates_new(struct sy_rates **ret_rates, struct sy_err *err)
     struct sy_rates *rates = calloc(1, sizeof(*rates));
     if (rates == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    pthread_mutex_init(&rates->mutex, NULL);
+    sy_by_name_init(&rates->named);
     *ret_rates = rates;
     return SY_OK;
 }
@@ -77,9 +69,7 @@ void sy_rates_free(struct sy_rates **rates)
     *rates = NULL;
     if (gone == NULL)
         return;
-    sy_map_release_values(&gone->users);
-    sy_map_release_values(&gone->databases);
-    pthread_mutex_destroy(&gone->mutex);
+    sy_by_name_release(&gone->named);
     free(gone);
 }
 
@@ -98,21 +88,11 @@ static bool set_pair(struct sy_map *map, const char *name, uint32_t statements,
 {
     if (statements == 0 && connections == 0)
         return true;
-    struct sy_slice key = sy_slice_of(name);
-    struct named_pair *named = sy_map_get(map, key);
-    if (named == NULL) {
-        named = calloc(1, sizeof(*named) + key.bytes + 1);
-        if (named == NULL)
-            return false;
-        memcpy(named->name, key.data, key.bytes);
-        key.data = named->name;
-        if (sy_map_put(map, key, named, NULL, NULL) != SY_OK) {
-            free(named);
-            return false;
-        }
-    }
-    sy_rate_set(&named->pair.statements, statements);
-    sy_rate_set(&named->pair.connections, connections);
+    struct sy_rate_pair *pair = sy_map_get_or_add(map, sy_slice_of(name), sizeof(*pair));
+    if (pair == NULL)
+        return false;
+    sy_rate_set(&pair->statements, statements);
+    sy_rate_set(&pair->connections, connections);
     return true;
 }
 
@@ -120,34 +100,34 @@ enum sy_status sy_rates_configure(struct sy_rates *rates, const struct sy_config
                                   struct sy_err *err)
 {
     bool good = true;
-    pthread_mutex_lock(&rates->mutex);
-    forget_rates(&rates->users);
-    forget_rates(&rates->databases);
+    pthread_mutex_lock(&rates->named.mutex);
+    forget_rates(&rates->named.users);
+    forget_rates(&rates->named.databases);
     for (uint32_t i = 0; i < config->user_count && good; i++)
-        good = set_pair(&rates->users, config->users[i].name, config->users[i].statement_rate,
+        good = set_pair(&rates->named.users, config->users[i].name, config->users[i].statement_rate,
                         config->users[i].connection_rate);
     for (uint32_t i = 0; i < config->database_count && good; i++)
-        good = set_pair(&rates->databases, config->databases[i].name,
+        good = set_pair(&rates->named.databases, config->databases[i].name,
                         config->databases[i].statement_rate, config->databases[i].connection_rate);
-    pthread_mutex_unlock(&rates->mutex);
+    pthread_mutex_unlock(&rates->named.mutex);
     return good ? SY_OK : sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
 }
 
 static struct sy_rate_pair *find(struct sy_rates *rates, const struct sy_map *map,
                                  struct sy_slice name)
 {
-    pthread_mutex_lock(&rates->mutex);
+    pthread_mutex_lock(&rates->named.mutex);
     struct sy_rate_pair *pair = sy_map_get(map, name);
-    pthread_mutex_unlock(&rates->mutex);
+    pthread_mutex_unlock(&rates->named.mutex);
     return pair;
 }
 
 struct sy_rate_pair *sy_rates_user(struct sy_rates *rates, struct sy_slice name)
 {
-    return find(rates, &rates->users, name);
+    return find(rates, &rates->named.users, name);
 }
 
 struct sy_rate_pair *sy_rates_database(struct sy_rates *rates, struct sy_slice name)
 {
-    return find(rates, &rates->databases, name);
+    return find(rates, &rates->named.databases, name);
 }
