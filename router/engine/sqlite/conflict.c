@@ -153,6 +153,35 @@ static void run_replacing(sqlite3 *db, const char *sql, const struct sy_sqlite_p
     sy_buf_release(&replacing);
 }
 
+bool sy_sqlite_rerun_begin(struct sy_sqlite_rerun *rerun, struct sy_sqlite_session *s,
+                           struct sy_sqlite_conn *conn)
+{
+    *rerun = (struct sy_sqlite_rerun){.session = s, .conn = conn, .err = s->err};
+    if (sy_sqlite_conn_exec(conn, "SAVEPOINT sy_detail") != SQLITE_OK)
+        return false;
+    if (sqlite3session_create(conn->db, "main", &rerun->recorder) == SQLITE_OK &&
+        sqlite3session_attach(rerun->recorder, NULL) == SQLITE_OK)
+        return true;
+    sy_sqlite_rerun_end(rerun);
+    return false;
+}
+
+bool sy_sqlite_rerun_read(struct sy_sqlite_rerun *rerun)
+{
+    rerun->session->err = rerun->err;
+    return sqlite3session_changeset(rerun->recorder, &rerun->bytes, &rerun->changeset) == SQLITE_OK;
+}
+
+void sy_sqlite_rerun_end(struct sy_sqlite_rerun *rerun)
+{
+    sqlite3_free(rerun->changeset);
+    if (rerun->recorder != NULL)
+        sqlite3session_delete(rerun->recorder);
+    rerun->session->sq.err = (struct sy_err){0};
+    sy_sqlite_conn_exec_quietly(rerun->conn, "ROLLBACK TO sy_detail");
+    sy_sqlite_conn_exec_quietly(rerun->conn, "RELEASE sy_detail");
+}
+
 void sy_sqlite_conflict_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
                                const struct sy_sqlite_portal *portal, const char *sql)
 {
@@ -167,24 +196,11 @@ void sy_sqlite_conflict_detail(struct sy_sqlite_session *s, struct sy_sqlite_con
     strncat(name, quote + 1, strcspn(quote + 1, "\"") > 63 ? 63 : strcspn(quote + 1, "\""));
     const struct sy_sqrelation *r =
         sy_sqlite_catalog_find(s->catalog, NULL, t->relation_count > 0 ? t->relations[0] : "");
-    sqlite3_session *session = NULL;
-    if (r == NULL || !find_key(r, name, &key) ||
-        sy_sqlite_conn_exec(conn, "SAVEPOINT sy_detail") != SQLITE_OK)
+    struct sy_sqlite_rerun rerun;
+    if (r == NULL || !find_key(r, name, &key) || !sy_sqlite_rerun_begin(&rerun, s, conn))
         return;
-    struct sy_err err = s->err;
-    int bytes = 0;
-    void *changeset = NULL;
-    if (sqlite3session_create(conn->db, "main", &session) == SQLITE_OK &&
-        sqlite3session_attach(session, NULL) == SQLITE_OK) {
-        run_replacing(conn->db, sql, portal);
-        s->err = err;
-        if (sqlite3session_changeset(session, &bytes, &changeset) == SQLITE_OK)
-            describe(s, conn->db, &key, bytes, changeset);
-    }
-    sqlite3_free(changeset);
-    if (session != NULL)
-        sqlite3session_delete(session);
-    s->sq.err = (struct sy_err){0};
-    sy_sqlite_conn_exec_quietly(conn, "ROLLBACK TO sy_detail");
-    sy_sqlite_conn_exec_quietly(conn, "RELEASE sy_detail");
+    run_replacing(conn->db, sql, portal);
+    if (sy_sqlite_rerun_read(&rerun))
+        describe(s, conn->db, &key, rerun.bytes, rerun.changeset);
+    sy_sqlite_rerun_end(&rerun);
 }

@@ -268,29 +268,18 @@ static bool find_in_changes(struct sy_sqlite_session *s, sqlite3 *db, int bytes,
 void sy_sqlite_foreign_key_detail(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn,
                                   sqlite3_stmt *stmt)
 {
-    sqlite3_session *session = NULL;
-    int bytes = 0;
-    void *changeset = NULL;
+    struct sy_sqlite_rerun rerun;
     if (strcmp(sy_err_sqlstate(&s->err), "23503") != 0 || sqlite3_get_autocommit(conn->db) != 0 ||
-        sy_sqlite_conn_exec(conn, "SAVEPOINT sy_detail") != SQLITE_OK)
+        !sy_sqlite_rerun_begin(&rerun, s, conn))
         return;
-    struct sy_err err = s->err;
-    if (sqlite3session_create(conn->db, "main", &session) == SQLITE_OK &&
-        sqlite3session_attach(session, NULL) == SQLITE_OK &&
-        sy_sqlite_conn_exec(conn, "PRAGMA defer_foreign_keys=ON") == SQLITE_OK) {
+    if (sy_sqlite_conn_exec(conn, "PRAGMA defer_foreign_keys=ON") == SQLITE_OK) {
         while (sqlite3_step(stmt) == SQLITE_ROW)
             continue;
         sqlite3_reset(stmt);
-        s->err = err;
-        if (sqlite3session_changeset(session, &bytes, &changeset) == SQLITE_OK)
-            find_in_changes(s, conn->db, bytes, changeset);
+        if (sy_sqlite_rerun_read(&rerun))
+            find_in_changes(s, conn->db, rerun.bytes, rerun.changeset);
     }
-    sqlite3_free(changeset);
-    if (session != NULL)
-        sqlite3session_delete(session);
-    s->sq.err = (struct sy_err){0};
-    sy_sqlite_conn_exec_quietly(conn, "ROLLBACK TO sy_detail");
-    sy_sqlite_conn_exec_quietly(conn, "RELEASE sy_detail");
+    sy_sqlite_rerun_end(&rerun);
     sy_sqlite_conn_exec_quietly(conn, "PRAGMA defer_foreign_keys=OFF");
 }
 

@@ -269,6 +269,36 @@ static struct binding *bind(struct sy_sqsession_slot *slot, const struct sq_func
     return binding;
 }
 
+int sq_table_disconnect(sqlite3_vtab *base)
+{
+    free(base);
+    return SQLITE_OK;
+}
+
+int sq_table_take_arguments(sqlite3_index_info *info, int first_column, int required)
+{
+    int found[SQ_TABLE_ARGUMENTS_MAX];
+    for (int i = 0; i < SQ_TABLE_ARGUMENTS_MAX; i++)
+        found[i] = -1;
+    for (int i = 0; i < info->nConstraint; i++) {
+        int argument = info->aConstraint[i].iColumn - first_column;
+        if (argument < 0 || argument >= SQ_TABLE_ARGUMENTS_MAX ||
+            info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
+            continue;
+        if (info->aConstraint[i].usable == 0)
+            return SQLITE_CONSTRAINT;
+        found[argument] = i;
+    }
+    for (int i = 0; i < required; i++) {
+        if (found[i] < 0)
+            return SQLITE_CONSTRAINT;
+        info->aConstraintUsage[found[i]].argvIndex = i + 1;
+        info->aConstraintUsage[found[i]].omit = 1;
+    }
+    info->estimatedCost = 100;
+    return SQLITE_OK;
+}
+
 static int register_table(sqlite3 *db, struct sy_sqsession_slot *slot,
                           const struct sq_function_table *table)
 {

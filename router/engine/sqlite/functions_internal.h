@@ -67,6 +67,13 @@ int sq_sets_register(sqlite3 *db, struct sy_sqsession_slot *slot);
 /* LATERAL subqueries: sy_rows, sy_rows_pack. */
 int sq_rows_register(sqlite3 *db);
 
+/* xDisconnect of a table that was calloc()ed. */
+int sq_table_disconnect(sqlite3_vtab *base);
+/* xBestIndex of a table that stands for a function: its hidden columns from `first_column` on are
+ * the arguments, and a scan needs the first `required` of them. */
+enum { SQ_TABLE_ARGUMENTS_MAX = 4 };
+int sq_table_take_arguments(sqlite3_index_info *info, int first_column, int required);
+
 /* ---- arguments ---- */
 bool sq_is_null(const struct sq_call *call, int index);
 int64_t sq_arg_int(const struct sq_call *call, int index);

@@ -136,33 +136,11 @@ static int rows_connect(sqlite3 *db, void *aux, int argc, const char *const *arg
     return SQLITE_OK;
 }
 
-static int rows_disconnect(sqlite3_vtab *base)
-{
-    free(base);
-    return SQLITE_OK;
-}
-
 static int rows_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
-    int found[2] = {-1, -1};
     (void)base;
-    for (int i = 0; i < info->nConstraint; i++) {
-        int argument = info->aConstraint[i].iColumn - SQ_ROWS_COLUMNS_MAX;
-        if (argument < 0 || info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
-            continue;
-        if (info->aConstraint[i].usable == 0)
-            return SQLITE_CONSTRAINT;
-        found[argument] = i;
-    }
-    for (int i = 0; i < 2; i++) {
-        if (found[i] < 0)
-            return SQLITE_CONSTRAINT;
-        info->aConstraintUsage[found[i]].argvIndex = i + 1;
-        info->aConstraintUsage[found[i]].omit = 1;
-    }
-    info->estimatedCost = 100;
     info->estimatedRows = 25;
-    return SQLITE_OK;
+    return sq_table_take_arguments(info, SQ_ROWS_COLUMNS_MAX, 2);
 }
 
 static int rows_open(sqlite3_vtab *base, sqlite3_vtab_cursor **ret_cursor)
@@ -269,7 +247,7 @@ static int rows_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *ret_rowid)
 static const sqlite3_module module = {
     .xConnect = rows_connect,
     .xBestIndex = rows_best_index,
-    .xDisconnect = rows_disconnect,
+    .xDisconnect = sq_table_disconnect,
     .xOpen = rows_open,
     .xClose = rows_close,
     .xFilter = rows_filter,
