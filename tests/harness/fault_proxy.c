@@ -118,20 +118,6 @@ static void accept_one(struct sy_fault_proxy *proxy, enum sy_fault fault)
         close(server);
 }
 
-static bool write_all(int fd, const char *data, size_t bytes)
-{
-    while (bytes != 0) {
-        ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
-            return false;
-        data += sent;
-        bytes -= (size_t)sent;
-    }
-    return true;
-}
-
 /* Receives one piece; false: the pair is over. */
 static bool receive(struct half *half, uint32_t delay_ms)
 {
@@ -159,7 +145,7 @@ static bool deliver_due(struct sy_fault_proxy *proxy, struct half *half, bool va
 {
     while (half->first != NULL && half->first->due_ms <= now_ms()) {
         struct piece *piece = half->first;
-        bool good = vanish || write_all(half->to, piece->data, piece->bytes);
+        bool good = vanish || sy_send_all(half->to, piece->data, piece->bytes);
         atomic_fetch_add(&proxy->bytes, piece->bytes);
         half->first = piece->next;
         free(piece);

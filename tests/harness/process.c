@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -130,4 +131,18 @@ void sy_write_file(const char *path, const char *text, bool append)
     FILE *file = fopen(path, append ? "a" : "w");
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
         sy_harness_die("write %s: %s", path, strerror(errno));
+}
+
+bool sy_send_all(int fd, const char *data, size_t bytes)
+{
+    while (bytes != 0) {
+        ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return false;
+        data += sent;
+        bytes -= (size_t)sent;
+    }
+    return true;
 }

@@ -21,5 +21,7 @@ void sy_make_dir(const char *path);
 void sy_give_file(const char *path);
 void sy_remove_tree(const char *path);
 void sy_write_file(const char *path, const char *text, bool append);
+/* All of it to a socket; false: the other side is gone. */
+bool sy_send_all(int fd, const char *data, size_t bytes);
 
 #endif

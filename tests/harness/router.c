@@ -234,15 +234,8 @@ static bool is_good(const PGresult *result)
     return status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK || status == PGRES_EMPTY_QUERY;
 }
 
-const char *sy_ask_all(PGconn *connection, const char *sql)
+static void put_values(const PGresult *result, char *text)
 {
-    char *text = slot();
-    PGresult *result = PQexec(connection, sql);
-    if (!is_good(result)) {
-        (void)failure(result, connection, text);
-        PQclear(result);
-        return text;
-    }
     size_t at = 0;
     text[0] = 0;
     for (int row = 0; row < PQntuples(result); row++)
@@ -252,6 +245,30 @@ const char *sy_ask_all(PGconn *connection, const char *sql)
                                    : row > 0  ? "\n"
                                               : "",
                                    PQgetvalue(result, row, column));
+}
+
+const char *sy_ask_all(PGconn *connection, const char *sql)
+{
+    char *text = slot();
+    PGresult *result = PQexec(connection, sql);
+    if (!is_good(result))
+        (void)failure(result, connection, text);
+    else
+        put_values(result, text);
+    PQclear(result);
+    return text;
+}
+
+const char *sy_tell(PGconn *connection, const char *sql)
+{
+    char *text = slot();
+    PGresult *result = PQexec(connection, sql);
+    if (!is_good(result))
+        (void)failure(result, connection, text);
+    else if (PQnfields(result) > 0)
+        put_values(result, text);
+    else
+        snprintf(text, 4096, "%s", PQcmdStatus(result));
     PQclear(result);
     return text;
 }

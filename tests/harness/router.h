@@ -43,5 +43,7 @@ const char *sy_ask(PGconn *connection, const char *sql);
 const char *sy_ask_all(PGconn *connection, const char *sql);
 /* Command tag of a statement, or "ERROR <sqlstate>". Same ring. */
 const char *sy_run(PGconn *connection, const char *sql);
+/* What sy_ask_all() says of a statement with columns, and sy_run() of one without. Same ring. */
+const char *sy_tell(PGconn *connection, const char *sql);
 
 #endif

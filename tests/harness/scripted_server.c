@@ -46,20 +46,6 @@ struct connection {
 
 /* ---- sockets ---- */
 
-static bool send_all(int fd, const char *data, size_t bytes)
-{
-    while (bytes != 0) {
-        ssize_t sent = send(fd, data, bytes, MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR)
-            continue;
-        if (sent <= 0)
-            return false;
-        data += sent;
-        bytes -= (size_t)sent;
-    }
-    return true;
-}
-
 static bool receive_all(int fd, char *data, size_t bytes)
 {
     while (bytes != 0) {
@@ -119,7 +105,7 @@ static bool say_with_nonce(const struct connection *connection, const char *text
 {
     const char *place = memmem(text, bytes, "%r", 2);
     if (place == NULL)
-        return send_all(connection->fd, text, bytes);
+        return sy_send_all(connection->fd, text, bytes);
     size_t before = (size_t)(place - text), nonce = strlen(connection->nonce);
     struct sy_buf out = {0};
     sy_buf_append(&out, text, before);
@@ -129,7 +115,7 @@ static bool say_with_nonce(const struct connection *connection, const char *text
     bool good = !out.failed && out.bytes > 5;
     if (good) {
         memcpy(out.data + 1, &length, sizeof(length));
-        good = send_all(connection->fd, out.data, out.bytes);
+        good = sy_send_all(connection->fd, out.data, out.bytes);
     }
     sy_buf_release(&out);
     return good;
@@ -147,7 +133,7 @@ static bool say(const struct connection *connection, enum saying which)
     bool ends = closes && (which == ANSWER || text != NULL);
     free(text);
     while (good && again != NULL && !atomic_load(&connection->server->stop))
-        good = send_all(connection->fd, again, again_bytes);
+        good = sy_send_all(connection->fd, again, again_bytes);
     free(again);
     return good && !ends;
 }
@@ -168,7 +154,7 @@ static bool say_welcome(int fd)
                                   sy_slice_of(parameters[i][1]));
     sy_write_backend_key(&out, 4711, SY_SLICE("key!"));
     sy_write_ready(&out, 'I');
-    bool good = !out.failed && send_all(fd, out.data, out.bytes);
+    bool good = !out.failed && sy_send_all(fd, out.data, out.bytes);
     sy_buf_release(&out);
     return good;
 }
@@ -195,7 +181,7 @@ static bool say_answer(struct connection *connection)
     connection->asked = true;
     if (first == NULL)
         return say(connection, ANSWER);
-    bool good = send_all(connection->fd, first, bytes);
+    bool good = sy_send_all(connection->fd, first, bytes);
     free(first);
     return good;
 }
@@ -251,7 +237,7 @@ static void relay(int client, int server)
             if (polled[i].revents == 0)
                 continue;
             ssize_t got = recv(polled[i].fd, block, sizeof(block), 0);
-            if (got <= 0 || !send_all(i == 0 ? server : client, block, (size_t)got))
+            if (got <= 0 || !sy_send_all(i == 0 ? server : client, block, (size_t)got))
                 return;
         }
     }
@@ -264,7 +250,8 @@ static void serve_honestly(const struct connection *connection, const char *pack
     uint32_t length = htonl((uint32_t)bytes + 4);
     if (server < 0)
         return;
-    if (send_all(server, (const char *)&length, sizeof(length)) && send_all(server, packet, bytes))
+    if (sy_send_all(server, (const char *)&length, sizeof(length)) &&
+        sy_send_all(server, packet, bytes))
         relay(connection->fd, server);
     close(server);
 }
@@ -295,7 +282,7 @@ static void *connection_main(void *argument)
     char *packet = receive_body(connection->fd, &bytes);
     while (packet != NULL && bytes >= 4 && u32_at(packet) == CODE_SSL) {
         free(packet);
-        packet = send_all(connection->fd, "N", 1) ? receive_body(connection->fd, &bytes) : NULL;
+        packet = sy_send_all(connection->fd, "N", 1) ? receive_body(connection->fd, &bytes) : NULL;
     }
     if (packet != NULL && bytes >= 4 && u32_at(packet) != CODE_CANCEL) {
         if (is_lied_to(connection->server, packet, bytes))

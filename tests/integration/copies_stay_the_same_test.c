@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "tests/harness/expect.h"
 #include "tests/integration/shards_world.h"
 
 static struct sy_router *router;
@@ -75,14 +76,13 @@ static void what_is_filled_in_is_the_same_everywhere(void **state)
                                "update set kind = 'seen', at = now()"),
                         "INSERT 0 2");
     assert_same("tags");
-    assert_string_equal(sy_run(c,
-                               "update tags set at = current_timestamp - interval '1 day', kind = "
-                               "default where name = 'a'"),
-                        "UPDATE 1");
-    assert_string_equal(sy_run(c, "delete from tags where at < now() - interval '1 hour'"),
-                        "DELETE 1");
-    assert_string_equal(sy_run(c, "insert into tags (name) values ('a')"), "INSERT 0 1");
-    assert_string_equal(sy_run(c, "insert into tags (name) values ('a')"), "ERROR 23505");
+    sy_expect(c,
+              {"update tags set at = current_timestamp - interval '1 day', kind = "
+               "default where name = 'a'",
+               "UPDATE 1"},
+              {"delete from tags where at < now() - interval '1 hour'", "DELETE 1"},
+              {"insert into tags (name) values ('a')", "INSERT 0 1"},
+              {"insert into tags (name) values ('a')", "ERROR 23505"});
     assert_same("tags");
     assert_string_equal(sy_run(c, "update tags set code = gen_random_uuid()"), "ERROR 0A000");
     assert_string_equal(sy_run(c, "insert into tags (name) select 'q'"), "ERROR 0A000");
@@ -131,9 +131,8 @@ static void locks_are_taken_and_given_back(void **state)
                                     "'tags'::regclass";
     for (int i = 0; i < 3; i++)
         assert_string_equal(from_shard(i, held), "1");
-    assert_string_equal(sy_ask(other, "select count(*) from tags"), "0");
-    assert_string_equal(sy_run(other, "set lock_timeout = '50ms'"), "SET");
-    assert_string_equal(sy_run(other, "insert into tags (name) values ('b')"), "ERROR 55P03");
+    sy_expect(other, {"select count(*) from tags", "0"}, {"set lock_timeout = '50ms'", "SET"},
+              {"insert into tags (name) values ('b')", "ERROR 55P03"});
     PGresult *result =
         PQexecParams(other, "insert into tags (name) values ('b')", 0, NULL, NULL, NULL, NULL, 0);
     assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "55P03");
@@ -142,18 +141,17 @@ static void locks_are_taken_and_given_back(void **state)
     assert_string_equal(sy_run(other, "insert into tags (name) values ('b')"), "ERROR 55P03");
     assert_string_equal(sy_run(other, "select 1"), "ERROR 25P02");
     assert_string_equal(sy_run(other, "rollback"), "ROLLBACK");
-    assert_string_equal(sy_run(c, "savepoint s"), "SAVEPOINT");
-    assert_string_equal(sy_run(c, "insert into units (name) values ('x')"), "INSERT 0 1");
-    assert_string_equal(sy_run(c, "rollback to s"), "ROLLBACK");
+    sy_expect(c, {"savepoint s", "SAVEPOINT"},
+              {"insert into units (name) values ('x')", "INSERT 0 1"},
+              {"rollback to s", "ROLLBACK"});
     assert_string_equal(sy_run(other, "insert into units (name) values ('y')"), "INSERT 0 1");
     assert_string_equal(sy_run(c, "insert into units (name) values ('z')"), "INSERT 0 1");
     assert_string_equal(sy_run(c, "commit"), "COMMIT");
     for (int i = 0; i < 3; i++)
         assert_string_equal(from_shard(i, held), "0");
-    assert_string_equal(sy_run(other, "insert into tags (name) values ('b')"), "INSERT 0 1");
-    assert_string_equal(sy_run(other, "begin read only"), "BEGIN");
-    assert_string_equal(sy_run(other, "insert into tags (name) values ('c')"), "ERROR 25006");
-    assert_string_equal(sy_run(other, "rollback"), "ROLLBACK");
+    sy_expect(other, {"insert into tags (name) values ('b')", "INSERT 0 1"},
+              {"begin read only", "BEGIN"}, {"insert into tags (name) values ('c')", "ERROR 25006"},
+              {"rollback", "ROLLBACK"});
     assert_same("tags");
     assert_same("units");
     PQfinish(c);
@@ -165,10 +163,8 @@ static void together_with_rows_of_shards(void **state)
     (void)state;
     PGconn *c = open();
     on_shards("truncate t");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "insert into t values (1, 1), (2, 2), (3, 3)"), "INSERT 0 3");
-    assert_string_equal(sy_run(c, "insert into tags (name) values ('a')"), "INSERT 0 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    sy_expect(c, {"begin", "BEGIN"}, {"insert into t values (1, 1), (2, 2), (3, 3)", "INSERT 0 3"},
+              {"insert into tags (name) values ('a')", "INSERT 0 1"}, {"commit", "COMMIT"});
     assert_string_equal(
         sy_run(c, "insert into tags (name) values ('b'); update t set v = v + 1; insert into tags "
                   "(name) values ('b')"),
@@ -183,21 +179,11 @@ static void together_with_rows_of_shards(void **state)
 static void a_lost_server_undoes_it_on_the_others(void **state)
 {
     (void)state;
-    PGconn *c = open(), *holder = sy_cluster_connect(shard_server(2), 0, "s2");
-    assert_string_equal(sy_run(holder, "begin"), "BEGIN");
-    assert_string_equal(sy_run(holder, "lock table tags in share row exclusive mode"),
-                        "LOCK TABLE");
-    assert_int_equal(PQsendQuery(c, "insert into tags (name) values ('a')"), 1);
-    assert_true(sy_cluster_wait(shard_server(2), 0, "s2",
-                                "select exists (select from pg_locks where not granted)", 20000));
-    sy_cluster_stop_node(shard_server(2), 0, SY_STOP_KILL);
-    PGresult *result = PQgetResult(c);
-    assert_non_null(PQresultErrorField(result, PG_DIAG_SQLSTATE));
-    PQclear(result);
-    assert_null(PQgetResult(c));
+    PGconn *c = open();
+    lose_a_server_under(c, "lock table tags in share row exclusive mode",
+                        "insert into tags (name) values ('a')");
     assert_string_equal(sy_ask(c, "select count(*) from t where id = 1"), "1");
     PQfinish(c);
-    PQfinish(holder);
     sy_cluster_start_node(shard_server(2), 0);
     assert_true(shards_settled());
     for (int i = 0; i < 3; i++)

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "tests/harness/cluster.h"
+#include "tests/harness/expect.h"
 #include "tests/harness/router.h"
 
 static struct sy_cluster *home, *away; /* f0 and f2 live on the first, f1 on the second */
@@ -449,11 +450,11 @@ static void parameters_in_text_and_binary(void **state)
     assert_int_equal(PQftable(result, 0), 0);
     assert_string_equal(PQgetvalue(result, 0, 0), "high");
     PQclear(result);
-    assert_string_equal(sy_run(c, "prepare q(int) as select count(distinct title) from posts where "
-                                  "id < $1"),
-                        "PREPARE");
-    assert_string_equal(sy_ask(c, "execute q(10)"), "9");
-    assert_string_equal(sy_ask(c, "execute q(5)"), "4");
+    sy_expect(c,
+              {"prepare q(int) as select count(distinct title) from posts where "
+               "id < $1",
+               "PREPARE"},
+              {"execute q(10)", "9"}, {"execute q(5)", "4"});
     PQfinish(c);
     PQfinish(whole);
 }
@@ -466,28 +467,22 @@ static void cursors_live_in_their_block(void **state)
 {
     (void)state;
     PGconn *c = client();
-    assert_string_equal(sy_run(c, "declare k cursor for select count(distinct title) from posts"),
-                        "ERROR 0A000");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "declare k cursor for select distinct title, count(*) over "
-                                  "(partition by title) from posts order by title"),
-                        "DECLARE CURSOR");
-    assert_string_equal(sy_ask_all(c, "fetch 2 from k"), "title 0|39\ntitle 1|40");
-    assert_string_equal(sy_ask_all(c, "fetch 1 from k"), "title 10|39");
-    assert_string_equal(sy_run(c, "savepoint s"), "SAVEPOINT");
+    sy_expect(c, {"declare k cursor for select count(distinct title) from posts", "ERROR 0A000"},
+              {"begin", "BEGIN"},
+              {"declare k cursor for select distinct title, count(*) over "
+               "(partition by title) from posts order by title",
+               "DECLARE CURSOR"},
+              {"fetch 2 from k", "title 0|39\ntitle 1|40"}, {"fetch 1 from k", "title 10|39"},
+              {"savepoint s", "SAVEPOINT"});
     assert_string_equal(sy_ask(c, joined), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "rollback to s"), "ROLLBACK");
-    assert_string_equal(sy_ask(c, "select name from authors where id = 6"), "anna1");
-    assert_string_equal(sy_ask_all(c, "fetch 1 from k"), "title 11|39");
-    assert_string_equal(sy_run(c, "close k"), "CLOSE CURSOR");
+    sy_expect(c, {"rollback to s", "ROLLBACK"}, {"select name from authors where id = 6", "anna1"},
+              {"fetch 1 from k", "title 11|39"}, {"close k", "CLOSE CURSOR"});
     assert_string_equal(sy_ask(c, joined), "ERROR 0A000"); /* its snapshot lives on */
     assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
     assert_string_equal(sy_run(c, "begin"), "BEGIN");
     assert_string_equal(sy_ask(c, joined), "120");
-    assert_string_equal(sy_run(c, "declare l cursor for select count(distinct title) from posts"),
-                        "DECLARE CURSOR");
-    assert_string_equal(sy_ask(c, "fetch all from l"), "23");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    sy_expect(c, {"declare l cursor for select count(distinct title) from posts", "DECLARE CURSOR"},
+              {"fetch all from l", "23"}, {"commit", "COMMIT"});
     assert_string_equal(sy_ask(c, joined), "120");
     PQfinish(c);
 }
@@ -531,9 +526,9 @@ static void what_another_server_cannot_know_is_refused(void **state)
         assert_string_equal(sy_ask(c, joined), "ERROR 0A000");
         assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
     }
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_ask(c, "select now(), count(distinct title) from posts"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    sy_expect(c, {"begin", "BEGIN"},
+              {"select now(), count(distinct title) from posts", "ERROR 0A000"},
+              {"rollback", "ROLLBACK"});
     static const char *const refused[] = {
         "select a.id from authors a join posts p on a.id = p.id for update",
         "select p.ctid from authors a join posts p on a.id = p.id",
@@ -559,14 +554,14 @@ static void grants_hold(void **state)
     (void)state;
     PGconn *reader = sy_router_connect(router, "shop", "user=reader"),
            *nobody = sy_router_connect(router, "shop", "user=nobody");
-    assert_string_equal(sy_ask(reader, "select count(distinct title) from posts"), "23");
-    assert_string_equal(sy_ask(reader, "select count(a.born) from authors a join posts p on p.id = "
-                                       "a.id"),
-                        "120");
-    assert_string_equal(sy_ask(reader, "select count(distinct name) from author_posts"), "120");
-    assert_string_equal(sy_ask(reader, "select max(a.name) from authors a join posts p on p.id = "
-                                       "a.id"),
-                        "ERROR 42501");
+    sy_expect(reader, {"select count(distinct title) from posts", "23"},
+              {"select count(a.born) from authors a join posts p on p.id = "
+               "a.id",
+               "120"},
+              {"select count(distinct name) from author_posts", "120"},
+              {"select max(a.name) from authors a join posts p on p.id = "
+               "a.id",
+               "ERROR 42501"});
     assert_string_equal(sy_ask(nobody, "select count(distinct title) from posts"), "ERROR 42501");
     assert_string_equal(sy_ask(nobody, "select count(distinct title) from posts where false"),
                         "ERROR 42501");
@@ -601,9 +596,9 @@ static void ddl_is_known_at_once(void **state)
                                   "extra"),
                         "ALTER TABLE");
     assert_string_equal(sy_ask_all(other, count), "x7|23");
-    assert_string_equal(sy_run(c, "alter type mood add value 'best'"), "ALTER TYPE");
-    assert_string_equal(sy_ask(c, "select count(distinct title), 'best'::mood from posts"), "23");
-    assert_string_equal(sy_run(c, "alter table posts rename column extra to rest"), "ALTER TABLE");
+    sy_expect(c, {"alter type mood add value 'best'", "ALTER TYPE"},
+              {"select count(distinct title), 'best'::mood from posts", "23|best"},
+              {"alter table posts rename column extra to rest", "ALTER TABLE"});
     assert_string_equal(sy_ask(other, count), "ERROR 42703");
     assert_string_equal(sy_run(c, "alter table posts drop column rest"), "ALTER TABLE");
     assert_string_equal(sy_ask(other, "select count(distinct title) from posts"), "23");

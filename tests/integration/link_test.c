@@ -540,90 +540,92 @@ static void *serve_script(void *argument)
 
 #define BYTES(text) (text), sizeof(text) - 1
 
+static const struct hostile {
+    const char *label, *mode, *data;
+    size_t bytes;
+    bool answers_ssl;
+    const char *sqlstate, *text;
+} hostile[] = {
+    {"a length of 2 GiB", "disable", BYTES("R\x7f\xff\xff\xff\0\0\0\0"), false, "08P01",
+     "impossible length"},
+    {"a length of 0", "disable", BYTES("R\0\0\0\0"), false, "08P01", "impossible length"},
+    {"a length over the limit", "disable", BYTES("R\0\0\x27\x11"), false, "08P01",
+     "impossible length"},
+    {"data before authentication", "disable", BYTES("D\0\0\0\6\0\0"), false, "08P01",
+     "unexpected message"},
+    {"ReadyForQuery before authentication", "disable", BYTES("Z\0\0\0\5I"), false, "08P01",
+     "unexpected"},
+    {"SASLContinue first", "disable",
+     BYTES("R\0\0\0\x0c\0\0\0\x0b"
+           "abcd"),
+     false, "08P01", "out of order"},
+    {"SASLFinal first", "disable",
+     BYTES("R\0\0\0\x0c\0\0\0\x0c"
+           "abcd"),
+     false, "08P01", "out of order"},
+    {"an unknown method", "disable", BYTES("R\0\0\0\x08\0\0\0\x63"), false, "28000", "method 99"},
+    {"GSSAPI", "disable", BYTES("R\0\0\0\x08\0\0\0\x07"), false, "28000", "method 7"},
+    {"no SASL mechanism of ours", "disable",
+     BYTES("R\0\0\0\x0e\0\0\0\x0a"
+           "FOO\0\0\0"),
+     false, "28000", "no SASL mechanism"},
+    {"mechanisms without an end", "disable",
+     BYTES("R\0\0\0\x0b\0\0\0\x0a"
+           "FOO"),
+     false, "08P01", "mechanisms"},
+    {"an error without any field", "disable", BYTES("E\0\0\0\5\0"), false, "08001",
+     "gave no reason"},
+    {"an error with a broken SQLSTATE", "disable",
+     BYTES("E\0\0\0\x0f"
+           "C1\0Mhello\0\0"),
+     false, "08001", "hello"},
+    {"OK with a session in a transaction", "disable", BYTES("R\0\0\0\x08\0\0\0\0Z\0\0\0\5T"), false,
+     "08P01", "not idle"},
+    {"two OKs", "disable", BYTES("R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0"), false, "08P01",
+     "out of order"},
+    {"a short cancel key", "disable", BYTES("R\0\0\0\x08\0\0\0\0K\0\0\0\6\0\0"), false, "08P01",
+     "BackendKey"},
+    {"S with more behind it", "prefer", BYTES("SE\0\0\0\5\0"), false, "08P01", "something else"},
+    {"an error instead of S or N", "prefer",
+     BYTES("E\0\0\0\x0b"
+           "Mevil!\0\0"),
+     false, "08P01", "something else"},
+    {"N, then -PLUS", "prefer",
+     BYTES("R\0\0\0\x1d\0\0\0\x0a"
+           "SCRAM-SHA-256-PLUS\0\0\0"),
+     true, "08P01", "channel binding without TLS"},
+};
+
+static void meet(const struct hostile *row)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(address);
+    struct script script = {
+        .data = row->data, .bytes = row->bytes, .answers_ssl = row->answers_ssl};
+    pthread_t thread;
+    script.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(script.listener, (struct sockaddr *)&address, bytes), 0);
+    assert_int_equal(listen(script.listener, 4), 0);
+    assert_int_equal(getsockname(script.listener, (struct sockaddr *)&address, &bytes), 0);
+    assert_int_equal(pthread_create(&thread, NULL, serve_script, &script), 0);
+    char conninfo[128];
+    snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app sslmode=%s",
+             ntohs(address.sin_port), row->mode);
+    print_message("%s\n", row->label);
+    struct probe probe;
+    probe_init(&probe, conninfo);
+    probe_open(&probe, "scram_user", "sec ret");
+    expect_refused(&probe, row->sqlstate, row->text);
+    probe_release(&probe);
+    pthread_join(thread, NULL);
+    close(script.listener);
+}
+
 static void survives_hostile_servers(void **state)
 {
     (void)state;
-    static const struct {
-        const char *label, *mode, *data;
-        size_t bytes;
-        bool answers_ssl;
-        const char *sqlstate, *text;
-    } rows[] = {
-        {"a length of 2 GiB", "disable", BYTES("R\x7f\xff\xff\xff\0\0\0\0"), false, "08P01",
-         "impossible length"},
-        {"a length of 0", "disable", BYTES("R\0\0\0\0"), false, "08P01", "impossible length"},
-        {"a length over the limit", "disable", BYTES("R\0\0\x27\x11"), false, "08P01",
-         "impossible length"},
-        {"data before authentication", "disable", BYTES("D\0\0\0\6\0\0"), false, "08P01",
-         "unexpected message"},
-        {"ReadyForQuery before authentication", "disable", BYTES("Z\0\0\0\5I"), false, "08P01",
-         "unexpected"},
-        {"SASLContinue first", "disable",
-         BYTES("R\0\0\0\x0c\0\0\0\x0b"
-               "abcd"),
-         false, "08P01", "out of order"},
-        {"SASLFinal first", "disable",
-         BYTES("R\0\0\0\x0c\0\0\0\x0c"
-               "abcd"),
-         false, "08P01", "out of order"},
-        {"an unknown method", "disable", BYTES("R\0\0\0\x08\0\0\0\x63"), false, "28000",
-         "method 99"},
-        {"GSSAPI", "disable", BYTES("R\0\0\0\x08\0\0\0\x07"), false, "28000", "method 7"},
-        {"no SASL mechanism of ours", "disable",
-         BYTES("R\0\0\0\x0e\0\0\0\x0a"
-               "FOO\0\0\0"),
-         false, "28000", "no SASL mechanism"},
-        {"mechanisms without an end", "disable",
-         BYTES("R\0\0\0\x0b\0\0\0\x0a"
-               "FOO"),
-         false, "08P01", "mechanisms"},
-        {"an error without any field", "disable", BYTES("E\0\0\0\5\0"), false, "08001",
-         "gave no reason"},
-        {"an error with a broken SQLSTATE", "disable",
-         BYTES("E\0\0\0\x0f"
-               "C1\0Mhello\0\0"),
-         false, "08001", "hello"},
-        {"OK with a session in a transaction", "disable", BYTES("R\0\0\0\x08\0\0\0\0Z\0\0\0\5T"),
-         false, "08P01", "not idle"},
-        {"two OKs", "disable", BYTES("R\0\0\0\x08\0\0\0\0R\0\0\0\x08\0\0\0\0"), false, "08P01",
-         "out of order"},
-        {"a short cancel key", "disable", BYTES("R\0\0\0\x08\0\0\0\0K\0\0\0\6\0\0"), false, "08P01",
-         "BackendKey"},
-        {"S with more behind it", "prefer", BYTES("SE\0\0\0\5\0"), false, "08P01",
-         "something else"},
-        {"an error instead of S or N", "prefer",
-         BYTES("E\0\0\0\x0b"
-               "Mevil!\0\0"),
-         false, "08P01", "something else"},
-        {"N, then -PLUS", "prefer",
-         BYTES("R\0\0\0\x1d\0\0\0\x0a"
-               "SCRAM-SHA-256-PLUS\0\0\0"),
-         true, "08P01", "channel binding without TLS"},
-    };
-    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        socklen_t bytes = sizeof(address);
-        struct script script = {
-            .data = rows[i].data, .bytes = rows[i].bytes, .answers_ssl = rows[i].answers_ssl};
-        pthread_t thread;
-        script.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(bind(script.listener, (struct sockaddr *)&address, bytes), 0);
-        assert_int_equal(listen(script.listener, 4), 0);
-        assert_int_equal(getsockname(script.listener, (struct sockaddr *)&address, &bytes), 0);
-        assert_int_equal(pthread_create(&thread, NULL, serve_script, &script), 0);
-        char conninfo[128];
-        snprintf(conninfo, sizeof(conninfo), "host=127.0.0.1 port=%u dbname=app sslmode=%s",
-                 ntohs(address.sin_port), rows[i].mode);
-        print_message("%s\n", rows[i].label);
-        struct probe probe;
-        probe_init(&probe, conninfo);
-        probe_open(&probe, "scram_user", "sec ret");
-        expect_refused(&probe, rows[i].sqlstate, rows[i].text);
-        probe_release(&probe);
-        pthread_join(thread, NULL);
-        close(script.listener);
-    }
+    for (unsigned i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++)
+        meet(&hostile[i]);
 }
 
 /* ---- */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "tests/harness/expect.h"
 #include "tests/integration/shards_world.h"
 
 static struct sy_router *router;
@@ -69,10 +70,9 @@ static void rows_are_where_they_belong(void **state)
     char first[64];
     snprintf(first, sizeof(first), "%s", sy_ask(c, "select at from t where id = 6"));
     assert_string_equal(sy_ask(c, "select at from t where id = 7"), first);
-    assert_string_equal(sy_run(c, "insert into t values (8, 1), (0, 1)"), "ERROR 23514");
-    assert_string_equal(sy_run(c, "insert into t (id, k) values (1, 1), (2, nextval('s'))"),
-                        "ERROR 0A000");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "7");
+    sy_expect(c, {"insert into t values (8, 1), (0, 1)", "ERROR 23514"},
+              {"insert into t (id, k) values (1, 1), (2, nextval('s'))", "ERROR 0A000"},
+              {"select count(*) from t", "7"});
     assert_true(shards_settled());
     PQfinish(c);
 }
@@ -146,21 +146,17 @@ static void conflicts_are_seen_on_the_rows_own_shard(void **state)
 {
     (void)state;
     PGconn *c = open();
-    assert_string_equal(sy_run(c, "insert into t (id, w) values (1, 'a'), (2, 'b')"), "INSERT 0 2");
-    assert_string_equal(sy_run(c, "insert into t (id, w) values (2, 'x'), (3, 'x')"),
-                        "ERROR 23505");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "2");
-    assert_string_equal(sy_ask_all(c, "insert into t (id, w) values (2, 'x'), (3, 'x') on conflict "
-                                      "do nothing returning id"),
-                        "3");
-    assert_string_equal(
-        sy_ask_all(c,
-                   "insert into t (id, w) values (4, 'n'), (2, 'n'), (1, 'n') on conflict (id, k) "
-                   "do update set w = excluded.w || t.w, at = default returning id, w"),
-        "4|n\n2|nb\n1|na");
-    assert_string_equal(
-        sy_run(c, "insert into t (id, w) values (4, 'n'), (2, 'n') on conflict (k) do nothing"),
-        "ERROR 0A000");
+    sy_expect(c, {"insert into t (id, w) values (1, 'a'), (2, 'b')", "INSERT 0 2"},
+              {"insert into t (id, w) values (2, 'x'), (3, 'x')", "ERROR 23505"},
+              {"select count(*) from t", "2"},
+              {"insert into t (id, w) values (2, 'x'), (3, 'x') on conflict "
+               "do nothing returning id",
+               "3"},
+              {"insert into t (id, w) values (4, 'n'), (2, 'n'), (1, 'n') on conflict (id, k) "
+               "do update set w = excluded.w || t.w, at = default returning id, w",
+               "4|n\n2|nb\n1|na"},
+              {"insert into t (id, w) values (4, 'n'), (2, 'n') on conflict (k) do nothing",
+               "ERROR 0A000"});
     PQfinish(c);
 }
 
@@ -168,15 +164,11 @@ static void they_are_part_of_transactions(void **state)
 {
     (void)state;
     PGconn *c = open();
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_ask_all(c, "insert into t (id) values (2), (1), (3) returning id"),
-                        "2\n1\n3");
-    assert_string_equal(sy_run(c, "savepoint a"), "SAVEPOINT");
-    assert_string_equal(sy_run(c, "insert into t (id) values (2), (4)"), "ERROR 23505");
-    assert_string_equal(sy_run(c, "rollback to a"), "ROLLBACK");
-    assert_string_equal(sy_run(c, "update t set w = 'z', at = current_timestamp"), "UPDATE 3");
-    assert_string_equal(sy_ask(c, "select count(distinct at) from t where id = 1"), "1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    sy_expect(
+        c, {"begin", "BEGIN"}, {"insert into t (id) values (2), (1), (3) returning id", "2\n1\n3"},
+        {"savepoint a", "SAVEPOINT"}, {"insert into t (id) values (2), (4)", "ERROR 23505"},
+        {"rollback to a", "ROLLBACK"}, {"update t set w = 'z', at = current_timestamp", "UPDATE 3"},
+        {"select count(distinct at) from t where id = 1", "1"}, {"commit", "COMMIT"});
     char first[64];
     snprintf(first, sizeof(first), "%s", from_shard(0, "select at from t"));
     assert_string_equal(from_shard(1, "select at from t"), first);
@@ -250,9 +242,9 @@ static void what_no_shard_enforces_alone_is_accepted_by_name(void **state)
     PGconn *c = open();
     static const char *const found = "select count(*) from pg_constraint where conname like 't_%' "
                                      "and conrelid = 't'::regclass and contype = 'u'";
-    assert_string_equal(sy_run(c, "alter table t add unique (w)"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "create unique index on t (k)"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "create unique index t_w on t (w, id)"), "CREATE INDEX");
+    sy_expect(c, {"alter table t add unique (w)", "ERROR 0A000"},
+              {"create unique index on t (k)", "ERROR 0A000"},
+              {"create unique index t_w on t (w, id)", "CREATE INDEX"});
     assert_string_equal(from_shard(1, found), "0");
     assert_string_equal(sy_run(c, "alter table t add unique (u)"), "ALTER TABLE");
     for (int i = 0; i < 3; i++)

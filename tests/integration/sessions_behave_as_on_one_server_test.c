@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/harness/expect.h"
 #include "tests/integration/world.h"
 
 static struct sy_cluster *cluster;
@@ -31,10 +32,8 @@ static void settings_belong_to_their_client(void **state)
         assert_string_equal(sy_ask(a, "show application_name"), "a");
         assert_string_equal(sy_ask(b, "show application_name"), "b");
     }
-    assert_string_equal(sy_run(a, "reset work_mem"), "RESET");
-    assert_string_equal(sy_ask(a, "show work_mem"), "5MB");
-    assert_string_equal(sy_run(a, "discard all"), "DISCARD ALL");
-    assert_string_equal(sy_ask(a, "show work_mem"), "5MB");
+    sy_expect(a, {"reset work_mem", "RESET"}, {"show work_mem", "5MB"},
+              {"discard all", "DISCARD ALL"}, {"show work_mem", "5MB"});
     assert_string_equal(sy_ask(b, "select set_config('work_mem', '6MB', false)"), "6MB");
     assert_string_equal(sy_ask(a, "show work_mem"), "5MB");
     assert_string_equal(sy_ask(b, "show work_mem"), "6MB");
@@ -154,10 +153,8 @@ static void sql_prepare_works_across_shards(void **state)
     PGconn *c = sy_router_connect(router, "shop", NULL);
     sy_run(c, "insert into customers(id, name) values (1, 'one')");
     sy_run(c, "insert into customers(id, name) values (2, 'two')");
-    assert_string_equal(sy_run(c, "prepare q(bigint) as select name from customers where id = $1"),
-                        "PREPARE");
-    assert_string_equal(sy_ask(c, "execute q(1)"), "one");
-    assert_string_equal(sy_ask(c, "execute q(2)"), "two");
+    sy_expect(c, {"prepare q(bigint) as select name from customers where id = $1", "PREPARE"},
+              {"execute q(1)", "one"}, {"execute q(2)", "two"});
     assert_string_equal(execute(c, "q", "2"), "two");
     assert_string_equal(sy_run(c, "prepare bad as select nosuch"), "ERROR 42703");
     assert_string_equal(sy_run(c, "execute bad"), "ERROR 26000");
@@ -217,23 +214,21 @@ static void a_failed_transaction_changes_no_shard(void **state)
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
     sy_run(c, "begin");
-    assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_ask(c, "select name from customers where id = 2"), "two");
-    assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 2"), "UPDATE 1");
+    sy_expect(c, {"update customers set name = 'x' where id = 1", "UPDATE 1"},
+              {"select name from customers where id = 2", "two"},
+              {"update customers set name = 'x' where id = 2", "UPDATE 1"});
     assert_string_equal(sy_run(c, "select nosuch"), "ERROR 42703");
     assert_string_equal(sy_run(c, "select 1"), "ERROR 25P02");
-    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
-    assert_string_equal(sy_ask(c, "select name from customers where id = 1"), "one");
-    assert_string_equal(sy_ask(c, "select name from customers where id = 2"), "two");
+    sy_expect(c, {"commit", "ROLLBACK"}, {"select name from customers where id = 1", "one"},
+              {"select name from customers where id = 2", "two"});
     assert_int_equal(PQtransactionStatus(c), PQTRANS_IDLE);
     sy_run(c, "begin");
     sy_run(c, "savepoint s");
     assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 1"), "UPDATE 1");
     assert_string_equal(sy_run(c, "select 1/0"), "ERROR 22012");
-    assert_string_equal(sy_run(c, "rollback to s"), "ROLLBACK");
-    assert_string_equal(sy_run(c, "update customers set name = 'eins' where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
-    assert_string_equal(sy_ask(c, "select name from customers where id = 1"), "eins");
+    sy_expect(c, {"rollback to s", "ROLLBACK"},
+              {"update customers set name = 'eins' where id = 1", "UPDATE 1"}, {"commit", "COMMIT"},
+              {"select name from customers where id = 1", "eins"});
     sy_run(c, "begin isolation level repeatable read");
     sy_ask(c, "select name from customers where id = 1");
     assert_string_equal(sy_run(c, "select name from customers where id = 2"), "ERROR 0A000");
@@ -270,10 +265,9 @@ static void copies_of_reference_tables_change_together(void **state)
     sy_run(c, "rollback");
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "2");
     sy_run(c, "begin");
-    assert_string_equal(sy_run(c, "delete from tags where id = 1"), "DELETE 1");
-    assert_string_equal(sy_run(c, "insert into customers(id, name) values (5, 'five')"),
-                        "INSERT 0 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    sy_expect(c, {"delete from tags where id = 1", "DELETE 1"},
+              {"insert into customers(id, name) values (5, 'five')", "INSERT 0 1"},
+              {"commit", "COMMIT"});
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "1");
     assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select count(*) from tags"), "1");
     PQfinish(c);

@@ -79,4 +79,23 @@ static inline bool shards_settled(void)
     return good;
 }
 
+/* A statement that waits, on s2, for what `held` holds there: its server is killed. The client is
+ * told an error, and nothing stays prepared once the server is back (started by the caller). */
+static inline void lose_a_server_under(PGconn *c, const char *held, const char *sql)
+{
+    PGconn *holder = sy_cluster_connect(shard_server(2), 0, shard_databases[2]);
+    PQclear(PQexec(holder, "begin"));
+    PQclear(PQexec(holder, held));
+    assert_int_equal(PQtransactionStatus(holder), PQTRANS_INTRANS);
+    assert_int_equal(PQsendQuery(c, sql), 1);
+    assert_true(sy_cluster_wait(shard_server(2), 0, shard_databases[2],
+                                "select exists (select from pg_locks where not granted)", 20000));
+    sy_cluster_stop_node(shard_server(2), 0, SY_STOP_KILL);
+    PGresult *result = PQgetResult(c);
+    assert_non_null(PQresultErrorField(result, PG_DIAG_SQLSTATE));
+    PQclear(result);
+    assert_null(PQgetResult(c));
+    PQfinish(holder);
+}
+
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/harness/expect.h"
 #include "tests/harness/router.h"
 
 static const char DATABASES[] =
@@ -98,15 +99,15 @@ static void rows_go_to_their_shards(void **state)
                                     4, NULL, values, NULL, NULL, 0);
     assert_string_equal(PQcmdStatus(result), "INSERT 0 2");
     PQclear(result);
-    assert_string_equal(sy_run(c,
-                               "update posts set likes = likes + 1 where likes = 3 and author_id "
-                               "> 20"),
-                        "UPDATE 6");
-    assert_string_equal(sy_run(c, "insert into posts (author_id, title) values (27, 'x'), (21, "
-                                  "'a')"),
-                        "ERROR 23505");
-    assert_string_equal(sy_run(c, "delete from posts where likes = 4"), "DELETE 6");
-    assert_string_equal(sy_ask(c, "select count(*) from posts where author_id > 20"), "0");
+    sy_expect(c,
+              {"update posts set likes = likes + 1 where likes = 3 and author_id "
+               "> 20",
+               "UPDATE 6"},
+              {"insert into posts (author_id, title) values (27, 'x'), (21, "
+               "'a')",
+               "ERROR 23505"},
+              {"delete from posts where likes = 4", "DELETE 6"},
+              {"select count(*) from posts where author_id > 20", "0"});
     PQfinish(c);
 }
 

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/harness/router.h"
+#include "tests/integration/two_phase_world.h"
 
 enum { KILLS = 12, PAIRS = 3 };
 
@@ -32,14 +32,7 @@ static const char databases[] =
 
 static void restart(const char *fault)
 {
-    if (fault != NULL)
-        setenv("SY_FAULTS", fault, 1);
-    else
-        unsetenv("SY_FAULTS");
-    if (router == NULL)
-        router = sy_router_start(databases, NULL, NULL);
-    else
-        sy_router_restart(router, fault != NULL);
+    restart_with(&router, databases, fault);
 }
 
 static PGconn *connect_shop(void)
@@ -49,17 +42,13 @@ static PGconn *connect_shop(void)
 
 static void refill(PGconn *c)
 {
-    assert_string_equal(sy_run(c, "drop table if exists child"), "DROP TABLE");
-    assert_string_equal(sy_run(c, "drop table if exists t"), "DROP TABLE");
-    assert_string_equal(sy_run(c, "drop table if exists tags"), "DROP TABLE");
-    assert_string_equal(sy_run(c, "create table t (id bigint primary key, v int not null)"),
-                        "CREATE TABLE");
-    assert_string_equal(
-        sy_run(c, "create table child (t_id bigint references t (id) deferrable initially "
-                  "deferred, n int)"),
-        "CREATE TABLE");
-    assert_string_equal(sy_run(c, "create table tags (id int primary key, t text)"),
-                        "CREATE TABLE");
+    sy_expect(c, {"drop table if exists child", "DROP TABLE"},
+              {"drop table if exists t", "DROP TABLE"}, {"drop table if exists tags", "DROP TABLE"},
+              {"create table t (id bigint primary key, v int not null)", "CREATE TABLE"},
+              {"create table child (t_id bigint references t (id) deferrable initially "
+               "deferred, n int)",
+               "CREATE TABLE"},
+              {"create table tags (id int primary key, t text)", "CREATE TABLE"});
     for (int id = 1; id <= 6; id++) {
         char sql[64];
         snprintf(sql, sizeof(sql), "insert into t values (%d, 0)", id);
@@ -80,16 +69,6 @@ static void assert_both(PGconn *c, const char *expected)
     assert_string_equal(value(c, 2), expected);
 }
 
-static void write_both(PGconn *c, const char *v)
-{
-    char sql[96];
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    for (int id = 1; id <= 2; id++) {
-        snprintf(sql, sizeof(sql), "update t set v = %s where id = %d", v, id);
-        assert_string_equal(sy_run(c, sql), "UPDATE 1");
-    }
-}
-
 /* ---- without trouble ---- */
 
 static void commits_on_both(void **state)
@@ -103,18 +82,9 @@ static void commits_on_both(void **state)
     write_both(c, "6");
     assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
     assert_both(c, "5");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 7 where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "savepoint a"), "SAVEPOINT");
-    assert_string_equal(sy_run(c, "update t set v = 8 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "rollback to a"), "ROLLBACK");
-    assert_string_equal(sy_run(c, "update t set v = 7 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    write_both_around_a_savepoint(c);
     assert_both(c, "7");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 9 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "update t set v = null where id = 1"), "ERROR 23502");
-    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
+    fail_behind_a_write(c);
     assert_both(c, "7");
     /* Rows of several shards in one statement, a reference table, and whoever comes next. */
     assert_string_equal(sy_run(c, "insert into tags values (1, 'a'), (2, 'b')"), "INSERT 0 2");
@@ -169,10 +139,8 @@ static void prepared_transactions_are_not_the_clients(void **state)
     (void)state;
     PGconn *c = connect_shop();
     refill(c);
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 1 where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "prepare transaction 'mine'"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    sy_expect(c, {"begin", "BEGIN"}, {"update t set v = 1 where id = 1", "UPDATE 1"},
+              {"prepare transaction 'mine'", "ERROR 0A000"}, {"rollback", "ROLLBACK"});
     assert_string_equal(value(c, 1), "0");
     PQfinish(c);
 }
@@ -223,10 +191,9 @@ static void a_change_of_the_schema_is_completed(void **state)
     PQfinish(c);
     restart("two_phase.decided=1");
     c = connect_shop();
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "alter table t add column s serial"), "ALTER TABLE");
-    assert_string_equal(sy_run(c, "update t set v = 1 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "update t set v = 1 where id = 1"), "UPDATE 1");
+    sy_expect(c, {"begin", "BEGIN"}, {"alter table t add column s serial", "ALTER TABLE"},
+              {"update t set v = 1 where id = 2", "UPDATE 1"},
+              {"update t set v = 1 where id = 1", "UPDATE 1"});
     dies_while_committing(c);
     restart(NULL);
     c = connect_shop();

@@ -13,7 +13,7 @@
 
 #include "router/topology/transactions.h"
 #include "tests/harness/cluster.h"
-#include "tests/harness/router.h"
+#include "tests/integration/two_phase_world.h"
 
 static struct sy_cluster *shards[3]; /* s2 has prepared transactions switched off */
 static struct sy_router *router;
@@ -59,14 +59,7 @@ static void start_servers(void)
 
 static void restart(const char *fault)
 {
-    if (fault != NULL)
-        setenv("SY_FAULTS", fault, 1);
-    else
-        unsetenv("SY_FAULTS");
-    if (router == NULL)
-        router = sy_router_start(databases, NULL, NULL);
-    else
-        sy_router_restart(router, fault != NULL);
+    restart_with(&router, databases, fault);
 }
 
 static void refill(void)
@@ -100,16 +93,6 @@ static bool nothing_prepared(int timeout_ms)
     return good;
 }
 
-static void write_both(PGconn *c, const char *value)
-{
-    char sql[100];
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    for (int id = 1; id <= 2; id++) {
-        snprintf(sql, sizeof(sql), "update t set v = %s where id = %d", value, id);
-        assert_string_equal(sy_run(c, sql), "UPDATE 1");
-    }
-}
-
 static unsigned long long shard_id(const char *database, const char *shard)
 {
     return sy_gid_shard(sy_slice_of(database), sy_slice_of(shard));
@@ -128,18 +111,9 @@ static void commits_on_both(void **state)
     write_both(c, "6");
     assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
     assert_both("5");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 7 where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "savepoint a"), "SAVEPOINT");
-    assert_string_equal(sy_run(c, "update t set v = 8 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "rollback to a"), "ROLLBACK");
-    assert_string_equal(sy_run(c, "update t set v = 7 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    write_both_around_a_savepoint(c);
     assert_both("7");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 9 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "update t set v = null where id = 1"), "ERROR 23502");
-    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
+    fail_behind_a_write(c);
     assert_both("7");
     assert_true(nothing_prepared(0));
     PQfinish(c);
@@ -150,10 +124,10 @@ static void copies_and_definitions(void **state)
     (void)state;
     refill();
     PGconn *c = sy_router_connect(router, "shop", NULL);
-    assert_string_equal(sy_run(c, "insert into tags values (1, 'a'), (2, 'b')"), "INSERT 0 2");
-    assert_string_equal(sy_run(c, "alter table tags add column more int"), "ALTER TABLE");
-    assert_string_equal(sy_run(c, "alter table tags drop column more"), "ALTER TABLE");
-    assert_string_equal(sy_run(c, "insert into tags values (1, 'c')"), "ERROR 23505");
+    sy_expect(c, {"insert into tags values (1, 'a'), (2, 'b')", "INSERT 0 2"},
+              {"alter table tags add column more int", "ALTER TABLE"},
+              {"alter table tags drop column more", "ALTER TABLE"},
+              {"insert into tags values (1, 'c')", "ERROR 23505"});
     for (int i = 0; i < 2; i++)
         assert_string_equal(sy_cluster_value(shards[i], 0, "postgres",
                                              "select string_agg(t, ',' order by id) from tags"),
@@ -196,12 +170,9 @@ static void a_setting_survives_what_became_of_the_transaction(void **state)
     (void)state;
     refill();
     PGconn *c = sy_router_connect(router, "shop", NULL);
-    assert_string_equal(sy_run(c, "set work_mem = '5MB'"), "SET");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = 1 where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "set work_mem = '6MB'"), "SET");
-    assert_string_equal(sy_run(c, "update t set v = 1 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    sy_expect(c, {"set work_mem = '5MB'", "SET"}, {"begin", "BEGIN"},
+              {"update t set v = 1 where id = 1", "UPDATE 1"}, {"set work_mem = '6MB'", "SET"},
+              {"update t set v = 1 where id = 2", "UPDATE 1"}, {"rollback", "ROLLBACK"});
     for (int id = 1; id <= 2; id++) {
         char sql[100];
         snprintf(sql, sizeof(sql), "select current_setting('work_mem') from t where id = %d", id);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "tests/harness/expect.h"
 #include "tests/integration/shards_world.h"
 
 static struct sy_router *router;
@@ -60,14 +61,12 @@ static void counts_are_added_up(void **state)
 {
     (void)state;
     PGconn *c = open();
-    assert_string_equal(sy_run(c, "update t set v = v + 1"), "UPDATE 9");
-    assert_string_equal(sy_ask(c, "select sum(v) from t"), "459");
-    assert_string_equal(sy_run(c, "update t set v = 0 where w = 'w5'"), "UPDATE 1");
+    sy_expect(c, {"update t set v = v + 1", "UPDATE 9"}, {"select sum(v) from t", "459"},
+              {"update t set v = 0 where w = 'w5'", "UPDATE 1"});
     assert_string_equal(from_shard(1, "select v from t where id = 5"), "0");
-    assert_string_equal(sy_run(c, "update t set v = 3 where id in (1, 2)"), "UPDATE 2");
-    assert_string_equal(sy_run(c, "update t set v = 3 where w = 'nobody'"), "UPDATE 0");
-    assert_string_equal(sy_run(c, "delete from t where v > 60"), "DELETE 4");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "5");
+    sy_expect(c, {"update t set v = 3 where id in (1, 2)", "UPDATE 2"},
+              {"update t set v = 3 where w = 'nobody'", "UPDATE 0"},
+              {"delete from t where v > 60", "DELETE 4"}, {"select count(*) from t", "5"});
     const char *values[] = {"7", "w2"};
     assert_string_equal(run_extended(c, "update t set v = $1 where w = $2", 2, values), "UPDATE 1");
     assert_string_equal(from_shard(1, "select v from t where id = 2"), "7");
@@ -106,15 +105,13 @@ static void other_tables_stand_beside(void **state)
     assert_string_equal(sy_run(c, "update t set v = u.n from u where u.tid = t.id and u.n > 100"),
                         "UPDATE 9");
     assert_string_equal(from_shard(2, "select v from t where id = 9"), "109");
-    assert_string_equal(sy_run(c, "delete from u using t where t.id = u.tid and t.w = 'two'"),
-                        "DELETE 2");
-    assert_string_equal(
-        sy_run(c, "delete from t where not exists (select from u where u.tid = t.id)"), "DELETE 1");
-    assert_string_equal(sy_ask(c, "select count(*) from t where w = 'two'"), "0");
+    sy_expect(c, {"delete from u using t where t.id = u.tid and t.w = 'two'", "DELETE 2"},
+              {"delete from t where not exists (select from u where u.tid = t.id)", "DELETE 1"},
+              {"select count(*) from t where w = 'two'", "0"});
     /* Rows of other shards would be needed. */
-    assert_string_equal(sy_run(c, "update t set v = u.n from u where u.n = t.id"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "delete from t where v > (select avg(v) from t)"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "update t set id = id + 1"), "ERROR 0A000");
+    sy_expect(c, {"update t set v = u.n from u where u.n = t.id", "ERROR 0A000"},
+              {"delete from t where v > (select avg(v) from t)", "ERROR 0A000"},
+              {"update t set id = id + 1", "ERROR 0A000"});
     PQfinish(c);
 }
 
@@ -149,11 +146,9 @@ static void a_key_that_stays_is_no_move(void **state)
     static const char *const other[] = {"3", "501"};
     assert_string_equal(run_extended(c, "update u set tid = $1, n = n + 1 where n = $2", 2, other),
                         "ERROR 0A000");
-    assert_string_equal(sy_run(c, "update u set tid = 1 where n = 12345"), "UPDATE 0");
-    assert_string_equal(sy_run(c, "update u set tid = tid where n = 501"), "ERROR 0A000");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update u set n = 1"), "UPDATE 18");
-    assert_string_equal(sy_run(c, "update u set tid = 1"), "ERROR 0A000");
+    sy_expect(c, {"update u set tid = 1 where n = 12345", "UPDATE 0"},
+              {"update u set tid = tid where n = 501", "ERROR 0A000"}, {"begin", "BEGIN"},
+              {"update u set n = 1", "UPDATE 18"}, {"update u set tid = 1", "ERROR 0A000"});
     assert_string_equal(sy_run(c, "select 1"), "ERROR 25P02");
     assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
     assert_string_equal(from_shard(1, "select tid from u where n = 501"), "2");
@@ -170,25 +165,15 @@ static void all_or_nothing(void **state)
     (void)state;
     PGconn *c = open();
     /* One shard's check fails: none keeps anything. */
-    assert_string_equal(sy_run(c, "update t set v = v + 950 where v <= 60"), "ERROR 23514");
-    assert_string_equal(sy_ask(c, "select sum(v) from t"), "450");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "update t set v = v + 1"), "UPDATE 9");
-    assert_string_equal(sy_run(c, "savepoint a"), "SAVEPOINT");
-    assert_string_equal(sy_run(c, "delete from t"), "DELETE 9");
-    assert_string_equal(sy_run(c, "rollback to a"), "ROLLBACK");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "9");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
-    assert_string_equal(sy_ask(c, "select sum(v) from t"), "459");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "delete from t"), "DELETE 9");
-    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
-    assert_string_equal(sy_ask(c, "select count(*) from t"), "9");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "delete from u"), "DELETE 18");
-    assert_string_equal(sy_run(c, "update t set v = 2000"), "ERROR 23514");
-    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
-    assert_string_equal(sy_ask(c, "select count(*) from u"), "18");
+    sy_expect(c, {"update t set v = v + 950 where v <= 60", "ERROR 23514"},
+              {"select sum(v) from t", "450"}, {"begin", "BEGIN"},
+              {"update t set v = v + 1", "UPDATE 9"}, {"savepoint a", "SAVEPOINT"},
+              {"delete from t", "DELETE 9"}, {"rollback to a", "ROLLBACK"},
+              {"select count(*) from t", "9"}, {"commit", "COMMIT"},
+              {"select sum(v) from t", "459"}, {"begin", "BEGIN"}, {"delete from t", "DELETE 9"},
+              {"rollback", "ROLLBACK"}, {"select count(*) from t", "9"}, {"begin", "BEGIN"},
+              {"delete from u", "DELETE 18"}, {"update t set v = 2000", "ERROR 23514"},
+              {"commit", "ROLLBACK"}, {"select count(*) from u", "18"});
     /* Several statements in one text are one transaction. */
     assert_string_equal(sy_run(c, "delete from u; update t set v = 2000"), "ERROR 23514");
     assert_string_equal(sy_ask(c, "select count(*) from u"), "18");
@@ -229,10 +214,8 @@ static void a_function_that_writes_counts(void **state)
     (void)state;
     PGconn *c = open();
     on_shards("delete from switchyard.commit_log where gid like 'sy%'");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_ask(c, "select note(id) from t where id = 1"), "1");
-    assert_string_equal(sy_run(c, "update t set v = 5 where id = 2"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    sy_expect(c, {"begin", "BEGIN"}, {"select note(id) from t where id = 1", "1"},
+              {"update t set v = 5 where id = 2", "UPDATE 1"}, {"commit", "COMMIT"});
     assert_string_equal(from_shard(0, "select count(*) from u where n = 77"), "1");
     int rows = 0;
     for (int i = 0; i < 3; i++)
@@ -268,18 +251,9 @@ static void a_client_that_leaves_leaves_nothing(void **state)
 static void a_lost_server_undoes_it_on_the_others(void **state)
 {
     (void)state;
-    PGconn *c = open(), *holder = sy_cluster_connect(shard_server(2), 0, "s2");
-    assert_string_equal(sy_run(holder, "begin"), "BEGIN");
-    assert_string_equal(sy_run(holder, "update t set w = 'held' where id = 3"), "UPDATE 1");
-    assert_int_equal(PQsendQuery(c, "update t set v = 999"), 1);
-    assert_true(sy_cluster_wait(shard_server(2), 0, "s2",
-                                "select exists (select from pg_locks where not granted)", 20000));
-    sy_cluster_stop_node(shard_server(2), 0, SY_STOP_KILL);
-    PGresult *result = PQgetResult(c);
-    assert_non_null(PQresultErrorField(result, PG_DIAG_SQLSTATE));
-    PQclear(result);
+    PGconn *c = open();
+    lose_a_server_under(c, "update t set w = 'held' where id = 3", "update t set v = 999");
     PQfinish(c);
-    PQfinish(holder);
     sy_cluster_start_node(shard_server(2), 0);
     assert_true(shards_settled());
     for (int i = 0; i < 3; i++)
