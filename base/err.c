@@ -6,13 +6,11 @@
 #include <string.h>
 
 struct status_row {
-    const char *name, *sqlstate;
-    bool retryable;
-    const char *text;
+    const char *name, *sqlstate, *text;
 };
 
 static const struct status_row rows[SY_STATUS_COUNT] = {
-#define X(name, sqlstate, retryable, text) [name] = {#name, sqlstate, retryable, text},
+#define X(name, sqlstate, text) [name] = {#name, sqlstate, text},
     SY_STATUS_TABLE(X)
 #undef X
 };
@@ -30,11 +28,6 @@ const char *sy_status_sqlstate(enum sy_status status)
 const char *sy_status_text(enum sy_status status)
 {
     return rows[status].text;
-}
-
-bool sy_status_retryable(enum sy_status status)
-{
-    return rows[status].retryable;
 }
 
 const char *sy_err_sqlstate(const struct sy_err *err)

@@ -1,9 +1,8 @@
 /*
  * Status codes and the error record that every fallible function fills.
  *
- * One X-macro lists each status with its SQLSTATE, whether the caller may run the same work again,
- * and a default text. SY_E_UNCERTAIN is the status of a write that may have happened: it is never
- * retried.
+ * One X-macro lists each status with its SQLSTATE and a default text. SY_E_UNCERTAIN is the status
+ * of a write that may have happened: it is never retried.
  */
 #ifndef SY_BASE_ERR_H
 #define SY_BASE_ERR_H
@@ -12,42 +11,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/*       name                sqlstate  retryable  text */
+/*       name                sqlstate  text */
 #define SY_STATUS_TABLE(X)                                                                         \
-    X(SY_OK, "00000", false, "success")                                                            \
-    X(SY_E_INTERNAL, "XX000", false, "internal error")                                             \
-    X(SY_E_NO_MEMORY, "53200", true, "out of memory")                                              \
-    X(SY_E_IO, "58030", true, "input/output error")                                                \
-    X(SY_E_LIMIT, "54000", false, "a limit was exceeded")                                          \
-    X(SY_E_TOO_MANY, "53300", true, "too many connections")                                        \
-    X(SY_E_RATE, "53400", true, "rate limit reached")                                              \
-    X(SY_E_PROTOCOL, "08P01", false, "protocol violation")                                         \
-    X(SY_E_CONNECT, "08001", true, "cannot connect to the server")                                 \
-    X(SY_E_CONNECTION_LOST, "08006", true, "the server connection was lost")                       \
-    X(SY_E_UNCERTAIN, "08007", false, "the outcome of the transaction is unknown")                 \
-    X(SY_E_AUTH, "28P01", false, "authentication failed")                                          \
-    X(SY_E_AUTH_SPEC, "28000", false, "not allowed to connect")                                    \
-    X(SY_E_NO_DATABASE, "3D000", false, "database does not exist")                                 \
-    X(SY_E_SYNTAX, "42601", false, "syntax error")                                                 \
-    X(SY_E_UNSUPPORTED, "0A000", false, "not supported")                                           \
-    X(SY_E_NO_PARTITION, "23514", false, "no shard holds this key")                                \
-    X(SY_E_NULL_KEY, "23502", false, "the sharding key is null")                                   \
-    X(SY_E_VALUE, "22023", false, "invalid value")                                                 \
-    X(SY_E_TEXT, "22P02", false, "invalid text representation")                                    \
-    X(SY_E_PRIVILEGE, "42501", false, "permission denied")                                         \
-    X(SY_E_SHUTDOWN, "57P01", true, "terminating connection: the server shuts down")               \
-    X(SY_E_CANCELED, "57014", false, "canceling statement due to user request")                    \
-    X(SY_E_TIMEOUT, "57014", false, "a time limit was exceeded")                                   \
-    X(SY_E_IDLE_TIMEOUT, "57P05", false, "terminating connection due to idle timeout")             \
-    X(SY_E_IDLE_TXN_TIMEOUT, "25P03", false, "idle-in-transaction timeout")                        \
-    X(SY_E_TXN_FAILED, "25P02", false, "current transaction is aborted")                           \
-    X(SY_E_CONFIG, "F0000", false, "configuration file error")                                     \
-    X(SY_E_CATALOG, "58000", false, "catalog error")                                               \
-    X(SY_E_NOT_FOUND, "42704", false, "no such object")                                            \
-    X(SY_E_STATE, "55000", false, "not possible in this state")
+    X(SY_OK, "00000", "success")                                                                   \
+    X(SY_E_INTERNAL, "XX000", "internal error")                                                    \
+    X(SY_E_NO_MEMORY, "53200", "out of memory")                                                    \
+    X(SY_E_IO, "58030", "input/output error")                                                      \
+    X(SY_E_LIMIT, "54000", "a limit was exceeded")                                                 \
+    X(SY_E_TOO_MANY, "53300", "too many connections")                                              \
+    X(SY_E_RATE, "53400", "rate limit reached")                                                    \
+    X(SY_E_PROTOCOL, "08P01", "protocol violation")                                                \
+    X(SY_E_CONNECT, "08001", "cannot connect to the server")                                       \
+    X(SY_E_CONNECTION_LOST, "08006", "the server connection was lost")                             \
+    X(SY_E_UNCERTAIN, "08007", "the outcome of the transaction is unknown")                        \
+    X(SY_E_AUTH, "28P01", "authentication failed")                                                 \
+    X(SY_E_AUTH_SPEC, "28000", "not allowed to connect")                                           \
+    X(SY_E_NO_DATABASE, "3D000", "database does not exist")                                        \
+    X(SY_E_SYNTAX, "42601", "syntax error")                                                        \
+    X(SY_E_UNSUPPORTED, "0A000", "not supported")                                                  \
+    X(SY_E_NO_PARTITION, "23514", "no shard holds this key")                                       \
+    X(SY_E_NULL_KEY, "23502", "the sharding key is null")                                          \
+    X(SY_E_VALUE, "22023", "invalid value")                                                        \
+    X(SY_E_TEXT, "22P02", "invalid text representation")                                           \
+    X(SY_E_PRIVILEGE, "42501", "permission denied")                                                \
+    X(SY_E_SHUTDOWN, "57P01", "terminating connection: the server shuts down")                     \
+    X(SY_E_CANCELED, "57014", "canceling statement due to user request")                           \
+    X(SY_E_TIMEOUT, "57014", "a time limit was exceeded")                                          \
+    X(SY_E_IDLE_TIMEOUT, "57P05", "terminating connection due to idle timeout")                    \
+    X(SY_E_IDLE_TXN_TIMEOUT, "25P03", "idle-in-transaction timeout")                               \
+    X(SY_E_TXN_FAILED, "25P02", "current transaction is aborted")                                  \
+    X(SY_E_CONFIG, "F0000", "configuration file error")                                            \
+    X(SY_E_CATALOG, "58000", "catalog error")                                                      \
+    X(SY_E_NOT_FOUND, "42704", "no such object")                                                   \
+    X(SY_E_STATE, "55000", "not possible in this state")
 
 enum sy_status {
-#define X(name, sqlstate, retryable, text) name,
+#define X(name, sqlstate, text) name,
     SY_STATUS_TABLE(X)
 #undef X
         SY_STATUS_COUNT
@@ -87,7 +86,6 @@ static inline void sy_err_init(struct sy_err *err)
 const char *sy_status_name(enum sy_status status);
 const char *sy_status_sqlstate(enum sy_status status);
 const char *sy_status_text(enum sy_status status);
-bool sy_status_retryable(enum sy_status status);
 
 /* The SQLSTATE to send: the record's own, else the status's. */
 const char *sy_err_sqlstate(const struct sy_err *err);

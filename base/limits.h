@@ -11,12 +11,6 @@ enum {
     SY_LIMIT_STARTUP_BYTES = 10000,
     /* Parameters of one startup packet. More: FATAL 08P01. */
     SY_LIMIT_STARTUP_PARAMETERS = 64,
-    /* Sockets that have not logged in, all workers, unless the key unauthenticated_max says
-       otherwise. One more: the oldest of them is closed. */
-    SY_LIMIT_UNAUTHENTICATED = 1000,
-    /* Such sockets of one address, unless unauthenticated_per_address says otherwise. One more:
-       that address's oldest is closed. */
-    SY_LIMIT_UNAUTHENTICATED_PER_ADDRESS = 500,
     /* A message before authentication is done, both legs. Longer: FATAL 08P01. */
     SY_LIMIT_PREAUTH_MESSAGE_BYTES = 10000,
     /* Any message (PostgreSQL: 1 GiB - 1 for a query). Longer: 54000. */
@@ -27,8 +21,6 @@ enum {
     /* What of a server's is collected before it is passed on: an error, a notice, a description of
        columns. Longer: FATAL 08P01, and the server's connection is closed. */
     SY_LIMIT_SERVER_MESSAGE_BYTES = 16 * 1024 * 1024,
-    /* Parameters of one statement: the protocol's own 16 bits. More: 08P01. */
-    SY_LIMIT_PARAMETERS = 65535,
     /* Shards of one database: one bit each in a shard set. More: configuration error. */
     SY_LIMIT_SHARDS = 256,
     /* Nodes of one shard. More: configuration error. */

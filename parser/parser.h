@@ -50,7 +50,7 @@ struct sy_parse_settings {
                              session's to compute */
 };
 
-/* A cached template. Valid while the caller holds a reference (sy_template_ref/unref). */
+/* A cached template. Valid while the caller holds a reference (sy_template_unref). */
 struct sy_template {
     uint64_t hash;
     uint32_t refs;
@@ -86,10 +86,6 @@ SY_MUST_CHECK enum sy_status sy_parser_parse(struct sy_parser *parser, struct sy
                                              struct sy_template **ret_template,
                                              struct sy_scan *ret_scan, struct sy_err *err);
 void sy_template_unref(struct sy_parser *parser, struct sy_template *template_);
-static inline void sy_template_ref(struct sy_template *template_)
-{
-    template_->refs++;
-}
 
 /*
  * A byte position of the facts (text_from, text_to, inner_text_from ...), which counts in the first

@@ -86,7 +86,6 @@ struct sy_worker_counters {
     sy_counter clients_accepted, clients_closed;
     sy_counter strangers_evicted; /* connections closed before their login, to make room */
     sy_counter logins_held_off;   /* too many had failed before */
-    sy_counter loop_turns;
 };
 
 struct sy_metrics_block; /* one worker's */

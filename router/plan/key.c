@@ -38,11 +38,6 @@ const char *sy_key_type_name(enum sy_key_type type)
     return types[type].name;
 }
 
-struct sy_slice sy_key_type_catalog_name(enum sy_key_type type)
-{
-    return types[type].catalog_name;
-}
-
 bool sy_key_type_from_catalog(struct sy_slice name, enum sy_key_type *ret_type)
 {
     for (unsigned i = 0; i < TYPE_COUNT; i++)

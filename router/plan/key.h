@@ -34,8 +34,7 @@ enum {
 
 /* The name that PostgreSQL's messages use: "bigint", "timestamp with time zone". */
 const char *sy_key_type_name(enum sy_key_type type);
-/* pg_type.typname: "int8", "timestamptz". */
-struct sy_slice sy_key_type_catalog_name(enum sy_key_type type);
+/* By pg_type.typname: "int8", "timestamptz". */
 bool sy_key_type_from_catalog(struct sy_slice name, enum sy_key_type *ret_type);
 bool sy_key_type_from_oid(uint32_t oid, enum sy_key_type *ret_type);
 /* Array types of key types. */

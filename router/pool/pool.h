@@ -38,7 +38,7 @@ struct sy_server {
     void *session_state;  /* opaque to the pool: freed by session_state_free */
     void (*session_state_free)(void *state);
     uint64_t opened_us, last_used_us;
-    uint64_t query_count, transaction_count;
+    uint64_t query_count;
 };
 
 struct sy_server_events {

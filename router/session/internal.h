@@ -381,11 +381,9 @@ struct sy_session {
     bool cancel_sent;    /* servers were asked to cancel what it runs; maybe they have not yet */
     bool pinned_by_mode;
     bool scs;           /* standard_conforming_strings */
-    bool wants_lsn;     /* write seen: fetch the position when the transaction ends */
     bool replica_retry; /* this statement must run on the primary */
     bool effects;       /* the running statement changes session state when it succeeds */
     bool admin, stats, counted, database_is_console, leave_when_idle;
-    bool copy_both;
     const char *answer_when_quiet; /* tag of a local statement that servers had to agree to */
     uint64_t prepare_pending;      /* PREPARE in SQL: forgotten again when the server refuses it */
     struct sy_effects *effects_list; /* what: effects.c */
@@ -575,7 +573,6 @@ void sy_part_release(struct sy_part *part);
 void sy_part_discard(struct sy_part *part);
 void sy_part_forget(struct sy_part *part);
 void sy_parts_release_idle(struct sy_session *session);
-void sy_parts_discard_all(struct sy_session *session);
 uint32_t sy_parts_in_txn(const struct sy_session *session);
 
 /* backend.c */

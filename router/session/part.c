@@ -567,12 +567,6 @@ void sy_parts_release_idle(struct sy_session *session)
     }
 }
 
-void sy_parts_discard_all(struct sy_session *session)
-{
-    while (session->parts != NULL)
-        sy_part_discard(session->parts);
-}
-
 uint32_t sy_parts_in_txn(const struct sy_session *session)
 {
     uint32_t count = 0;

@@ -7,7 +7,7 @@
 #include "router/session/internal.h"
 #include "router/topology/waits.h"
 
-enum { TICK_US = 1000 * 1000, TEMPLATE_TEXT_MAX = 0 };
+enum { TICK_US = 1000 * 1000 };
 
 /* ---- databases ---- */
 

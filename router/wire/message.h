@@ -28,7 +28,6 @@ static inline struct sy_reader sy_reader_of(const char *body, size_t bytes)
 uint8_t sy_read_u8(struct sy_reader *reader);
 uint16_t sy_read_u16(struct sy_reader *reader);
 uint32_t sy_read_u32(struct sy_reader *reader);
-uint64_t sy_read_u64(struct sy_reader *reader);
 struct sy_slice sy_read_bytes(struct sy_reader *reader, size_t bytes);
 struct sy_slice sy_read_cstring(struct sy_reader *reader); /* without the zero byte */
 static inline size_t sy_reader_left(const struct sy_reader *reader)

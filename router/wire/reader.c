@@ -40,15 +40,6 @@ uint32_t sy_read_u32(struct sy_reader *reader)
     return __builtin_bswap32(wire);
 }
 
-uint64_t sy_read_u64(struct sy_reader *reader)
-{
-    uint64_t wire = 0;
-    const char *at = take(reader, sizeof(wire));
-    if (at != NULL)
-        memcpy(&wire, at, sizeof(wire));
-    return __builtin_bswap64(wire);
-}
-
 struct sy_slice sy_read_bytes(struct sy_reader *reader, size_t bytes)
 {
     const char *at = take(reader, bytes);

@@ -72,7 +72,7 @@ struct pg_link {
 
 /* login.c: sends the startup packet. */
 void pg_login_begin(struct pg_link *link);
-/* login.c: takes received bytes; calls pg_link_ready() when ReadyForQuery was seen. */
+/* login.c: takes received bytes; tells the link when ReadyForQuery was seen. */
 void pg_login_take(struct pg_link *link, struct sy_chunk *chunk, uint32_t from, uint32_t to);
 /* login.c: zeroes secrets and frees. Not while the hash pool has the job. */
 void pg_login_free(struct pg_login **login);

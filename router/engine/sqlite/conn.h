@@ -1,8 +1,6 @@
 /*
  * One SQLite connection: opened the way every connection of a shard is opened, with a cache of
- * prepared statements keyed by plan. Used by one thread at a time (no mutex inside SQLite); only
- * sy_sqlite_conn_interrupt() may come from another thread, and only while the caller knows that the
- * connection is open.
+ * prepared statements keyed by plan. Used by one thread at a time (no mutex inside SQLite).
  */
 #ifndef SY_ROUTER_ENGINE_SQLITE_CONN_H
 #define SY_ROUTER_ENGINE_SQLITE_CONN_H
@@ -30,7 +28,6 @@ struct sy_sqlite_conn {
     struct sy_list link; /* among the idle connections of a node */
     sqlite3 *db;
     bool may_write;
-    uint64_t catalog_generation;   /* of the statements in the cache */
     struct sy_sqsession_slot slot; /* whose statement runs: what SQL functions ask */
     struct sy_sqlite_cached_statement *buckets[SY_SQLITE_CONN_BUCKETS];
     struct sy_list statements; /* by use */

@@ -11,7 +11,6 @@ struct sy_sqlite_copy {
     bool is_in, header, header_match;
     char delimiter, quote, escape;
     struct sy_slice null_text;
-    bool force_quote_all;
     bool *force_quote, *force_not_null, *force_null; /* by position */
 
     /* in */

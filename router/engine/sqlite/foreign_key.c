@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CHECKS_MAX = 64, KEY_COLUMNS_MAX = 32, TABLE_COLUMNS_MAX = 2000 };
+enum { CHECKS_MAX = 64, KEY_COLUMNS_MAX = 32 };
 
 /* One key to look up for the rows of the table at hand. */
 struct check {

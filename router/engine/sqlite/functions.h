@@ -29,7 +29,6 @@ struct sy_sqsession {
     struct sy_type_settings types; /* types.now_us: the statement's time */
     int64_t transaction_us;        /* now(): start of the transaction, since 2000-01-01 UTC */
     const char *user, *session_user, *database, *schema; /* current_user, ..., current_schema() */
-    const char *client_address;                          /* inet_client_addr(), NULL: local */
     uint32_t backend_pid;
     struct sy_err err;
 

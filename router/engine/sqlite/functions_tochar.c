@@ -394,7 +394,6 @@ struct reading {
     struct sq_civil c;
     int32_t of_year, julian, east;
     bool bc, pm, am, hour12, has_zone, has_julian, has_of_year;
-    int year_digits;
 };
 
 static bool read_number(const char **p, const char *end, int width, int64_t *ret_value,
@@ -633,7 +632,7 @@ static void f_to_timestamp(struct sq_call *call)
 /* ---- numbers ---- */
 
 struct shape {
-    bool fill_mode, sign_front, sign_back, minus_back, plus_front, angle, bad;
+    bool fill_mode, sign_front, sign_back, minus_back, angle, bad;
     int whole, fraction; /* digits asked for on each side */
     int first_zero;      /* position of the first 0 among the whole digits, -1: none */
     int last_zero;       /* of the last 0 among the fraction digits, -1: none */

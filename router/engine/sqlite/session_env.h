@@ -14,9 +14,5 @@ void sy_sqlite_env_query(struct sy_sqlite_session *s);
 bool sy_sqlite_env_restart_sequence(struct sy_sqlite_session *s, const char *name);
 /* DISCARD SEQUENCES. */
 void sy_sqlite_env_forget_sequences(struct sy_sqlite_session *s);
-static inline struct sy_sqlite_session *sy_sqlite_session_of_env(struct sy_sqsession *sq)
-{
-    return sy_container_of(sq, struct sy_sqlite_session, sq);
-}
 
 #endif

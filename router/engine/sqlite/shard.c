@@ -20,13 +20,6 @@ static struct {
     struct sy_list shards;
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .shards = {&registry.shards, &registry.shards}};
 
-static _Atomic uint64_t schema_generation;
-
-uint64_t sy_sqlite_schema_generation(void)
-{
-    return atomic_load(&schema_generation);
-}
-
 /* ---- files ---- */
 
 static void file_free(struct sy_sqlite_file *file)
@@ -167,7 +160,6 @@ void sy_sqlite_file_set_catalog(struct sy_sqlite_file *file, struct sy_sqlite_ca
     atomic_store(&file->generation, catalog->generation);
     pthread_mutex_unlock(&file->lock);
     sy_sqlite_catalog_unref(&before);
-    atomic_fetch_add(&schema_generation, 1);
 }
 
 /* ---- shards ---- */

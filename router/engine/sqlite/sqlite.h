@@ -35,9 +35,6 @@ SY_MUST_CHECK enum sy_status sy_sqlite_database_open(const struct sy_topology_da
 SY_MUST_CHECK enum sy_status sy_sqlite_inspect(const struct sy_topology_database *database,
                                                struct sy_topology_schema **ret_schema,
                                                bool *ret_complete, struct sy_err *err);
-/* Grows when a committed statement has changed the schema of any shard: when to load again. Any
- * thread. */
-uint64_t sy_sqlite_schema_generation(void);
 
 /* Closes all shards and ends the engine threads; every link must be closed. Blocks. */
 void sy_sqlite_stop(void);

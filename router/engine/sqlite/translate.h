@@ -113,8 +113,7 @@ struct sy_sqinput {
     const uint32_t *parameter_types;         /* as given in Parse; 0: to be inferred */
     uint32_t parameter_count;
     const char *user, *database,
-        *search_schema;      /* for current_user ... in names; search_schema: "public" */
-    int64_t rows_per_cursor; /* reserved, 0 */
+        *search_schema; /* for current_user ... in names; search_schema: "public" */
 };
 
 /* ---- what it answers ---- */

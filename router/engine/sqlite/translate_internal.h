@@ -102,7 +102,7 @@ struct sq_level {
 
 struct sq_loose {
     const struct sq_nsitem *item;
-    const char *item_name, *column;
+    const char *column;
     const char *sql;
     int32_t location;
 };
@@ -148,7 +148,6 @@ struct sq_cx {
     struct sq_list notices;           /* struct sy_sqnotice */
     const struct sq_nsitem *excluded; /* ON CONFLICT DO UPDATE */
     bool in_index; /* index expressions and predicates: immutable functions only */
-    bool view_depth_exceeded;
     uint32_t view_depth;
     bool bare_columns; /* CHECK, index, generated: columns without a table name */
     bool in_default;   /* a default: no columns at all */

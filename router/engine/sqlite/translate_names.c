@@ -111,7 +111,7 @@ static bool note_loose(struct sq_cx *cx, struct sq_level *level, const struct sq
     struct sq_loose *loose = sq_alloc(cx, sizeof(*loose));
     if (loose == NULL)
         return false;
-    *loose = (struct sq_loose){item, item->name, column->name, column->expr->sql, location};
+    *loose = (struct sq_loose){item, column->name, column->expr->sql, location};
     return sq_list_add(cx, &level->loose, loose);
 }
 

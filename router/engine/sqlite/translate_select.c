@@ -20,7 +20,7 @@ static bool add_star(struct sq_cx *cx, struct sq_list *fields, const char *table
             if (field == NULL || loose == NULL)
                 return false;
             *field = item->columns[c];
-            *loose = (struct sq_loose){item, item->name, field->name, field->expr->sql, location};
+            *loose = (struct sq_loose){item, field->name, field->expr->sql, location};
             bool grouped = level->in_aggregate;
             for (uint32_t g = 0; g < level->group_sql.count; g++)
                 grouped = grouped || strcmp(level->group_sql.items[g], field->expr->sql) == 0;
