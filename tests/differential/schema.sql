@@ -1,4 +1,4 @@
-CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+-- Embedded databases get what stands above "PostgreSQL only", without collations of ICU and arrays (schema_embedded).
 CREATE TABLE authors (
     id bigint PRIMARY KEY,
     name text NOT NULL,
@@ -29,10 +29,6 @@ CREATE TABLE comments (
 );
 CREATE TABLE tags (id integer PRIMARY KEY, name text NOT NULL);
 CREATE TABLE countries (code char(2) PRIMARY KEY, name text NOT NULL COLLATE "de-x-icu", since date);
--- Two more keyspaces: text by hash, dates by range.
-CREATE TABLE accounts (owner text PRIMARY KEY, author_id bigint, balance numeric, opened timestamptz);
-CREATE TABLE days (d date NOT NULL, n integer NOT NULL, author_id bigint, amount numeric(12,2), note text COLLATE nocase,
-    PRIMARY KEY (d, n));
 CREATE TABLE "values" (
     k bigint PRIMARY KEY,
     i2 smallint, i4 integer, i8 bigint, o oid,
@@ -41,6 +37,12 @@ CREATE TABLE "values" (
     u uuid, y bytea, t text, tc text COLLATE "C", v varchar(20), c char(8),
     e interval, j jsonb, a integer[]
 );
+-- PostgreSQL only.
+CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+-- Two more keyspaces: text by hash, dates by range.
+CREATE TABLE accounts (owner text PRIMARY KEY, author_id bigint, balance numeric, opened timestamptz);
+CREATE TABLE days (d date NOT NULL, n integer NOT NULL, author_id bigint, amount numeric(12,2), note text COLLATE nocase,
+    PRIMARY KEY (d, n));
 -- Written by writes.py.
 CREATE TABLE w_rows (k bigint, i integer, v integer DEFAULT 7, w text DEFAULT 'dflt', at timestamptz DEFAULT now(),
     PRIMARY KEY (k, i));
