@@ -142,8 +142,6 @@ static void statements_on_all_shards(void **state)
         assert_int_equal(
             PQsendQueryParams(c[i], "update t set v = v + 10", 0, NULL, NULL, NULL, NULL, 0), 1);
     int loser = first_answer(c, 2);
-    if (getenv("TRACE"))
-        PQtrace(c[loser], stderr);
     assert_string_equal(outcome(c[loser]), "40P01");
     assert_string_equal(sy_run(c[loser], "rollback"), "ROLLBACK");
     assert_string_equal(outcome(c[1 - loser]), "");

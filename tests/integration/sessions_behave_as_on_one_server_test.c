@@ -46,20 +46,13 @@ static void rollback_undoes_settings(void **state)
     (void)state;
     PGconn *a = sy_router_connect(router, "blog", NULL);
     PGconn *b = sy_router_connect(router, "blog", NULL);
-    sy_run(a, "set work_mem to '5MB'");
-    sy_run(a, "begin");
-    sy_run(a, "set work_mem to '6MB'");
-    sy_run(a, "savepoint s");
-    sy_run(a, "set work_mem to '7MB'");
-    assert_string_equal(sy_ask(a, "show work_mem"), "7MB");
-    sy_run(a, "rollback to s");
-    assert_string_equal(sy_ask(a, "show work_mem"), "6MB");
-    sy_run(a, "rollback");
+    sy_expect(a, {"set work_mem to '5MB'", "SET"}, {"begin", "BEGIN"},
+              {"set work_mem to '6MB'", "SET"}, {"savepoint s", "SAVEPOINT"},
+              {"set work_mem to '7MB'", "SET"}, {"show work_mem", "7MB"},
+              {"rollback to s", "ROLLBACK"}, {"show work_mem", "6MB"}, {"rollback", "ROLLBACK"});
     assert_string_equal(sy_ask(b, "show work_mem"), "4MB");
-    assert_string_equal(sy_ask(a, "show work_mem"), "5MB");
-    sy_run(a, "begin");
-    sy_run(a, "set local work_mem to '8MB'");
-    assert_string_equal(sy_ask(a, "show work_mem"), "8MB");
+    sy_expect(a, {"show work_mem", "5MB"}, {"begin", "BEGIN"},
+              {"set local work_mem to '8MB'", "SET"}, {"show work_mem", "8MB"});
     sy_run(a, "commit");
     assert_string_equal(sy_ask(a, "show work_mem"), "5MB");
     assert_string_equal(sy_run(a, "begin; set work_mem to '9MB'; commit"), "COMMIT");
@@ -141,7 +134,7 @@ static void a_changed_table_does_not_break_statements(void **state)
     sy_run(c, "insert into changing values (1)");
     prepare(c, "ch", "select * from changing where a = $1::int");
     assert_string_equal(execute(c, "ch", "1"), "1");
-    sy_run(c, "alter table changing add column b int");
+    assert_string_equal(sy_run(c, "alter table changing add column b int"), "ALTER TABLE");
     (void)execute(c, "ch", "1"); /* PostgreSQL itself refuses once: the result type changed */
     assert_string_equal(execute(c, "ch", "1"), "1");
     PQfinish(c);
@@ -156,10 +149,8 @@ static void sql_prepare_works_across_shards(void **state)
     sy_expect(c, {"prepare q(bigint) as select name from customers where id = $1", "PREPARE"},
               {"execute q(1)", "one"}, {"execute q(2)", "two"});
     assert_string_equal(execute(c, "q", "2"), "two");
-    assert_string_equal(sy_run(c, "prepare bad as select nosuch"), "ERROR 42703");
-    assert_string_equal(sy_run(c, "execute bad"), "ERROR 26000");
-    assert_string_equal(sy_run(c, "deallocate all"), "DEALLOCATE ALL");
-    assert_string_equal(sy_run(c, "execute q(1)"), "ERROR 26000");
+    sy_expect(c, {"prepare bad as select nosuch", "ERROR 42703"}, {"execute bad", "ERROR 26000"},
+              {"deallocate all", "DEALLOCATE ALL"}, {"execute q(1)", "ERROR 26000"});
     PQfinish(c);
 }
 
@@ -194,16 +185,13 @@ static void sql_execute_touches_several_shards(void **state)
     }
     assert_string_equal(
         sy_cluster_value(cluster, 0, "s1", "select count(*) from tags where id > 900"), "2");
-    assert_string_equal(sy_run(c, "begin"), "BEGIN");
-    assert_string_equal(sy_run(c, "execute tag(901, 'twice')"), "ERROR 23505");
-    assert_string_equal(sy_run(c, "execute total"), "ERROR 25P02");
-    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    sy_expect(c, {"begin", "BEGIN"}, {"execute tag(901, 'twice')", "ERROR 23505"},
+              {"execute total", "ERROR 25P02"}, {"rollback", "ROLLBACK"});
     /* A table that went meanwhile: one error is told. */
-    sy_run(c, "prepare gone as select v from orders order by v");
-    sy_run(c, "alter table orders rename column v to w");
-    assert_string_equal(sy_run(c, "execute gone"), "ERROR 42703");
-    sy_run(c, "alter table orders rename column w to v");
-    assert_string_equal(sy_ask_all(c, "execute gone"), "10\n20\n30");
+    sy_expect(
+        c, {"prepare gone as select v from orders order by v", "PREPARE"},
+        {"alter table orders rename column v to w", "ALTER TABLE"}, {"execute gone", "ERROR 42703"},
+        {"alter table orders rename column w to v", "ALTER TABLE"}, {"execute gone", "10\n20\n30"});
     sy_run(c, "delete from orders");
     sy_run(c, "delete from tags where id > 900");
     PQfinish(c);
@@ -213,36 +201,28 @@ static void a_failed_transaction_changes_no_shard(void **state)
 {
     (void)state;
     PGconn *c = sy_router_connect(router, "shop", NULL);
-    sy_run(c, "begin");
-    sy_expect(c, {"update customers set name = 'x' where id = 1", "UPDATE 1"},
+    sy_expect(c, {"begin", "BEGIN"}, {"update customers set name = 'x' where id = 1", "UPDATE 1"},
               {"select name from customers where id = 2", "two"},
-              {"update customers set name = 'x' where id = 2", "UPDATE 1"});
-    assert_string_equal(sy_run(c, "select nosuch"), "ERROR 42703");
-    assert_string_equal(sy_run(c, "select 1"), "ERROR 25P02");
-    sy_expect(c, {"commit", "ROLLBACK"}, {"select name from customers where id = 1", "one"},
+              {"update customers set name = 'x' where id = 2", "UPDATE 1"},
+              {"select nosuch", "ERROR 42703"}, {"select 1", "ERROR 25P02"}, {"commit", "ROLLBACK"},
+              {"select name from customers where id = 1", "one"},
               {"select name from customers where id = 2", "two"});
     assert_int_equal(PQtransactionStatus(c), PQTRANS_IDLE);
-    sy_run(c, "begin");
-    sy_run(c, "savepoint s");
-    assert_string_equal(sy_run(c, "update customers set name = 'x' where id = 1"), "UPDATE 1");
-    assert_string_equal(sy_run(c, "select 1/0"), "ERROR 22012");
-    sy_expect(c, {"rollback to s", "ROLLBACK"},
+    sy_expect(c, {"begin", "BEGIN"}, {"savepoint s", "SAVEPOINT"},
+              {"update customers set name = 'x' where id = 1", "UPDATE 1"},
+              {"select 1/0", "ERROR 22012"}, {"rollback to s", "ROLLBACK"},
               {"update customers set name = 'eins' where id = 1", "UPDATE 1"}, {"commit", "COMMIT"},
-              {"select name from customers where id = 1", "eins"});
-    sy_run(c, "begin isolation level repeatable read");
+              {"select name from customers where id = 1", "eins"},
+              {"begin isolation level repeatable read", "BEGIN"});
     sy_ask(c, "select name from customers where id = 1");
-    assert_string_equal(sy_run(c, "select name from customers where id = 2"), "ERROR 0A000");
-    sy_run(c, "rollback");
-    sy_run(c, "begin isolation level serializable");
-    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
-    sy_run(c, "rollback");
-    sy_run(c, "set default_transaction_isolation = 'repeatable read'");
-    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
-    sy_run(c, "begin");
-    assert_string_equal(sy_run(c, "select name from customers"), "ERROR 0A000");
-    sy_run(c, "rollback");
-    sy_run(c, "reset default_transaction_isolation");
-    assert_string_equal(sy_run(c, "commit and chain"), "ERROR 25P01");
+    sy_expect(c, {"select name from customers where id = 2", "ERROR 0A000"},
+              {"rollback", "ROLLBACK"}, {"begin isolation level serializable", "BEGIN"},
+              {"select name from customers", "ERROR 0A000"}, {"rollback", "ROLLBACK"},
+              {"set default_transaction_isolation = 'repeatable read'", "SET"},
+              {"select name from customers", "ERROR 0A000"}, {"begin", "BEGIN"},
+              {"select name from customers", "ERROR 0A000"}, {"rollback", "ROLLBACK"},
+              {"reset default_transaction_isolation", "RESET"},
+              {"commit and chain", "ERROR 25P01"});
     PQfinish(c);
 }
 
@@ -260,12 +240,10 @@ static void copies_of_reference_tables_change_together(void **state)
     assert_string_equal(sy_cluster_value(cluster, 0, "s1", "select t from tags where id = 9"),
                         "only here");
     sy_cluster_sql(cluster, 0, "s1", "delete from tags where id = 9");
-    sy_run(c, "begin");
-    assert_string_equal(sy_run(c, "delete from tags where id = 1"), "DELETE 1");
-    sy_run(c, "rollback");
+    sy_expect(c, {"begin", "BEGIN"}, {"delete from tags where id = 1", "DELETE 1"},
+              {"rollback", "ROLLBACK"});
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "2");
-    sy_run(c, "begin");
-    sy_expect(c, {"delete from tags where id = 1", "DELETE 1"},
+    sy_expect(c, {"begin", "BEGIN"}, {"delete from tags where id = 1", "DELETE 1"},
               {"insert into customers(id, name) values (5, 'five')", "INSERT 0 1"},
               {"commit", "COMMIT"});
     assert_string_equal(sy_cluster_value(cluster, 0, "s0", "select count(*) from tags"), "1");
@@ -345,9 +323,9 @@ static void copy_brings_each_row_to_its_shard(void **state)
     assert_string_equal(copy_in(c, "copy orders from stdin", "7\t1\t1\n", "changed my mind"),
                         "ERROR 57014");
     assert_string_equal(sy_ask_all(c, "select id from orders where customer_id = 1"), "1");
-    sy_run(c, "begin");
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
     assert_string_equal(copy_in(c, "copy orders from stdin", "9\t1\t1\n9\t2\t1\n", NULL), "COPY 2");
-    sy_run(c, "rollback");
+    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
     assert_string_equal(sy_ask_all(c, "select id from orders where customer_id = 1"), "1");
     assert_string_equal(copy_in(c, "copy tags from stdin", "50\tx\n", NULL), "COPY 1");
     assert_string_equal(
