@@ -103,6 +103,7 @@ struct sy_scope {
     bool is_cte;
     bool is_from_subquery;
     bool is_sublink; /* EXISTS, IN, scalar, ANY, ALL, ARRAY */
+    bool is_array;   /* ARRAY(...): in its value, the order of the rows shows */
     bool has_order_by, has_limit, has_offset, has_distinct, has_distinct_on;
     bool has_group_by, has_grouping_sets, has_having, has_aggregate, has_window, has_set_operation;
     bool has_locking;     /* FOR UPDATE / SHARE ... */
@@ -287,8 +288,8 @@ struct sy_stmt {
     bool has_returning;
     const char *bound; /* what it names that only the rows' own server can tell (system columns,
                           ONLY, TABLESAMPLE, regclass ...), in words; NULL: nothing */
-    bool names_places; /* a system column or TABLESAMPLE: what says where a row is stored, which is
-                          not the same in copies of a table */
+    bool names_places; /* a system column or TABLESAMPLE, but for its own RETURNING: what says where
+                          a row is stored, which is not the same in copies of a table */
     bool uses_advisory_lock; /* session-level pg_advisory_lock family */
     bool too_deep; /* nesting beyond SY_LIMIT_PARSE_DEPTH: conditions are incomplete, refuse on
                       sharded databases */

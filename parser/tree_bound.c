@@ -43,6 +43,22 @@ static unsigned bound_here(const Node *node)
     }
 }
 
+/* What the RETURNING of the whole statement tells is told, not written. That of a WITH query is
+ * what the rest of the statement may write. */
+static const Node *returning_of(const Node *node)
+{
+    switch ((int)nodeTag(node)) {
+    case T_InsertStmt:
+        return (const Node *)((const InsertStmt *)node)->returningList;
+    case T_UpdateStmt:
+        return (const Node *)((const UpdateStmt *)node)->returningList;
+    case T_DeleteStmt:
+        return (const Node *)((const DeleteStmt *)node)->returningList;
+    default: /* NOLINT: no other statement returns what it writes */
+        return NULL;
+    }
+}
+
 static unsigned search(const Node *node, int depth)
 {
     if (node == NULL)
@@ -109,7 +125,11 @@ void sy_tree_bound(struct sy_facts_context *context, const Node *node, struct sy
     if (!context->names_looked_for)
         context->may_name_bound = may_name(context->input->text);
     context->names_looked_for = true;
-    unsigned found = context->may_name_bound ? search(node, SY_LIMIT_PARSE_DEPTH) : 0;
-    stmt->bound = in_words(found);
+    const Node *child = NULL, *returning = returning_of(node);
+    unsigned found = 0, told = 0;
+    for (unsigned i = 0; context->may_name_bound && sy_tree_child(node, i, &child); i++)
+        *(child != NULL && child == returning ? &told : &found) |=
+            search(child, SY_LIMIT_PARSE_DEPTH - 1);
+    stmt->bound = in_words(found | told);
     stmt->names_places = (found & (BOUND_COLUMN | BOUND_SAMPLE | BOUND_DEEP)) != 0;
 }

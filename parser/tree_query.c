@@ -163,6 +163,7 @@ void sy_build_walk(struct sy_facts_builder *b, const Node *node, int32_t scope)
         sy_build_walk(b, link->testexpr, scope);
         int32_t inner = sy_build_query(b, link->subselect, scope);
         sy_build_scope(b, inner)->is_sublink = true;
+        sy_build_scope(b, inner)->is_array = link->subLinkType == ARRAY_SUBLINK;
         break;
     }
     case T_SelectStmt:

@@ -47,6 +47,8 @@ const char *sy_route_order_dependent(const struct sy_route *route)
         const struct sy_scope *scope = &stmt->scopes[i];
         if (scope->has_limit || scope->has_offset || scope->has_distinct_on)
             return "a write that depends on row order (LIMIT, DISTINCT ON) to reference table";
+        if (scope->is_array && reads_rows(stmt, i))
+            return "a write that depends on row order (ARRAY of a query) to reference table";
         if (scope->has_window)
             return "a write that depends on row order (window functions) to reference table";
         if (scope->kind == SY_STMT_UPDATE && reads_rows(stmt, i))

@@ -182,6 +182,9 @@ static const char *obstacle(struct sy_route *route, int32_t target)
         return stmt->tag == NULL ? "a write" : stmt->tag;
     if (route->key_assignment_count > 0 && stmt->kind != SY_STMT_UPDATE)
         return "changing the sharding key of rows";
+    /* Each shard has a row of that place. */
+    if (stmt->names_places && stmt->kind != SY_STMT_INSERT)
+        return "a write that finds rows by system columns (ctid, xmin ...) or TABLESAMPLE";
     if ((found = scopes_obstacle(route)) != NULL || (found = sy_route_uses_obstacle(route)) != NULL)
         return found;
     if (route->uses_fixed_shard)
