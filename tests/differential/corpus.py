@@ -150,7 +150,7 @@ CORPUS = [
     (f"SELECT DISTINCT * FROM (SELECT i4, b FROM {V}) s", False),
     (f"SELECT DISTINCT i2, i4 FROM {V} ORDER BY i2 + 0, i4", True),
     ("SELECT count(*), count(note), count(DISTINCT note) FROM days", True),
-    ("SELECT note, count(*) FROM days GROUP BY note ORDER BY count(*) DESC LIMIT 1", True),
+    ("SELECT lower(note), count(*) FROM days GROUP BY note ORDER BY count(*) DESC LIMIT 1", True),
     # ---- order ----
     (f"SELECT k FROM {V} ORDER BY i4 + i2 NULLS FIRST, k DESC LIMIT 9", True),
     (f"SELECT t FROM {V} ORDER BY length(t) DESC, tc NULLS FIRST, k", True),
