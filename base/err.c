@@ -35,11 +35,11 @@ const char *sy_err_sqlstate(const struct sy_err *err)
     return err->sqlstate[0] != '\0' ? err->sqlstate : rows[err->status].sqlstate;
 }
 
-enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_errno,
-                             const char *file, int line, const char *format, ...)
+void sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_errno, const char *file,
+                   int line, const char *format, ...)
 {
     if (err == NULL)
-        return status;
+        return;
     va_list args;
     char text[SY_ERR_TEXT_BYTES];
     va_start(args, format);
@@ -54,7 +54,6 @@ enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_
     err->detail[0] = '\0';
     err->hint[0] = '\0';
     err->context[0] = '\0';
-    return status;
 }
 
 void sy_err_hint(struct sy_err *err, const char *format, ...)

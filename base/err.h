@@ -90,16 +90,19 @@ const char *sy_status_text(enum sy_status status);
 /* The SQLSTATE to send: the record's own, else the status's. */
 const char *sy_err_sqlstate(const struct sy_err *err);
 
-/* Fills *err (may be NULL) and returns status, so that callers write `return sy_err_set(err, ...)`.
- */
-enum sy_status sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_errno,
-                             const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 6, 7)));
+/* Fills *err (may be NULL). Callers write `return sy_err_set(err, status, format, ...)`. */
+void sy_err_set_at(struct sy_err *err, enum sy_status status, int sys_errno, const char *file,
+                   int line, const char *format, ...) __attribute__((format(printf, 6, 7)));
 
-#define sy_err_set(err, status, ...)                                                               \
-    sy_err_set_at((err), (status), 0, __FILE__, __LINE__, __VA_ARGS__)
+/* The status is given back here, not by the function, so that whoever reads the caller alone - the
+ * compiler's analyzer, clang-tidy - sees that a failure is never SY_OK. */
+#define sy_err_set(err, status, ...) sy_err_set_errno((err), (status), 0, __VA_ARGS__)
 #define sy_err_set_errno(err, status, sys_errno, ...)                                              \
-    sy_err_set_at((err), (status), (sys_errno), __FILE__, __LINE__, __VA_ARGS__)
+    __extension__({                                                                                \
+        const enum sy_status sy_err_status_ = (status);                                            \
+        sy_err_set_at((err), sy_err_status_, (sys_errno), __FILE__, __LINE__, __VA_ARGS__);        \
+        sy_err_status_;                                                                            \
+    })
 
 /* Adds a way out to an error that was set. */
 void sy_err_hint(struct sy_err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
