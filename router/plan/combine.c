@@ -212,18 +212,19 @@ static bool combine_distinct_on(struct combine *c)
     }
     if (!read_order(c, true))
         return false;
+    uint64_t named = 0; /* keys; COMBINE_KEYS_MAX at most */
     for (size_t i = 0; i < count; i++) {
         int32_t column = 0;
         const PgQuery__Node *value;
-        bool found = false, twice = false;
+        uint64_t key = 0;
         if (!combine_find_output(c, select->distinct_clause[i], &column, &value))
             return false;
-        for (size_t k = 0; k < count; k++) {
-            twice |= found && c->spec.keys[k].column == column;
-            found |= c->spec.keys[k].column == column;
-        }
-        if (!found || twice)
+        for (size_t k = 0; k < count && key == 0; k++)
+            key = c->spec.keys[k].column == column ? UINT64_C(1) << k : 0;
+        /* One named twice would leave room for a key that is none of theirs. */
+        if (key == 0 || (named & key) != 0)
             return combine_refuse(c, "DISTINCT ON whose expressions are not the first of ORDER BY");
+        named |= key;
     }
     c->spec.unique = (int32_t)count;
     return push_bounds(c);

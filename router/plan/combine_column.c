@@ -258,9 +258,19 @@ static bool find_name(struct combine *c, const char *name, int32_t *ret_target)
     return all_sure || combine_refuse(c, "ORDER BY of a name beside unnamed columns");
 }
 
+/* t.* is one value there, and several columns in a select list. */
+static bool refuse_row(struct combine *c)
+{
+    return combine_refuse(c, "a whole row in ORDER BY, GROUP BY or DISTINCT ON");
+}
+
 bool combine_add_hidden(struct combine *c, PgQuery__Node *value, int32_t *ret_column)
 {
     char name[32];
+    if (is_star(value)) {
+        sy_node_free(value);
+        return refuse_row(c);
+    }
     snprintf(name, sizeof(name), "_switchyard_%u", c->spec.hidden_count + 1);
     PgQuery__Node *target = sy_node_target(name, value);
     if (!sy_node_append(&c->select->target_list, &c->select->n_target_list, target))
@@ -300,6 +310,8 @@ bool combine_find_output(struct combine *c, const PgQuery__Node *node, int32_t *
     int32_t target = -1;
     if (combine_integer(node, &number))
         return find_ordinal(c, number, ret_column, ret_value);
+    if (is_star(node))
+        return refuse_row(c);
     const char *name = combine_plain_name(node);
     if (name != NULL && !find_name(c, name, &target))
         return false;

@@ -18,6 +18,7 @@ static struct sy_config_keyspace_table world_authors[] = {
     {"public", "author_stats", "author_id", NULL, NULL, 0},
     {"public", "guarded", "author_id", NULL, NULL, 0},
     {"public", "triggered", "author_id", NULL, NULL, 0},
+    {"public", "samples", "author_id", NULL, NULL, 0},
     {"app", "notes", "author_id", NULL, NULL, 0}};
 static struct sy_config_keyspace_table world_accounts[] = {
     {"public", "accounts", "id", NULL, NULL, 0}};
@@ -120,12 +121,14 @@ static struct sy_config_database world_database = {
     .local_table_count = 2,
 };
 
+enum { WORLD_COLUMNS_MAX = 20 };
+
 /* "name type flags": flags d default now(), di and dv a constant and a volatile default, s serial,
- * g generated. */
+ * g generated, c of the collation C, o and on of another, on with equal strings that differ. */
 struct world_relation {
     const char *schema, *name;
     enum sy_relation_kind kind;
-    const char *columns[8];
+    const char *columns[WORLD_COLUMNS_MAX];
     const char *reads[3]; /* views */
     bool triggers, rls, unlogged, read_only_view;
 };
@@ -157,6 +160,12 @@ static const struct world_relation world_relations[] = {
      .kind = SY_RELATION_TABLE,
      .columns = {"author_id int8", "n int4"},
      .triggers = true},
+    {.schema = "public", /* a column of each type that matters to the merge */
+     .name = "samples",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"author_id int8", "i int4", "s int2", "n numeric", "f float4", "d float8",
+                 "b bool", "t text c", "v varchar o", "w text on", "day date", "at timestamptz",
+                 "u uuid", "j json", "p point"}},
     {.schema = "app",
      .name = "notes",
      .kind = SY_RELATION_TABLE,
@@ -272,6 +281,19 @@ static const struct {
     {"pg_catalog", "count", SY_IMMUTABLE},
     {"pg_catalog", "sum", SY_IMMUTABLE},
     {"pg_catalog", "max", SY_IMMUTABLE},
+    {"pg_catalog", "avg", SY_IMMUTABLE},
+    {"pg_catalog", "min", SY_IMMUTABLE},
+    {"pg_catalog", "bool_and", SY_IMMUTABLE},
+    {"pg_catalog", "bool_or", SY_IMMUTABLE},
+    {"pg_catalog", "every", SY_IMMUTABLE},
+    {"pg_catalog", "bit_and", SY_IMMUTABLE},
+    {"pg_catalog", "bit_or", SY_IMMUTABLE},
+    {"pg_catalog", "bit_xor", SY_IMMUTABLE},
+    {"pg_catalog", "round", SY_IMMUTABLE},
+    {"pg_catalog", "ceil", SY_IMMUTABLE},
+    {"pg_catalog", "floor", SY_IMMUTABLE},
+    {"pg_catalog", "strpos", SY_IMMUTABLE},
+    {"pg_catalog", "extract", SY_IMMUTABLE},
     {"pg_catalog", "string_agg", SY_IMMUTABLE},
     {"pg_catalog", "lower", SY_IMMUTABLE},
     {"pg_catalog", "length", SY_IMMUTABLE},
@@ -313,7 +335,10 @@ static inline uint32_t world_oid(const char *type)
     static const struct {
         const char *name;
         uint32_t oid;
-    } types[] = {{"int8", 20}, {"int4", 23}, {"text", 25}, {"uuid", 2950}, {"timestamptz", 1184}};
+    } types[] = {{"int8", 20},          {"int4", 23},  {"text", 25},      {"uuid", 2950},
+                 {"timestamptz", 1184}, {"int2", 21},  {"numeric", 1700}, {"float4", 700},
+                 {"float8", 701},       {"bool", 16},  {"varchar", 1043}, {"date", 1082},
+                 {"json", 114},         {"point", 600}};
     for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
         if (strcmp(types[i].name, type) == 0)
             return types[i].oid;
@@ -323,7 +348,7 @@ static inline uint32_t world_oid(const char *type)
 static inline void world_columns(struct sy_schema_builder *builder, uint32_t relation,
                                  const char *const *columns)
 {
-    for (int i = 0; i < 8 && columns[i] != NULL; i++) {
+    for (int i = 0; i < WORLD_COLUMNS_MAX && columns[i] != NULL; i++) {
         char name[64], type[64], flag[8] = "";
         if (sscanf(columns[i], "%63s %63s %7s", name, type, flag) < 2)
             abort();
@@ -333,7 +358,11 @@ static inline void world_columns(struct sy_schema_builder *builder, uint32_t rel
                                           .type_modifier = -1,
                                           .has_default = flag[0] == 'd' || flag[0] == 's',
                                           .is_identity_or_serial = flag[0] == 's',
-                                          .is_generated = flag[0] == 'g'};
+                                          .is_generated = flag[0] == 'g',
+                                          .nondeterministic_collation = strcmp(flag, "on") == 0,
+                                          .collation = flag[0] == 'c'   ? SY_COLLATION_C
+                                                       : flag[0] == 'o' ? SY_COLLATION_OTHER
+                                                                        : SY_COLLATION_UNKNOWN};
         if (flag[0] == 'd') { /* d: now(), di: a constant, dv: volatile */
             column.default_volatility = flag[1] == 'i'   ? SY_IMMUTABLE
                                         : flag[1] == 'v' ? SY_VOLATILE
