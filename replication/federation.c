@@ -538,7 +538,7 @@ static bool superuser(struct keeper *k)
 
 static bool keep(struct keeper *k, bool rebuild)
 {
-    struct federation_locale like;
+    struct federation_locale like = {0}; /* a database has a shard at least */
     struct sy_err err = {0};
     k->host = primary_of(k->database, k->database->shard_count);
     if (strlen(k->host->server_database) > SY_LIMIT_NAME_BYTES)
