@@ -290,8 +290,9 @@ enum sy_status sy_loop_run(struct sy_loop *loop, struct sy_err *err)
 
 /* ---- slots, polls, listeners ---- */
 
-enum sy_status sy_slot_take(struct sy_loop *loop, enum sy_slot_kind kind, void *owner,
-                            uint32_t *ret_slot, struct sy_err *err)
+/* A slot for an owner. Errors: SY_E_NO_MEMORY. */
+static enum sy_status slot_take(struct sy_loop *loop, enum sy_slot_kind kind, void *owner,
+                                uint32_t *ret_slot, struct sy_err *err)
 {
     if (SY_FAULT("loop.slot"))
         return sy_err_set(err, SY_E_NO_MEMORY, "no memory to watch a descriptor");
@@ -338,7 +339,7 @@ enum sy_status sy_poll_start(struct sy_loop *loop, struct sy_poll *poll, int fd,
     if (poll->active)
         sy_poll_cancel(loop, poll);
     uint32_t slot = SLOT_NONE;
-    enum sy_status status = sy_slot_take(loop, SLOT_POLL, poll, &slot, err);
+    enum sy_status status = slot_take(loop, SLOT_POLL, poll, &slot, err);
     if (status != SY_OK)
         return status;
     status = loop->backend->watch(loop, slot, fd, events, err);
@@ -373,7 +374,7 @@ static void retry_accept(struct sy_timer *timer)
     struct sy_listener *listener = sy_container_of(timer, struct sy_listener, retry);
     struct sy_err err;
     struct sy_loop *loop = listener->loop;
-    enum sy_status status = sy_slot_take(loop, SLOT_LISTENER, listener, &listener->slot, &err);
+    enum sy_status status = slot_take(loop, SLOT_LISTENER, listener, &listener->slot, &err);
     if (status == SY_OK) {
         status = loop->backend->accept(loop, listener->slot, listener->fd, &err);
         if (status == SY_OK)
@@ -392,7 +393,7 @@ enum sy_status sy_listener_start(struct sy_loop *loop, struct sy_listener *liste
     listener->loop = loop;
     listener->fd = fd;
     sy_timer_init(&listener->retry, retry_accept);
-    enum sy_status status = sy_slot_take(loop, SLOT_LISTENER, listener, &listener->slot, err);
+    enum sy_status status = slot_take(loop, SLOT_LISTENER, listener, &listener->slot, err);
     if (status != SY_OK)
         return status;
     status = loop->backend->accept(loop, listener->slot, fd, err);

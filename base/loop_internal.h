@@ -33,8 +33,6 @@ void sy_timer_wheel_init(struct sy_timer_wheel *wheel, uint64_t now_us);
 int64_t sy_timer_wheel_next_us(const struct sy_timer_wheel *wheel, uint64_t now_us);
 /* Fires what is due, in order. */
 void sy_timer_wheel_advance(struct sy_timer_wheel *wheel, uint64_t now_us);
-void sy_timer_wheel_add(struct sy_timer_wheel *wheel, struct sy_timer *timer);
-void sy_timer_wheel_remove(struct sy_timer_wheel *wheel, struct sy_timer *timer);
 
 /* ---- a backend ---- */
 
@@ -122,9 +120,6 @@ struct sy_loop {
 /* From a backend, right after it woke: the producers need not write to wake_fd any more; reads the
  * time. */
 void sy_loop_woke(struct sy_loop *loop);
-/* A slot for an owner. Errors: SY_E_NO_MEMORY. */
-enum sy_status sy_slot_take(struct sy_loop *loop, enum sy_slot_kind kind, void *owner,
-                            uint32_t *ret_slot, struct sy_err *err);
 void sy_slot_free(struct sy_loop *loop, uint32_t slot);
 /* NULL when the event is of an earlier user of the slot. */
 struct sy_slot *sy_slot_find(struct sy_loop *loop, uint32_t slot, uint32_t generation);

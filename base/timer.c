@@ -46,7 +46,7 @@ static void place(struct sy_timer_wheel *wheel, struct sy_timer *timer, uint64_t
     sy_list_append(&wheel->slots[level][slot], &timer->link);
 }
 
-void sy_timer_wheel_add(struct sy_timer_wheel *wheel, struct sy_timer *timer)
+static void timer_wheel_add(struct sy_timer_wheel *wheel, struct sy_timer *timer)
 {
     uint64_t at_ms = due_ms(timer);
     if (at_ms <= wheel->now_ms) /* never within the turn that started it */
@@ -54,7 +54,7 @@ void sy_timer_wheel_add(struct sy_timer_wheel *wheel, struct sy_timer *timer)
     place(wheel, timer, at_ms);
 }
 
-void sy_timer_wheel_remove(struct sy_timer_wheel *wheel, struct sy_timer *timer)
+static void timer_wheel_remove(struct sy_timer_wheel *wheel, struct sy_timer *timer)
 {
     sy_list_remove(&timer->link);
     if (timer->slot == SLOT_EXPIRED)
@@ -148,13 +148,13 @@ void sy_timer_start(struct sy_loop *loop, struct sy_timer *timer, uint64_t delay
     sy_timer_cancel(loop, timer);
     uint64_t delay_us_max = DELAY_MS_MAX * US_PER_MS;
     timer->due_us = loop->now_us + (delay_us < delay_us_max ? delay_us : delay_us_max);
-    sy_timer_wheel_add(&loop->timers, timer);
+    timer_wheel_add(&loop->timers, timer);
 }
 
 void sy_timer_cancel(struct sy_loop *loop, struct sy_timer *timer)
 {
     if (sy_timer_armed(timer))
-        sy_timer_wheel_remove(&loop->timers, timer);
+        timer_wheel_remove(&loop->timers, timer);
 }
 
 bool sy_timer_armed(const struct sy_timer *timer)

@@ -10,8 +10,9 @@
 
 #include "catalog/internal.h"
 
-enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
-                               struct sy_err *err)
+/* Fills *err from SQLite's last error: "catalog: <doing>: <why>". */
+static enum sy_status catalog_fail(const struct sy_catalog *catalog, const char *doing,
+                                   struct sy_err *err)
 {
     int code = catalog->db != NULL ? sqlite3_errcode(catalog->db) : SQLITE_NOMEM;
     sy_err_set(err, SY_E_CATALOG, "catalog: %s: %s", doing,
@@ -32,7 +33,7 @@ enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql, cons
                                struct sy_err *err)
 {
     if (sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return sy_catalog_fail(catalog, doing, err);
+        return catalog_fail(catalog, doing, err);
     return SY_OK;
 }
 
@@ -52,7 +53,7 @@ enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, s
     sqlite3_stmt *statement = NULL;
     va_list values;
     if (sqlite3_prepare_v2(catalog->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return sy_catalog_fail(catalog, "preparing", err);
+        return catalog_fail(catalog, "preparing", err);
     va_start(values, types);
     bind_all(statement, types, values);
     va_end(values);
@@ -60,7 +61,7 @@ enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, s
     int64_t number = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     while (code == SQLITE_ROW)
         code = sqlite3_step(statement);
-    enum sy_status status = code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "writing", err);
+    enum sy_status status = code == SQLITE_DONE ? SY_OK : catalog_fail(catalog, "writing", err);
     sqlite3_finalize(statement);
     if (status == SY_OK && ret_number != NULL)
         *ret_number = number;
@@ -84,7 +85,7 @@ static enum sy_status name_cluster(struct sy_catalog *catalog, struct sy_err *er
     if (sqlite3_prepare_v2(catalog->db, "SELECT id FROM cluster", -1, &statement, NULL) !=
             SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW)
-        status = sy_catalog_fail(catalog, "reading the cluster's name", err);
+        status = catalog_fail(catalog, "reading the cluster's name", err);
     else
         snprintf(catalog->cluster_id, sizeof(catalog->cluster_id), "%s",
                  (const char *)sqlite3_column_text(statement, 0));
@@ -113,7 +114,7 @@ static enum sy_status open_file(struct sy_catalog *catalog, const char *path, st
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     make_folders(path);
     if (sqlite3_open_v2(path, &catalog->db, flags, NULL) != SQLITE_OK)
-        return sy_catalog_fail(catalog, path, err);
+        return catalog_fail(catalog, path, err);
     /* Exclusive: a second router on the same data_dir must not start. Set before the first read. */
     return sy_catalog_exec(
         catalog,
@@ -201,7 +202,7 @@ enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
             catalog->db,
             "SELECT at_us, kind, subject, what FROM events ORDER BY number DESC LIMIT ?", -1,
             &statement, NULL) != SQLITE_OK)
-        return sy_catalog_fail(catalog, "reading events", err);
+        return catalog_fail(catalog, "reading events", err);
     sqlite3_bind_int64(statement, 1, most);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
@@ -210,7 +211,7 @@ enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
             (const char *)sqlite3_column_text(statement, 2),
             (const char *)sqlite3_column_text(statement, 3));
     enum sy_status status =
-        code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "reading events", err);
+        code == SQLITE_DONE ? SY_OK : catalog_fail(catalog, "reading events", err);
     sqlite3_finalize(statement);
     return status;
 }

@@ -14,9 +14,6 @@ struct sy_catalog {
     char cluster_id[SY_CLUSTER_ID_BYTES];
 };
 
-/* Fills *err from SQLite's last error: "catalog: <doing>: <why>". */
-enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
-                               struct sy_err *err);
 SY_MUST_CHECK enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql,
                                              const char *doing, struct sy_err *err);
 /*

@@ -304,7 +304,7 @@ static void print_head(const struct sy_stmt *stmt, struct sy_buf *out)
         sy_buf_printf(out, " params=%d", (int)stmt->parameter_max);
 }
 
-void sy_stmt_print(const struct sy_stmt *stmt, struct sy_buf *out)
+static void stmt_print(const struct sy_stmt *stmt, struct sy_buf *out)
 {
     print_head(stmt, out);
     for (int32_t i = 0; i < stmt->scope_count; i++)
@@ -324,7 +324,7 @@ void sy_stmt_print(const struct sy_stmt *stmt, struct sy_buf *out)
     }
     if (stmt->inner != NULL) {
         sy_buf_append_str(out, " | inner { ");
-        sy_stmt_print(stmt->inner, out);
+        stmt_print(stmt->inner, out);
         sy_buf_append_str(out, " }");
     }
 }
@@ -334,6 +334,6 @@ void sy_facts_print(const struct sy_facts *facts, struct sy_buf *out)
     for (int32_t i = 0; i < facts->stmt_count; i++) {
         if (i > 0)
             sy_buf_append_str(out, " ;; ");
-        sy_stmt_print(&facts->stmts[i], out);
+        stmt_print(&facts->stmts[i], out);
     }
 }

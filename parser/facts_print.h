@@ -16,6 +16,5 @@
  * ::type a cast, any(..) an array whose elements are meant.
  */
 void sy_facts_print(const struct sy_facts *facts, struct sy_buf *out);
-void sy_stmt_print(const struct sy_stmt *stmt, struct sy_buf *out);
 
 #endif

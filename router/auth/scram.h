@@ -58,8 +58,6 @@ void sy_scram_secret_from_keys(const uint8_t *salt, uint32_t salt_bytes, uint32_
 /* A salt that stays the same for a user, existing or not: SHA-256(user, mock_nonce) cut to 16
  * bytes. */
 enum { SY_SCRAM_USER_SALT_BYTES = 16 };
-void sy_scram_user_salt(struct sy_slice user, const uint8_t mock_nonce[32],
-                        uint8_t ret_salt[SY_SCRAM_USER_SALT_BYTES]);
 /* Whether a secret belongs to these keys; constant time. */
 bool sy_scram_secret_matches(const struct sy_scram_secret *secret, const uint8_t client_key[32],
                              const uint8_t server_key[32]);

@@ -193,8 +193,8 @@ bool sy_scram_secret_matches(const struct sy_scram_secret *secret, const uint8_t
     return differs == 0;
 }
 
-void sy_scram_user_salt(struct sy_slice user, const uint8_t mock_nonce[32],
-                        uint8_t ret_salt[SY_SCRAM_USER_SALT_BYTES])
+static void scram_user_salt(struct sy_slice user, const uint8_t mock_nonce[32],
+                            uint8_t ret_salt[SY_SCRAM_USER_SALT_BYTES])
 {
     struct sy_buf text = {.data = NULL};
     uint8_t hash[SY_SCRAM_KEY_BYTES] = {0};
@@ -212,7 +212,7 @@ void sy_scram_secret_mock(struct sy_slice user, const uint8_t mock_nonce[32],
     memset(ret, 0, sizeof(*ret));
     ret->iterations = SY_SCRAM_ITERATIONS_MIN;
     ret->salt_bytes = SY_SCRAM_USER_SALT_BYTES;
-    sy_scram_user_salt(user, mock_nonce, ret->salt);
+    scram_user_salt(user, mock_nonce, ret->salt);
 }
 
 /* Cuts *rest at `mark`. */

@@ -212,7 +212,8 @@ static void write_workers(struct sy_buf *out)
                             (double)sy_counter_get(&sum.clients_closed));
 }
 
-void sy_metrics_write(struct sy_buf *out, sy_metrics_gauges_fn gauges, void *ctx)
+/* The whole exposition, "# EOF" included. Pure but for the counters read. */
+static void metrics_write(struct sy_buf *out, sy_metrics_gauges_fn gauges, void *ctx)
 {
     for (size_t i = 0; i < sizeof(database_families) / sizeof(database_families[0]); i++) {
         struct family_walk walk = {out, &database_families[i]};
@@ -261,7 +262,7 @@ static enum MHD_Result respond_metrics(struct sy_metrics_endpoint *endpoint,
                                        struct MHD_Connection *connection)
 {
     struct sy_buf out = {0};
-    sy_metrics_write(&out, endpoint->gauges, endpoint->ctx);
+    metrics_write(&out, endpoint->gauges, endpoint->ctx);
     if (out.failed) {
         sy_buf_release(&out);
         static const char text[] = "out of memory\n";

@@ -23,8 +23,6 @@ void sy_metrics_endpoint_stop(struct sy_metrics_endpoint **endpoint);
 /* The port that is really in use (for port 0 in tests). */
 uint16_t sy_metrics_endpoint_port(const struct sy_metrics_endpoint *endpoint);
 
-/* The whole exposition, "# EOF" included. Pure but for the counters read. */
-void sy_metrics_write(struct sy_buf *out, sy_metrics_gauges_fn gauges, void *ctx);
 /* name{a="b",...} with values escaped: for gauge writers. labels: name, value, name, value ...,
  * NULL. */
 void sy_metrics_write_sample(struct sy_buf *out, const char *name, const char *const *labels,

@@ -182,10 +182,6 @@ void sy_route_prepare_ddl(struct prepare *p);
  * refused. */
 bool sy_route_check_writes(struct prepare *p);
 bool sy_route_prepare_copy_from(struct prepare *p);
-/* Column `name`'s position in a row of a COPY or INSERT with this list; -1: not in it. `sure`
- * false: unknown. */
-int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns,
-                                 int32_t count, struct sy_slice name, bool *ret_sure);
 struct sy_value_target sy_route_stored_target(const struct use *use, enum sy_key_type type,
                                               struct sy_slice column);
 

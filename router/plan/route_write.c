@@ -17,8 +17,10 @@ static bool refuse_write(struct prepare *p, int32_t use, const char *what, const
     return false;
 }
 
-int32_t sy_route_column_position(const struct use *use, const struct sy_slice *columns,
-                                 int32_t count, struct sy_slice name, bool *ret_sure)
+/* Column `name`'s position in a row of a COPY or INSERT with this list; -1: not in it. `sure`
+ * false: unknown. */
+static int32_t route_column_position(const struct use *use, const struct sy_slice *columns,
+                                     int32_t count, struct sy_slice name, bool *ret_sure)
 {
     *ret_sure = true;
     for (int32_t i = 0; i < count; i++)
@@ -82,7 +84,7 @@ static bool insert_key(struct prepare *p, struct insert_rows *rows, struct sy_sl
     bool sure = false;
     const struct sy_slice *columns = /* none are named: there may be no array at all */
         insert->column_count == 0 ? NULL : p->route->stmt->columns + insert->first_column;
-    int32_t position = sy_route_column_position(use, columns, insert->column_count, column, &sure);
+    int32_t position = route_column_position(use, columns, insert->column_count, column, &sure);
     if (!sure && !insert->default_values)
         return refuse_write(p, rows->use, "INSERT without a column list into sharded table",
                             "The table's columns are not known here: list them in the INSERT.");
@@ -265,8 +267,8 @@ static bool copy_position(struct prepare *p, struct sy_slice column, int32_t *re
 {
     const struct sy_stmt *stmt = p->route->stmt;
     bool sure = false;
-    *ret_position = sy_route_column_position(&p->route->uses[0], stmt->columns, stmt->column_count,
-                                             column, &sure);
+    *ret_position =
+        route_column_position(&p->route->uses[0], stmt->columns, stmt->column_count, column, &sure);
     if (!sure)
         return refuse_write(p, 0, "COPY without a column list into sharded table",
                             "The table's columns are not known here: list them.");

@@ -185,7 +185,6 @@ void pool_shared_return_grants(struct sy_pool *pool);
 bool pool_shared_should_give(struct sy_pool *pool);
 /* Asks workers that have idle connections for one. */
 void pool_shared_ask(struct sy_pool *pool);
-void pool_shared_nudge(struct sy_pool *pool);
 
 /* set.c */
 bool pool_is_paused(const struct sy_pool_set *set, const struct sy_pool *pool);

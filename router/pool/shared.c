@@ -205,10 +205,3 @@ void pool_shared_ask(struct sy_pool *pool)
     }
     pthread_mutex_unlock(&shared->lock);
 }
-
-void pool_shared_nudge(struct sy_pool *pool)
-{
-    pthread_mutex_lock(&pool->shared->lock);
-    nudge_locked(pool);
-    pthread_mutex_unlock(&pool->shared->lock);
-}

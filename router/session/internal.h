@@ -492,8 +492,6 @@ struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_s
 bool sy_isolation_is_snapshot(struct sy_slice isolation);
 /* True: the answer to DDL has to wait, until what it changed is known to every session. */
 bool sy_session_awaits_schema(struct sy_session *session);
-/* True: nothing is known of a sharded database's schema yet; the next statement waits for it. */
-bool sy_session_lacks_schema(struct sy_session *session);
 /* Errors: SY_E_CONNECT when it is not known and waiting was in vain. */
 enum sy_status sy_session_check_schema(const struct sy_session *session, struct sy_err *err);
 void sy_session_start_timer(struct sy_session *session);

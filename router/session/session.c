@@ -221,7 +221,8 @@ static bool schema_is_missing(const struct sy_session *session)
            database->config->engine == SY_ENGINE_POSTGRES;
 }
 
-bool sy_session_lacks_schema(struct sy_session *session)
+/* True: nothing is known of a sharded database's schema yet; the next statement waits for it. */
+static bool session_lacks_schema(struct sy_session *session)
 {
     if (!schema_is_missing(session)) {
         session->schema_missed_wall_us = 0;
@@ -611,7 +612,7 @@ static bool one_frame(struct sy_session *session)
         sy_session_fatal(session, &err);
         return false;
     }
-    if (session->state == SY_SESSION_IDLE && frame.type != 'X' && sy_session_lacks_schema(session))
+    if (session->state == SY_SESSION_IDLE && frame.type != 'X' && session_lacks_schema(session))
         return false;
     bool copying = session->state == SY_SESSION_COPY_IN;
     enum sy_step step = copying ? sy_copy_message(session, &frame) : handle(session, &frame);

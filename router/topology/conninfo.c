@@ -60,7 +60,8 @@ static bool in_list(const char *list, const char *value)
     return false;
 }
 
-bool sy_host_is_local(const char *host)
+/* True for a Unix socket directory, "localhost" and loopback addresses. */
+static bool host_is_local(const char *host)
 {
     struct in_addr v4;
     struct in6_addr v6;
@@ -215,7 +216,7 @@ static enum sy_status take_resolved(struct sy_node *node, PGconn *conn,
         node->server_database = node->other_database;
     node->user_given = written_value(written, "user") != NULL ||
                        written_value(written, "service") != NULL || getenv("PGUSER") != NULL;
-    node->is_local = sy_host_is_local(node->hostaddr[0] != '\0' ? node->hostaddr : node->host);
+    node->is_local = host_is_local(node->hostaddr[0] != '\0' ? node->hostaddr : node->host);
     choose_sslmode(node, written);
     node->control_conninfo = control_conninfo(node, resolved);
     if (node->host == NULL || node->conninfo_password == NULL || node->control_conninfo == NULL)

@@ -16,7 +16,4 @@
  */
 SY_MUST_CHECK enum sy_status sy_conninfo_resolve(struct sy_node *node, struct sy_err *err);
 
-/* True for a Unix socket directory, "localhost" and loopback addresses. */
-bool sy_host_is_local(const char *host);
-
 #endif

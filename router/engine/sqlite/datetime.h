@@ -77,6 +77,5 @@ int64_t sq_round_us(int64_t us, int32_t precision);
  * False: overflow. */
 bool sq_timestamp_plus(int64_t ts, const struct sq_interval *interval, bool with_zone,
                        const struct sy_timezone *zone, int64_t *ret_ts);
-bool sq_name_to_month(struct sy_slice word, int32_t *ret_month);
 
 #endif

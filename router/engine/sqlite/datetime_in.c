@@ -27,7 +27,7 @@ static bool word_is(struct sy_slice word, const char *text)
     return word.bytes == strlen(text) && strncasecmp(word.data, text, word.bytes) == 0;
 }
 
-bool sq_name_to_month(struct sy_slice word, int32_t *ret_month)
+static bool name_to_month(struct sy_slice word, int32_t *ret_month)
 {
     static const char *const names[] = {"january",   "february", "march",    "april",
                                         "may",       "june",     "july",     "august",
@@ -158,7 +158,7 @@ static bool read_date(struct scan *s, int64_t first, int first_digits, int32_t f
     int month_at = first_month > 0 ? 0 : -1;
     for (int i = 1; i < 3; i++) {
         if (s->p < s->end && isalpha((unsigned char)*s->p) != 0) {
-            if (month > 0 || !sq_name_to_month(read_word(s, false), &month))
+            if (month > 0 || !name_to_month(read_word(s, false), &month))
                 return false;
             month_at = i;
         } else if ((digits[i] = read_digits(s, &parts[i])) == 0) {
@@ -271,7 +271,7 @@ static bool read_letters(struct scan *s)
     bool next_digit = s->p < s->end && isdigit((unsigned char)*s->p) != 0;
     if (word_is(word, "t") && next_digit && s->has_date)
         return true;
-    if (sq_name_to_month(word, &month)) {
+    if (name_to_month(word, &month)) {
         if (s->p < s->end && *s->p == '-' && !s->has_date)
             return read_date(s, 0, 0, month);
         s->civil.month = month;

@@ -55,8 +55,9 @@ static enum sy_status open_snapshot(struct sy_sqlite_session *s, struct sy_err *
     return status;
 }
 
-enum sy_status sy_sqlite_read_conn(struct sy_sqlite_session *s, struct sy_sqlite_conn **ret_conn,
-                                   bool *ret_lent, struct sy_err *err)
+/* The connection to read on now, lent for one statement when *ret_lent. */
+static enum sy_status read_conn(struct sy_sqlite_session *s, struct sy_sqlite_conn **ret_conn,
+                                bool *ret_lent, struct sy_err *err)
 {
     *ret_lent = false;
     if (s->writes) {
@@ -348,7 +349,7 @@ static enum sy_sqlite_step run_step(struct sy_sqlite_session *s, struct sy_sqlit
         bool lent = false;
         if (s->run_writes)
             conn = s->shard->writer;
-        else if (sy_sqlite_read_conn(s, &conn, &lent, &s->err) != SY_OK)
+        else if (read_conn(s, &conn, &lent, &s->err) != SY_OK)
             return SY_STEP_ERROR;
         uint64_t key =
             portal->plan->key == 0 || t->ddl_count > 0 ? 0 : portal->plan->key + s->step_at;
@@ -407,8 +408,8 @@ static enum sy_sqlite_step run_steps(struct sy_sqlite_session *s, struct sy_sqli
     return SY_STEP_DONE;
 }
 
-void sy_sqlite_complete(struct sy_sqlite_session *s, const struct sy_sqtranslation *t,
-                        uint64_t rows)
+/* Appends "TAG n" as CommandComplete. */
+static void complete(struct sy_sqlite_session *s, const struct sy_sqtranslation *t, uint64_t rows)
 {
     size_t message = sy_msg_begin(&s->out, 'C');
     sy_buf_append_str(&s->out, t->tag);
@@ -620,7 +621,7 @@ static enum sy_sqlite_step run_part(struct sy_sqlite_session *s, struct sy_sqlit
         return SY_STEP_DONE;
     }
     portal->done = true;
-    sy_sqlite_complete(s, portal->plan->t, wanted);
+    complete(s, portal->plan->t, wanted);
     return SY_STEP_DONE;
 }
 
@@ -635,7 +636,7 @@ enum sy_sqlite_step sy_sqlite_portal_run(struct sy_sqlite_session *s,
     if (sy_sqlite_is_utility(t->kind))
         return sy_sqlite_utility(s, portal);
     if (portal->done) {
-        sy_sqlite_complete(s, t, 0);
+        complete(s, t, 0);
         return SY_STEP_DONE;
     }
     bool is_read = t->returns_rows && !t->writes && !t->calls_sequences;
@@ -648,7 +649,7 @@ enum sy_sqlite_step sy_sqlite_portal_run(struct sy_sqlite_session *s,
     if (step == SY_STEP_DONE) {
         portal->done = true;
         s->tag_mark = s->out.bytes;
-        sy_sqlite_complete(s, portal->plan->t, s->run_count); /* it may be another plan now */
+        complete(s, portal->plan->t, s->run_count); /* it may be another plan now */
     }
     return step;
 }
@@ -695,7 +696,7 @@ bool sy_sqlite_evaluate_plan(struct sy_sqlite_session *s, struct sy_sqlite_scrip
     if (!ok)
         sy_err_set(&s->err, SY_E_UNSUPPORTED,
                    "arguments of EXECUTE must be constants or simple expressions");
-    ok = ok && sy_sqlite_read_conn(s, &conn, &lent, &s->err) == SY_OK;
+    ok = ok && read_conn(s, &conn, &lent, &s->err) == SY_OK;
     if (ok) {
         ok = run_begin(s, conn, lent, 0, &plan->t->steps[0], &portal);
         int rc = ok ? sqlite3_step(s->run.stmt) : SQLITE_ROW;

@@ -84,7 +84,8 @@ static void drop(struct held *h)
     free(h);
 }
 
-bool sy_sqlite_lock_try(struct sy_sqlite_session *s, int64_t key, bool shared, bool until_end)
+/* True: the lock is held now. */
+static bool lock_try(struct sy_sqlite_session *s, int64_t key, bool shared, bool until_end)
 {
     pthread_mutex_lock(&table.lock);
     bool got = free_for(s, key, shared) && hold(s, key, shared, until_end);
@@ -92,7 +93,8 @@ bool sy_sqlite_lock_try(struct sy_sqlite_session *s, int64_t key, bool shared, b
     return got;
 }
 
-bool sy_sqlite_lock_release(struct sy_sqlite_session *s, int64_t key, bool shared)
+/* False: it was not held. */
+static bool lock_release(struct sy_sqlite_session *s, int64_t key, bool shared)
 {
     bool found = false;
     pthread_mutex_lock(&table.lock);
@@ -261,14 +263,14 @@ static void run(sqlite3_context *context, int argc, sqlite3_value **argv)
     }
     int64_t key = key_of(argc, argv);
     if ((how & UNLOCK) != 0) {
-        bool held = sy_sqlite_lock_release(s, key, (how & SHARED) != 0);
+        bool held = lock_release(s, key, (how & SHARED) != 0);
         if (!held)
             sy_sqlite_notice(s, "WARNING", "01000", "you don't own a lock of type %s",
                              (how & SHARED) != 0 ? "ShareLock" : "ExclusiveLock");
         sqlite3_result_int(context, held);
         return;
     }
-    bool got = sy_sqlite_lock_try(s, key, (how & SHARED) != 0, (how & UNTIL_END) != 0);
+    bool got = lock_try(s, key, (how & SHARED) != 0, (how & UNTIL_END) != 0);
     if ((how & TRY) != 0)
         sqlite3_result_int(context, got);
     else if (!got)

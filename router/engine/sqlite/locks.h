@@ -8,10 +8,6 @@
 
 #include "router/engine/sqlite/session.h"
 
-/* True: the lock is held now. */
-bool sy_sqlite_lock_try(struct sy_sqlite_session *s, int64_t key, bool shared, bool until_end);
-/* False: it was not held. */
-bool sy_sqlite_lock_release(struct sy_sqlite_session *s, int64_t key, bool shared);
 void sy_sqlite_locks_release_all(struct sy_sqlite_session *s);
 /* End of a transaction: those taken until its end. */
 void sy_sqlite_locks_end(struct sy_sqlite_session *s);

@@ -68,9 +68,6 @@ bool sy_sqlite_acl_default(char kind, const char *owner, struct sy_buf *out);
 void sy_sqlite_acl_schema(const char *owner, struct sy_buf *out);
 /* Definitions as PostgreSQL prints them; pretty: with fewer parentheses. */
 void sy_sqlite_indexdef(const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out);
-void sy_sqlite_constraintdef(struct sy_sqlite_session *session,
-                             const struct sy_sqlite_object *object, bool pretty,
-                             struct sy_buf *out);
 /* The user's relations that a query names. */
 void sy_sqlite_query_relations(const struct sy_sqlite_catalog *catalog, const char *text,
                                void (*each)(void *ctx, const struct sy_sqrelation *relation),

@@ -118,8 +118,8 @@ static const char *action_name(char action)
                            : NULL;
 }
 
-void sy_sqlite_constraintdef(struct sy_sqlite_session *session,
-                             const struct sy_sqlite_object *object, bool pretty, struct sy_buf *out)
+static void constraintdef(struct sy_sqlite_session *session, const struct sy_sqlite_object *object,
+                          bool pretty, struct sy_buf *out)
 {
     const struct sy_sqconstraint *c = object->constraint;
     switch (c->kind) {
@@ -176,7 +176,7 @@ static void get_constraintdef(const struct call *c)
         give_text(c, NULL);
         return;
     }
-    sy_sqlite_constraintdef(c->s, o, int_arg(c, 1) != 0, &out);
+    constraintdef(c->s, o, int_arg(c, 1) != 0, &out);
     give_buf(c, &out);
 }
 

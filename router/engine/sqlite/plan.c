@@ -43,14 +43,6 @@ void sy_sqlite_script_unref(struct sy_sqlite_script **script)
     free(self);
 }
 
-struct sy_slice sy_sqlite_script_text(const struct sy_sqlite_script *script, uint32_t index)
-{
-    const PgQuery__RawStmt *stmt = script->tree->stmts[index];
-    size_t from = (size_t)stmt->stmt_location;
-    size_t bytes = stmt->stmt_len == 0 ? script->text_bytes - from : (size_t)stmt->stmt_len;
-    return (struct sy_slice){script->text + from, bytes};
-}
-
 /* ---- plans ---- */
 
 static struct sy_sqlite_plan *plan_new(uint64_t generation)

@@ -72,7 +72,7 @@ struct sy_sqlite_plan {
     const struct sy_sqtranslation *t;
     struct sy_slice text;  /* what it was made from, to make it again: a statement of this text */
     uint32_t statement;    /* UINT32_MAX: a statement inside another one */
-    const uint32_t *types; /* as given to plan_make() */
+    const uint32_t *types; /* as given to sy_sqlite_plan_make() */
     uint16_t type_count;
     struct sy_list by_use; /* in the cache of its file */
     struct sy_slice cache_key;
@@ -307,8 +307,6 @@ SY_MUST_CHECK enum sy_status sy_sqlite_script_parse(struct sy_slice text,
                                                     struct sy_sqlite_script **ret_script,
                                                     struct sy_err *err);
 void sy_sqlite_script_unref(struct sy_sqlite_script **script);
-/* The text of one statement of a script. */
-struct sy_slice sy_sqlite_script_text(const struct sy_sqlite_script *script, uint32_t index);
 /* Translates statement `index` under what the session sees. Not cached. */
 SY_MUST_CHECK enum sy_status
 sy_sqlite_plan_make(struct sy_sqlite_session *s, struct sy_sqlite_script *script,
@@ -362,17 +360,10 @@ enum sy_sqlite_step sy_sqlite_portal_materialise(struct sy_sqlite_session *s,
                                                  struct sy_sqlite_portal *portal);
 /* Gets the writer for this transaction. DONE: s->writes is set. */
 enum sy_sqlite_step sy_sqlite_need_writer(struct sy_sqlite_session *s);
-/* The connection to read on now, lent for one statement when *ret_lent. */
-SY_MUST_CHECK enum sy_status sy_sqlite_read_conn(struct sy_sqlite_session *s,
-                                                 struct sy_sqlite_conn **ret_conn, bool *ret_lent,
-                                                 struct sy_err *err);
 void sy_sqlite_run_end(struct sy_sqlite_session *s);
 /* Marks a connection as running for this session (what a cancel interrupts) and as not. */
 void sy_sqlite_run_mark(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn);
 void sy_sqlite_run_unmark(struct sy_sqlite_session *s, struct sy_sqlite_conn *conn);
-/* Appends "TAG n" as CommandComplete. */
-void sy_sqlite_complete(struct sy_sqlite_session *s, const struct sy_sqtranslation *t,
-                        uint64_t rows);
 
 /* ---- transaction.c ---- */
 

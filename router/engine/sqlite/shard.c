@@ -383,7 +383,8 @@ void sy_sqlite_each_shard(void (*each)(void *ctx, struct sy_sqlite_shard *shard)
     pthread_mutex_unlock(&registry.lock);
 }
 
-void sy_sqlite_shutdown(void)
+/* Closes every shard: no session may be left. */
+static void close_all(void)
 {
     pthread_mutex_lock(&registry.lock);
     while (!sy_list_empty(&registry.shards)) {
@@ -399,5 +400,5 @@ void sy_sqlite_shutdown(void)
 void sy_sqlite_stop(void)
 {
     sy_sqlite_tasks_stop();
-    sy_sqlite_shutdown();
+    close_all();
 }

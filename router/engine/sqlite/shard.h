@@ -151,7 +151,5 @@ struct sy_sqlite_sequence *sy_sqlite_sequence(struct sy_sqlite_shard *shard, uin
 
 /* For each shard of the process, under the lock of the registry. */
 void sy_sqlite_each_shard(void (*each)(void *ctx, struct sy_sqlite_shard *shard), void *ctx);
-/* Closes every shard: no session may be left. */
-void sy_sqlite_shutdown(void);
 
 #endif

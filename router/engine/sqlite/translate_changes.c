@@ -22,7 +22,8 @@ static bool add_name(struct sq_cx *cx, struct sq_list *list, const char *name)
     return has_name(list, name) || sq_list_add(cx, list, sy_arena_strdup(cx->arena, name));
 }
 
-bool sq_check_changed(struct sq_cx *cx, const struct sq_list *used)
+/* False: 0A000, a table of `used` was changed by an earlier part. */
+static bool check_changed(struct sq_cx *cx, const struct sq_list *used)
 {
     for (uint32_t i = 0; i < used->count; i++) {
         if (!has_name(&cx->changed, used->items[i]))
@@ -158,7 +159,7 @@ const char *sq_changing_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *no
                               "supported by the sqlite engine",
                               SQ_KEPT_MAX);
     cx->relations = (struct sq_list){0};
-    bool ok = translate(cx, node->ctequery, &out, &target) && sq_check_changed(cx, &cx->relations);
+    bool ok = translate(cx, node->ctequery, &out, &target) && check_changed(cx, &cx->relations);
     const struct sy_sqrelation *relation = ok ? sq_find_relation(cx, target, false) : NULL;
     for (uint32_t i = 0; ok && i < cx->relations.count; i++)
         ok = add_name(cx, &cx->used_in_with, cx->relations.items[i]);
@@ -183,7 +184,7 @@ bool sq_finish_changes(struct sq_cx *cx, struct sq_out *out)
     struct sq_list steps = cx->changes;
     if (steps.count == 0)
         return true;
-    if (!sq_check_changed(cx, &cx->relations))
+    if (!check_changed(cx, &cx->relations))
         return false;
     for (uint32_t i = 0; i < cx->used_in_with.count; i++)
         if (!sq_note_relation(cx, cx->used_in_with.items[i]))

@@ -123,8 +123,8 @@ static struct sq_expr *expr_cast(struct sq_cx *cx, const PgQuery__TypeCast *node
 
 /* ---- operators ---- */
 
-struct sq_expr *sq_compare(struct sq_cx *cx, const char *op, struct sq_expr *left,
-                           struct sq_expr *right, int32_t location)
+static struct sq_expr *compare(struct sq_cx *cx, const char *op, struct sq_expr *left,
+                               struct sq_expr *right, int32_t location)
 {
     if (left == NULL || right == NULL)
         return NULL;
@@ -227,7 +227,7 @@ static struct sq_expr *expr_nullif(struct sq_cx *cx, const PgQuery__AExpr *node)
 {
     struct sq_expr *left = sq_expr(cx, node->lexpr);
     struct sq_expr *right = left == NULL ? NULL : sq_expr(cx, node->rexpr);
-    struct sq_expr *test = sq_compare(cx, "=", left, right, node->location);
+    struct sq_expr *test = compare(cx, "=", left, right, node->location);
     if (test == NULL)
         return NULL;
     struct sq_expr *both[2] = {left, right};
@@ -275,8 +275,8 @@ static struct sq_expr *expr_distinct(struct sq_cx *cx, const PgQuery__AExpr *nod
 {
     struct sq_expr *left = sq_expr(cx, node->lexpr);
     struct sq_expr *right = left == NULL ? NULL : sq_expr(cx, node->rexpr);
-    struct sq_expr *out = sq_compare(cx, negative ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM",
-                                     left, right, node->location);
+    struct sq_expr *out = compare(cx, negative ? "IS NOT DISTINCT FROM" : "IS DISTINCT FROM", left,
+                                  right, node->location);
     return out;
 }
 

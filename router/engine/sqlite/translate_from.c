@@ -6,8 +6,8 @@
 
 static const char *from_node(struct sq_cx *cx, const sq_node *node);
 
-bool sq_alias_columns(struct sq_cx *cx, const PgQuery__Alias *alias, struct sq_field *columns,
-                      uint32_t count)
+static bool alias_columns(struct sq_cx *cx, const PgQuery__Alias *alias, struct sq_field *columns,
+                          uint32_t count)
 {
     if (alias == NULL)
         return true;
@@ -149,7 +149,7 @@ static const char *from_query(struct sq_cx *cx, struct sq_query *query, const ch
     } else if (sq_query_settle(cx, query)) {
         outer = outer_columns(cx, query, alias);
     }
-    if (outer == NULL || !sq_alias_columns(cx, renames, outer, visible) ||
+    if (outer == NULL || !alias_columns(cx, renames, outer, visible) ||
         add_item(cx, alias, outer, visible) == NULL)
         return NULL;
     const char *text = sq_query_text(cx, query);
@@ -183,8 +183,7 @@ static const char *lateral_query(struct sq_cx *cx, struct sq_query *query, const
     }
     const char *arguments = sq_finish(cx, &list);
     if (text == NULL || columns == NULL || arguments == NULL ||
-        !sq_alias_columns(cx, renames, columns, count) ||
-        add_item(cx, alias, columns, count) == NULL)
+        !alias_columns(cx, renames, columns, count) || add_item(cx, alias, columns, count) == NULL)
         return NULL;
     return sq_printf(cx, "sy_rows((SELECT sy_rows_pack(%s) FROM (%s) AS %s), %u) AS %s", arguments,
                      text, sq_ident(cx, inner), count, quoted);
@@ -271,7 +270,7 @@ static const char *from_cte(struct sq_cx *cx, struct sq_cte *cte, const char *al
         expr->kind = SQ_COLUMN;
         columns[i] = (struct sq_field){cte->columns[i].name, expr};
     }
-    if (!sq_alias_columns(cx, renames, columns, cte->column_count) ||
+    if (!alias_columns(cx, renames, columns, cte->column_count) ||
         add_item(cx, alias, columns, cte->column_count) == NULL)
         return NULL;
     return sq_printf(cx, "%s AS %s", sq_ident(cx, cte->name), quoted);
@@ -299,7 +298,7 @@ static const char *from_sequence(struct sq_cx *cx, const struct sy_sqrelation *r
         expr->attnum = (int16_t)(i + 1);
         columns[i] = (struct sq_field){shape[i].name, expr};
     }
-    if (columns == NULL || quoted == NULL || !sq_alias_columns(cx, renames, columns, COUNT) ||
+    if (columns == NULL || quoted == NULL || !alias_columns(cx, renames, columns, COUNT) ||
         add_item(cx, alias, columns, COUNT) == NULL)
         return NULL;
     return sq_printf(cx,
@@ -326,7 +325,7 @@ static const char *from_range(struct sq_cx *cx, const PgQuery__RangeVar *range)
     if (relation->kind == 'S')
         return from_sequence(cx, relation, alias, range->alias);
     struct sq_nsitem *item = sq_add_relation(cx, relation, alias, sq_ident(cx, alias));
-    if (item == NULL || !sq_alias_columns(cx, range->alias, item->columns, item->column_count))
+    if (item == NULL || !alias_columns(cx, range->alias, item->columns, item->column_count))
         return NULL;
     return sq_printf(cx, "%s AS %s", sq_ident(cx, sq_relation_sql(relation)), item->sql_name);
 }
@@ -470,7 +469,7 @@ static const char *from_function(struct sq_cx *cx, const PgQuery__RangeFunction 
         return NULL;
     if (node->alias != NULL && count - (node->ordinality ? 1 : 0) == 1 && !names_its_output(name))
         columns[0].name = alias; /* a function of one column is named by its alias */
-    if (!sq_alias_columns(cx, node->alias, columns, count))
+    if (!alias_columns(cx, node->alias, columns, count))
         return NULL;
     struct sq_nsitem *item = add_item(cx, alias, columns, count);
     if (item == NULL)

@@ -210,8 +210,6 @@ const char *sq_collated(struct sq_cx *cx, const struct sq_expr *expr);
 /* Unknown literals and undetermined parameters of an output become text. */
 struct sq_expr *sq_settle(struct sq_cx *cx, struct sq_expr *expr);
 bool sq_is_string(uint32_t type);
-uint32_t sq_param_type(struct sq_cx *cx, int32_t number);
-const char *sq_literal_sql(struct sq_cx *cx, const struct sy_sqvalue *value);
 struct sq_expr *sq_literal_typed(struct sq_cx *cx, const char *text, uint32_t type, int32_t typmod,
                                  int32_t location, bool explicit_cast);
 
@@ -232,8 +230,6 @@ const char *sq_expand(struct sq_cx *cx, const char *template_, struct sq_expr **
 struct sq_expr *sq_expr(struct sq_cx *cx, const sq_node *node);
 struct sq_expr *sq_expr_bool(struct sq_cx *cx, const sq_node *node, const char *what);
 const char *sq_default_name(const sq_node *node); /* FigureColname */
-struct sq_expr *sq_compare(struct sq_cx *cx, const char *op, struct sq_expr *left,
-                           struct sq_expr *right, int32_t location);
 struct sq_expr *sq_expr_in(struct sq_cx *cx, const PgQuery__AExpr *node);
 struct sq_expr *sq_expr_any_array(struct sq_cx *cx, const PgQuery__AExpr *node, bool all);
 struct sq_expr *sq_expr_sublink(struct sq_cx *cx, const PgQuery__SubLink *node);
@@ -259,8 +255,6 @@ const struct sy_sqrelation *sq_find_relation(struct sq_cx *cx, const PgQuery__Ra
                                              bool missing_ok);
 struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *relation,
                                   const char *alias, const char *sql_name);
-struct sq_nsitem *sq_find_item(struct sq_cx *cx, const char *name, int32_t location,
-                               struct sq_level **ret_level);
 const char *sq_relation_sql(const struct sy_sqrelation *relation);
 /* Function in FROM, or moved there from the SELECT list: text with alias, columns. */
 const char *sq_from_function(struct sq_cx *cx, const PgQuery__FuncCall *call, const char *alias,
@@ -288,8 +282,6 @@ const char *sq_limit(struct sq_cx *cx, const PgQuery__SelectStmt *select);
 /* Names of SQLite for the output columns, unique without regard to case; in place. */
 bool sq_unique_names(struct sq_cx *cx, struct sq_query *query);
 struct sq_cte *sq_find_cte(struct sq_cx *cx, const char *name);
-bool sq_alias_columns(struct sq_cx *cx, const PgQuery__Alias *alias, struct sq_field *columns,
-                      uint32_t count);
 
 /* ---- translate_setop.c ---- */
 struct sq_query *sq_setop(struct sq_cx *cx, const PgQuery__SelectStmt *select);
@@ -319,8 +311,6 @@ bool sq_result_columns(struct sq_cx *cx, struct sq_out *out, const struct sq_fie
 /* The text of a name in WITH whose statement changes rows; `before`: the WITH so far. */
 const char *sq_changing_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *node,
                             struct sq_cte *cte, const char *before);
-/* False: 0A000, a table of `used` was changed by an earlier part. */
-bool sq_check_changed(struct sq_cx *cx, const struct sq_list *used);
 /* Puts their steps before the main one. */
 bool sq_finish_changes(struct sq_cx *cx, struct sq_out *out);
 

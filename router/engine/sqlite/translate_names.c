@@ -74,8 +74,8 @@ struct sq_nsitem *sq_add_relation(struct sq_cx *cx, const struct sy_sqrelation *
     return sq_list_add(cx, &cx->level->items, item) ? item : NULL;
 }
 
-struct sq_nsitem *sq_find_item(struct sq_cx *cx, const char *name, int32_t location,
-                               struct sq_level **ret_level)
+static struct sq_nsitem *find_item(struct sq_cx *cx, const char *name, int32_t location,
+                                   struct sq_level **ret_level)
 {
     for (struct sq_level *level = cx->level; level != NULL; level = level->parent) {
         struct sq_nsitem *found = NULL;
@@ -235,7 +235,7 @@ static struct sq_expr *qualified(struct sq_cx *cx, const char *table, const char
     bool ambiguous = false;
     if (cx->err != NULL)
         cx->err->status = SY_OK;
-    struct sq_nsitem *item = sq_find_item(cx, table, location, &level);
+    struct sq_nsitem *item = find_item(cx, table, location, &level);
     if (item == NULL)
         return cx->err != NULL && cx->err->status != SY_OK ? NULL
                                                            : missing_from(cx, table, location);
@@ -256,7 +256,7 @@ static struct sq_expr *unqualified(struct sq_cx *cx, const char *name, int32_t l
     if (expr != NULL || (cx->err != NULL && cx->err->status != SY_OK))
         return expr;
     struct sq_level *level = NULL;
-    struct sq_nsitem *item = sq_find_item(cx, name, location, &level);
+    struct sq_nsitem *item = find_item(cx, name, location, &level);
     if (item != NULL)
         return whole_row(cx, level, item, location);
     if (cx->level != NULL && cx->level->items.count == 1 &&
@@ -276,7 +276,7 @@ struct sq_expr *sq_expr_column(struct sq_cx *cx, const PgQuery__ColumnRef *node)
         parts[i] = sq_str(node->fields[i]);
         if (parts[i] == NULL && i + 1 == node->n_fields && i > 0) {
             struct sq_level *level = NULL;
-            struct sq_nsitem *item = sq_find_item(cx, parts[i - 1], node->location, &level);
+            struct sq_nsitem *item = find_item(cx, parts[i - 1], node->location, &level);
             return item == NULL ? missing_from(cx, parts[i - 1], node->location)
                                 : whole_row(cx, level, item, node->location);
         }
@@ -291,7 +291,7 @@ struct sq_expr *sq_expr_column(struct sq_cx *cx, const PgQuery__ColumnRef *node)
         return unqualified(cx, parts[0], node->location);
     if (node->n_fields == 2) {
         struct sq_level *level = NULL;
-        struct sq_nsitem *item = sq_find_item(cx, parts[0], node->location, &level);
+        struct sq_nsitem *item = find_item(cx, parts[0], node->location, &level);
         if (item == NULL) { /* a field of a record column: (t.keys).x is written with parentheses */
             struct sq_expr *record = sq_find_column(cx, parts[0], node->location, true);
             for (uint32_t i = 0;

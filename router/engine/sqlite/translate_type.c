@@ -150,7 +150,7 @@ bool sq_type_name(struct sq_cx *cx, const PgQuery__TypeName *name, uint32_t *ret
 
 /* ---- literals ---- */
 
-const char *sq_literal_sql(struct sq_cx *cx, const struct sy_sqvalue *value)
+static const char *literal_sql(struct sq_cx *cx, const struct sy_sqvalue *value)
 {
     switch (value->kind) {
     case SY_SQ_NULL:
@@ -204,18 +204,13 @@ struct sq_expr *sq_literal_typed(struct sq_cx *cx, const char *text, uint32_t ty
         }
         return NULL;
     }
-    struct sq_expr *expr = sq_new(cx, type, location, sq_literal_sql(cx, &value));
+    struct sq_expr *expr = sq_new(cx, type, location, literal_sql(cx, &value));
     if (expr == NULL)
         return NULL;
     expr->kind = SQ_CONSTANT;
     expr->typmod = typmod;
     expr->not_null = true;
     return expr;
-}
-
-uint32_t sq_param_type(struct sq_cx *cx, int32_t number)
-{
-    return number >= 1 && (uint32_t)number <= cx->param_count ? cx->param_types[number - 1] : 0;
 }
 
 /* ---- coercion ---- */

@@ -285,9 +285,13 @@ static enum sy_sqlite_step run_prepare(struct sy_sqlite_session *s, struct sy_sq
     return done(s, "PREPARE");
 }
 
-bool sy_sqlite_evaluate(struct sy_sqlite_session *s, struct sy_sqlite_script *script,
-                        PgQuery__Node **expressions, const uint32_t *types, uint32_t count,
-                        struct sy_arena *arena, struct sy_sqvalue **ret_values)
+/*
+ * Evaluates expressions as a SELECT list and converts each to a type, for EXECUTE. The values live
+ * in `arena`. False: s->err is set.
+ */
+static bool evaluate(struct sy_sqlite_session *s, struct sy_sqlite_script *script,
+                     PgQuery__Node **expressions, const uint32_t *types, uint32_t count,
+                     struct sy_arena *arena, struct sy_sqvalue **ret_values)
 {
     PgQuery__ResTarget *targets = sy_arena_calloc(arena, count + 1, sizeof(*targets));
     PgQuery__Node *nodes = sy_arena_calloc(arena, count + 1, sizeof(*nodes));
@@ -337,8 +341,8 @@ static enum sy_sqlite_step run_execute(struct sy_sqlite_session *s, struct sy_sq
         }
         struct sy_sqlite_portal *inner = &s->execute_portal;
         struct sy_sqvalue *values = NULL;
-        if (!sy_sqlite_evaluate(s, outer->plan->script, stmt->params, t->parameter_types,
-                                t->parameter_count, &inner->arena, &values))
+        if (!evaluate(s, outer->plan->script, stmt->params, t->parameter_types, t->parameter_count,
+                      &inner->arena, &values))
             return SY_STEP_ERROR;
         inner->parameters = values;
         inner->plan = sy_sqlite_plan_ref(prepared->plan);

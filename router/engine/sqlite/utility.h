@@ -11,12 +11,4 @@ enum sy_sqlite_step sy_sqlite_close_cursor(struct sy_sqlite_session *s,
 /* The cursor of a FETCH; NULL with s->err set: there is none. */
 struct sy_sqlite_portal *sy_sqlite_cursor(struct sy_sqlite_session *s, const char *name);
 
-/*
- * Evaluates expressions as a SELECT list and converts each to a type, for EXECUTE. The values live
- * in `arena`. False: s->err is set.
- */
-bool sy_sqlite_evaluate(struct sy_sqlite_session *s, struct sy_sqlite_script *script,
-                        PgQuery__Node **expressions, const uint32_t *types, uint32_t count,
-                        struct sy_arena *arena, struct sy_sqvalue **ret_values);
-
 #endif
