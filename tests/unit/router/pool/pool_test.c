@@ -35,7 +35,6 @@ struct fake {
 static struct fake fakes[FAKES_MAX];
 static unsigned opens;           /* since the start of a test */
 static struct sy_err refuse;     /* what every opening ends with, unless SY_OK */
-static bool hold_opens;          /* openings wait for let_open() */
 static const char *answer_error; /* SQLSTATE that resets answer with, or NULL */
 
 static struct fake *of_link(const struct sy_link *link)
@@ -82,8 +81,7 @@ static enum sy_status fake_open(struct sy_loop *loop, const struct sy_link_targe
     fake->live = true;
     opens++;
     sy_deferred_init(&fake->step, fake_step);
-    if (!hold_opens)
-        sy_loop_defer(loop, &fake->step);
+    sy_loop_defer(loop, &fake->step);
     *ret_link = &fake->base;
     return SY_OK;
 }
@@ -254,7 +252,6 @@ static void world_init(struct world *world, const char *pool)
     struct sy_err err = {0};
     memset(world, 0, sizeof(*world));
     memset(&refuse, 0, sizeof(refuse));
-    hold_opens = false;
     answer_error = NULL;
     opens = 0;
     sy_clock_init_virtual(&world->clock, 1000000, 0);
@@ -287,7 +284,6 @@ static void advance(struct world *world, uint64_t us)
 
 static void world_release(struct world *world)
 {
-    hold_opens = false;
     for (unsigned i = 0; i < 2; i++)
         sy_pool_set_close(world->set[i], flag, &world->done[i]);
     for (int i = 0; i < 50 && !(world->done[0] && world->done[1]); i++)
