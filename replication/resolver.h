@@ -1,6 +1,6 @@
 /*
- * Completes transactions over several shards that a crash left prepared (docs: DESIGN.md, "Writes
- * on several shards"). One thread with libpq connections of its own; every few seconds it looks on
+ * Completes transactions over several shards that a crash left prepared (docs/features.md,
+ * "On several shards"). One thread with libpq connections of its own; every few seconds it looks on
  * every primary for transactions of this cluster that no session of this process is committing,
  * asks the decider's commit log and obeys it. It also makes the log, and removes rows that nobody
  * can need any more.

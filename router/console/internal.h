@@ -44,7 +44,7 @@ void sy_console_int(struct sy_console_view *view, int64_t number);
 void sy_console_time(struct sy_console_view *view, int64_t wall_us); /* "2026-11-24 08:47:08 UTC" */
 void sy_console_id(struct sy_console_view *view, uint64_t id);       /* "0x1f", empty for 0 */
 
-/* show_pools.c, show_stats.c, show_topology.c, show_misc.c */
+/* show_sockets.c, show_stats.c, show_topology.c, show_transactions.c */
 void sy_show_clients(struct sy_console_view *view);
 void sy_show_servers(struct sy_console_view *view);
 void sy_show_sockets(struct sy_console_view *view);

@@ -20,10 +20,10 @@
  *   |
  *   +-- any state --> CLOSING --> CLOSED    session.c
  *
- * Invariants (sy_session_check in debug builds): IDLE: no part has expectations, nothing is owed,
- * no gather; WAIT: exactly one pool wait is armed; CLOSED: no parts, no wait, no timer. A part is
- * in one session's list and its server's `user` points at it. busy_parts counts the parts with
- * expectations.
+ * Invariants (check() in session.c, in debug builds): IDLE: no part has expectations, nothing is
+ * owed, no gather; WAIT: exactly one pool wait is armed; CLOSED: no parts, no wait, no timer. A
+ * part is in one session's list and its server's `user` points at it. busy_parts counts the parts
+ * with expectations.
  *
  * Thread: the worker that accepted it.
  */

@@ -1,6 +1,6 @@
 /*
  * Nanoseconds of one evaluation of a cached route, for the statements that make up most of a site's
- * traffic. The bar (docs: DESIGN.md section 4) is well under 300 ns for one key.
+ * traffic. The bar is well under 300 ns for one key.
  */
 #include <time.h>
 

@@ -160,7 +160,7 @@ static void *ticker_main(void *unused)
     while (!pool.stopping) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        /* With nobody to look after, sleep long; tick_add() wakes. */
+        /* With nobody to look after, sleep long; sy_sqlite_tick_add() wakes. */
         int64_t wait_ns = sy_list_empty(&pool.ticks) ? 1000000000 : (int64_t)TICK_MS * 1000000;
         int64_t ns = until.tv_nsec + wait_ns;
         until.tv_sec += ns / 1000000000;

@@ -9,7 +9,7 @@
  *   bytea                    BLOB
  *   date                     INTEGER days since 2000-01-01 (int32 limits: -/+infinity)
  *   timestamp timestamptz    INTEGER microseconds since 2000-01-01 UTC (int64 limits: -/+infinity)
- *   time                     INTEGER microseconds; timetz: INTEGER, see types_datetime.c
+ *   time                     INTEGER microseconds; timetz: INTEGER, see datetime.h
  *   interval                 TEXT "months days microseconds", COLLATE sy_interval
  *   uuid                     TEXT, canonical lower case
  *   json                     TEXT as given; jsonb TEXT as PostgreSQL prints it, COLLATE sy_jsonb

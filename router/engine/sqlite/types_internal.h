@@ -1,4 +1,5 @@
-/* Shared by the files of types.c: arrays, errors. Internal to router/engine/sqlite. */
+/* Shared by types_in.c, types_out.c and types_array.c: arrays, errors. Internal to
+ * router/engine/sqlite. */
 #ifndef SY_ROUTER_ENGINE_SQLITE_TYPES_INTERNAL_H
 #define SY_ROUTER_ENGINE_SQLITE_TYPES_INTERNAL_H
 
