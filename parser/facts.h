@@ -281,7 +281,9 @@ struct sy_stmt {
     /* What the statement does. */
     bool writes; /* DML anywhere (CTEs included), locking clause, SELECT INTO, nextval/setval... is
                     by function */
-    bool creates_temp;       /* CREATE TEMP TABLE/VIEW/SEQUENCE, SELECT INTO TEMP */
+    bool creates_temp;    /* CREATE TEMP TABLE/VIEW/SEQUENCE, SELECT INTO TEMP */
+    bool counts_sequence; /* DDL: makes a sequence (serial, identity ...) or says how one counts; */
+    bool restarts_sequence;  /* ... RESTART among others */
     bool not_in_transaction; /* CREATE INDEX CONCURRENTLY, VACUUM, CREATE DATABASE ... */
     bool has_parameters;     /* any $n */
     int32_t parameter_max;   /* highest n */

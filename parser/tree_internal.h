@@ -123,6 +123,8 @@ struct sy_facts_builder {
 };
 
 /* tree_build.c */
+/* tree_sequence.c */
+void sy_build_sequences(struct sy_facts_builder *b, const Node *node);
 /* tree_constraint.c */
 void sy_build_constraints(struct sy_facts_builder *b, const Node *node);
 void *sy_build_push(struct sy_facts_builder *b, struct sy_vec *vec);

@@ -192,6 +192,8 @@ void sy_route_prepare_ddl(struct prepare *p)
             return;
         }
     }
-    if (sy_route_check_constraints(p))
-        place(p);
+    if (!sy_route_check_constraints(p))
+        return;
+    place(p);
+    sy_route_note_sequences(route);
 }

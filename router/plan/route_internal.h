@@ -84,6 +84,7 @@ struct sy_route {
     /* Writes on several shards, which scatter.h writes down for each. */
     bool freezes; /* something in it is evaluated once and sent as a value */
     bool splits;  /* INSERT ... VALUES: each shard is sent its own rows */
+    bool spreads; /* DDL: sequences of it count in steps of their own on each shard: sequence.c */
 
     /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
     const char *combine;
@@ -173,6 +174,9 @@ void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 
 /* route_constraint.c. False: refused. */
 bool sy_route_check_constraints(struct prepare *p);
+
+/* sequence.c: after the plan of DDL is made, is it to be wrapped? */
+void sy_route_note_sequences(struct sy_route *route);
 
 /* route_ddl.c: statements that define or maintain. */
 void sy_route_prepare_ddl(struct prepare *p);

@@ -11,6 +11,7 @@
 #include "base/limits.h"
 #include "parser/rewrite.h"
 #include "router/plan/route_internal.h"
+#include "router/plan/sequence.h"
 
 struct scatter {
     const struct sy_route *route;
@@ -439,7 +440,7 @@ enum sy_status sy_scatter_ask(const struct sy_route *route, struct sy_slice text
     struct sy_scatter_ask ask = {.sql = {"", 0}};
     PgQuery__ParseResult *tree = NULL;
     sy_err_init(err);
-    if (!route->freezes) {
+    if (!route->freezes || route->spreads) {
         *ret_ask = ask;
         return SY_OK;
     }
@@ -534,6 +535,8 @@ enum sy_status sy_scatter_text(const struct sy_route *route, const struct sy_sca
     struct sy_scattered scattered = {0};
     PgQuery__ParseResult *tree = NULL;
     sy_err_init(err);
+    if (route->spreads)
+        return sy_sequence_text(route, scatter, arena, ret_scattered, err);
     bool fine = open_tree(&s, scatter->text, &tree) && put_answers(&s, scatter);
     if (fine && scatter->rows != NULL)
         fine = keep_rows(&s, scatter) && number_all(&s, &scattered);

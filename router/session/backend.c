@@ -199,6 +199,8 @@ static enum action gather_complete(struct sy_part *part, struct sy_slice tag)
         return SWALLOW;
     sy_tag_sum_write(&gather->tags, gather->all ? gather->rows_first : gather->tags.rows,
                      gather->held);
+    if (gather->told_tag != NULL)
+        snprintf(gather->held, sizeof(gather->held), "%s", gather->told_tag);
     if (!session->implicit_txn) {
         run_flush(session);
         sy_session_put_complete(session, gather->held);

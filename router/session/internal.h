@@ -206,8 +206,9 @@ struct sy_gather {
     bool all;      /* SY_PLAN_ALL: answers must agree, one is told */
     bool has_home; /* only shard `home` may report rows */
     uint32_t home;
-    bool sums;    /* with a merge: a write, whose counts are added up */
-    bool counted; /* a write whose count of 0 says that nothing was written */
+    const char *told_tag; /* instead of the servers' own; NULL: none */
+    bool sums;            /* with a merge: a write, whose counts are added up */
+    bool counted;         /* a write whose count of 0 says that nothing was written */
     bool simple;
     bool failed;
     bool copy_header; /* COPY TO with HEADER: drop it from all but the first */
@@ -266,6 +267,7 @@ struct sy_portal {
     struct sy_gather *gather; /* with a merge, suspended: owned */
     uint64_t merge_serial;    /* SY_PLAN_MERGE: tells whose merge the gather holds; 0: none */
     const char *figures;      /* one shard's own, to be told at Execute; NULL: nothing to tell */
+    const char *told_tag;     /* as in sy_target */
 };
 
 struct sy_extended {
@@ -440,8 +442,9 @@ struct sy_target {
     uint32_t row_count;
     bool has_home; /* a write of a key: only shard `home` may have rows for it */
     uint32_t home;
-    bool counted;  /* several shards: one that reports no rows has written nothing */
-    bool federate; /* `shard` is the federating database */
+    bool counted;         /* several shards: one that reports no rows has written nothing */
+    bool federate;        /* `shard` is the federating database */
+    const char *told_tag; /* the client is told this tag, not the servers'; NULL: theirs */
 };
 
 /* What a merge is to do: made before anything is sent. */

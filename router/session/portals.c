@@ -632,7 +632,8 @@ static enum sy_step execute_several(struct sy_session *session, struct sy_portal
                                .writes = portal->writes,
                                .counted = portal->counted,
                                .has_home = portal->has_home,
-                               .home = portal->home};
+                               .home = portal->home,
+                               .told_tag = portal->told_tag};
     if (portal->merge_serial == 0)
         sy_gather_begin(session, &target, false);
     else

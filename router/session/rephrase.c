@@ -37,6 +37,24 @@ static bool deadlock_error(struct sy_session *session, const struct sy_notice_fi
     return true;
 }
 
+/* The client's statement was wrapped in another one (router/plan/sequence.h), which it need not
+ * know. */
+static bool wrapped_error(struct sy_session *session, const struct sy_notice_fields *fields)
+{
+    const struct sy_gather *gather = session->gather;
+    if (gather == NULL || !gather->active || gather->told_tag == NULL)
+        return false;
+    struct sy_notice_fields told = *fields;
+    told.position = fields->internal_position;
+    told.internal_position = told.internal_query = told.where = (struct sy_slice){NULL, 0};
+    if (sy_script_put_error(session, &told))
+        return true;
+    struct sy_buf *out = sy_session_scratch(session);
+    sy_write_notice_fields(out, 'E', &told);
+    sy_session_put_buf(session, out);
+    return true;
+}
+
 bool sy_rephrase_error(struct sy_part *part, const struct sy_notice_fields *fields)
 {
     struct sy_session *session = part->session;
@@ -47,5 +65,6 @@ bool sy_rephrase_error(struct sy_part *part, const struct sy_notice_fields *fiel
         return true;
     }
     sy_counter_add(&session->database->counters->errors, 1);
-    return sy_copy_put_error(part, fields) || sy_script_put_error(session, fields);
+    return sy_copy_put_error(part, fields) || wrapped_error(session, fields) ||
+           sy_script_put_error(session, fields);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "router/plan/scatter.h"
+#include "router/plan/sequence.h"
 #include "router/session/extended.h"
 #include "router/session/internal.h"
 
@@ -37,7 +38,7 @@ static enum sy_status write_texts(struct sy_session *session, const struct sy_ex
         if (!sy_shard_set_has(&target->shards, shard))
             continue;
         scatter.shard = shard;
-        if (last != NULL && target->rows == NULL)
+        if (last != NULL && target->rows == NULL && !sy_route_spreads_sequences(exec->route))
             texts[shard] = *last;
         else
             status = sy_scatter_text(exec->route, &scatter, arena, &texts[shard], err);
@@ -215,6 +216,7 @@ enum sy_step sy_scatter_bind(struct sy_session *session, const struct sy_scatter
     portal->counted = b->target->counted;
     portal->has_home = b->target->has_home;
     portal->home = b->target->home;
+    portal->told_tag = b->target->told_tag;
     if (returns_rows(b->exec, b->target)) {
         portal->merge_serial = ++session->worker->last_serial;
         sy_gather_begin(session, b->target, false);

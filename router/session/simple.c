@@ -62,6 +62,7 @@ void sy_gather_begin(struct sy_session *session, const struct sy_target *target,
                                  .counted = target->counted,
                                  .simple = simple,
                                  .has_home = target->has_home,
+                                 .told_tag = target->told_tag,
                                  .home = target->home};
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         part->gather_done = false;

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "router/plan/scatter.h"
+#include "router/plan/sequence.h"
 #include "router/session/internal.h"
 
 /* What is cached with a template: a route per statement. */
@@ -441,6 +442,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         target->counted =
             target->several && !target->all && plan->writes && sy_route_writes_counted(exec->route);
         target->scatters = target->several && plan->writes && sy_route_freezes(exec->route);
+        if (target->scatters && sy_route_spreads_sequences(exec->route))
+            target->told_tag = sy_route_spreads_tag(exec->route);
         target->has_home = plan->kind == SY_PLAN_CONCAT && plan->home != UINT32_MAX;
         target->home = plan->home;
         break;
