@@ -432,7 +432,7 @@ static enum action on_ready(struct sy_part *part, struct sy_slice body)
     part->in_txn = part->status != 'I';
     part->failed = false;
     part->touched = head->kind == SY_X_SYNC ? false : part->touched;
-    part->copying_in = part->copying_out = part->copies = part->errored = false;
+    part->copying_in = part->copying_out = part->errored = false;
     if (head->why == SY_WHY_SETTINGS && !session->cycle_errored)
         sy_part_state(part)->settings->proven = true;
     bool ready = (head->flags & SY_X_READY) != 0;

@@ -1,6 +1,7 @@
 /*
  * COPY FROM STDIN: bytes passed on to one server, rows split by shard (router/plan/copy_split), or
- * all rows to all shards (reference tables), inside one transaction. The worker's thread.
+ * all rows to all shards (reference tables), inside one transaction. In both protocols: a Query
+ * begins it here, an Execute in portals.c. The worker's thread.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -39,24 +40,32 @@ static bool make_split(struct sy_session *session, const struct sy_exec *exec,
     return sy_copy_split_new(&options, &copy->split, err) == SY_OK;
 }
 
-enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
-                           const struct sy_target *target, struct sy_slice sql, struct sy_err *err)
+enum sy_status sy_copy_open(struct sy_session *session, const struct sy_exec *exec, bool split,
+                            struct sy_err *err)
 {
+    sy_copy_free(session);
     struct sy_copy_in *copy = calloc(1, sizeof(*copy));
     uint32_t count = session->database->topology->shard_count;
     if (copy != NULL)
         copy->rows = calloc(count, sizeof(*copy->rows));
     if (copy == NULL || copy->rows == NULL) {
         free(copy);
-        (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-        return SY_STEP_ERROR;
+        return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     }
     copy->shard_count = count;
     session->copy_in = copy;
-    if (target->split && !make_split(session, exec, copy, err)) {
+    if (split && !make_split(session, exec, copy, err)) {
         sy_copy_free(session);
-        return SY_STEP_ERROR;
+        return err->status;
     }
+    return SY_OK;
+}
+
+enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
+                           const struct sy_target *target, struct sy_slice sql, struct sy_err *err)
+{
+    if (sy_copy_open(session, exec, target->split, err) != SY_OK)
+        return SY_STEP_ERROR;
     sy_gather_begin(session, target, true);
     sy_simple_send(session, target, NULL, sql, SY_X_WRITE);
     sy_session_set_state(session, SY_SESSION_ACTIVE);
@@ -201,10 +210,21 @@ static enum sy_step fail_split(struct sy_session *session, const struct sy_err *
     session->cycle_errored = true;
     sy_session_put_error(session, err);
     fail_all(session, SY_SLICE("the router refused a row"));
+    session->batch_failed = session->skip_to_sync = session->in_batch;
     if (session->txn == 'T')
         sy_txn_failed(session);
     sy_session_set_state(session, SY_SESSION_ACTIVE);
     return SY_STEP_DONE;
+}
+
+/* The end of the data. In a batch the answer would wait in the server for the client's Sync, which
+ * is looked at only when the COPY is over. */
+static void send_end(struct sy_part *part, const void *message, size_t bytes)
+{
+    static const char flush[] = {'H', 0, 0, 0, 4};
+    sy_part_send_copy(part, message, bytes);
+    if (part->session->in_batch)
+        sy_part_send_copy(part, flush, sizeof(flush));
 }
 
 static enum sy_step split_done(struct sy_session *session)
@@ -218,7 +238,7 @@ static enum sy_step split_done(struct sy_session *session)
         flush_rows(session, i);
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
         if (part->copying_in)
-            sy_part_send_copy(part, done, sizeof(done));
+            send_end(part, done, sizeof(done));
     sy_session_set_state(session, SY_SESSION_ACTIVE);
     return SY_STEP_DONE;
 }
@@ -254,45 +274,22 @@ static enum sy_step split_message(struct sy_session *session, const struct sy_fr
 
 static enum sy_step pass_on(struct sy_session *session, const struct sy_frame *frame)
 {
-    bool batch = session->in_batch;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
-        if (!part->copying_in && !(batch && part->expect_count > 0))
+        if (!part->copying_in)
             continue;
-        sy_part_send(part, frame->chunk, frame->from, frame->to);
-        if (frame->type == 'c' && !batch && session->txn == 'I' && !session->implicit_txn)
+        if (frame->type == 'd') {
+            sy_part_send(part, frame->chunk, frame->from, frame->to);
+            break;
+        }
+        send_end(part, frame->chunk->data + frame->from, frame->to - frame->from);
+        if (frame->type == 'c' && !session->in_batch && session->txn == 'I' &&
+            !session->implicit_txn)
             sy_part_fetch_position(
                 part); /* not before: a server that copies takes no other message */
-        if (frame->type != 'd')
-            part->copies = false;
         break;
     }
-    if (frame->type != 'd' && !batch)
+    if (frame->type != 'd')
         sy_session_set_state(session, SY_SESSION_ACTIVE);
-    return SY_STEP_DONE;
-}
-
-/* In the extended protocol the client's Sync comes behind CopyDone, whether or not one came before
- * the COPY began: a server ignores those that come while it copies. */
-static enum sy_step sync_in_copy(struct sy_session *session, const struct sy_frame *frame)
-{
-    bool copies = false;
-    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
-        copies = copies || part->copies;
-    if (copies)
-        return SY_STEP_DONE; /* before CopyDone: ignored, as on a server */
-    if (!session->sync_seen) {
-        sy_session_set_state(session, SY_SESSION_BATCH);
-        return sy_extended_message(session, frame);
-    }
-    sy_session_set_state(session, SY_SESSION_ACTIVE);
-    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
-        if (part->expect_count == 0)
-            continue;
-        sy_part_send(part, frame->chunk, frame->from, frame->to);
-        if (part->will_write && session->txn == 'I')
-            sy_part_fetch_position(part);
-        part->will_write = false;
-    }
     return SY_STEP_DONE;
 }
 
@@ -305,9 +302,8 @@ enum sy_step sy_copy_message(struct sy_session *session, const struct sy_frame *
     case 'f':
         return session->copy_in != NULL ? split_message(session, frame) : pass_on(session, frame);
     case 'H':
+    case 'S': /* before CopyDone: ignored, as on a server */
         return SY_STEP_DONE;
-    case 'S':
-        return session->in_batch ? sync_in_copy(session, frame) : SY_STEP_DONE;
     case 'X':
         sy_session_end(session);
         return SY_STEP_AGAIN;

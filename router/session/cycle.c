@@ -161,6 +161,7 @@ void sy_cycle_check(struct sy_session *session)
     case SY_SESSION_BARRIER:
         if (sy_txn_finish_phase(session))
             return;
+        sy_copy_free(session); /* it was refused before a server asked for data */
         sy_session_set_state(session, session->startup != NULL ? SY_SESSION_WELCOME
                                       : session->in_batch      ? SY_SESSION_BATCH
                                                                : SY_SESSION_IDLE);
@@ -183,6 +184,7 @@ void sy_cycle_check(struct sy_session *session)
         return;
     }
     if (session->in_batch && !session->sync_seen) { /* a COPY inside an extended batch is over */
+        sy_copy_free(session);
         sy_session_set_state(session, SY_SESSION_BATCH);
         sy_session_drive(session);
         return;

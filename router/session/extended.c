@@ -314,9 +314,6 @@ static enum sy_step on_sync(struct sy_session *session, const struct sy_frame *f
         uint8_t flags = (uint8_t)((touched == 1 ? SY_X_READY : 0) | (commits ? SY_X_WRITE : 0));
         sy_part_expect(part, SY_X_SYNC, SY_WHY_CLIENT, flags, 0);
         sy_part_send(part, frame->chunk, frame->from, frame->to);
-        if (part->copies)
-            continue; /* a server that waits for data ignores this Sync; the one behind the data
-                         counts */
         if (commits)
             sy_part_fetch_position(part);
         part->will_write = false;
@@ -439,6 +436,8 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
     if (sync_servers(session))
         return sy_barrier(session);
     sy_owe_settle(session);
+    sy_gather_tell(session);
+    sy_gather_reset(session);
     session->in_batch = session->batch_failed = false;
     sy_extended_cycle_over(session);
     sy_session_set_state(session, SY_SESSION_IDLE);

@@ -126,9 +126,7 @@ struct sy_part {
     bool touched;    /* extended messages since the last Sync */
     bool failed;     /* an error since the last Sync: the server skips */
     bool will_write; /* since the last Sync a write was sent */
-    bool copies; /* a COPY FROM is executed in this batch: it takes no other message before CopyDone
-                  */
-    bool wrote;  /* in this transaction or cycle */
+    bool wrote;      /* in this transaction or cycle */
     bool pinned;
     bool has_temporary; /* the session's temporary tables are on it */
     bool gather_done;   /* gather: its own answer is complete */
@@ -258,8 +256,9 @@ struct sy_portal {
     struct sy_shard_set shards;     /* several */
     uint32_t shard;
     uint64_t server_id; /* of the statement, as servers name it; 0: unnamed */
-    bool local;         /* the session runs it */
-    bool several, all, writes, replica, copies, counted, has_home;
+    uint64_t environment;
+    bool local; /* the session runs it */
+    bool several, all, writes, replica, copies, splits, counted, has_home;
     uint32_t home;
     bool binary;              /* some of its columns */
     bool limited;             /* under a row limit: its shards answer in turn, */
@@ -773,6 +772,9 @@ enum sy_step sy_barrier(struct sy_session *session);
 void sy_owe(struct sy_session *session, const void *data, size_t bytes);
 
 /* copy.c */
+/* Makes session->copy_in for a COPY FROM that several servers are about to be sent. */
+enum sy_status sy_copy_open(struct sy_session *session, const struct sy_exec *exec, bool split,
+                            struct sy_err *err);
 enum sy_step sy_copy_begin(struct sy_session *session, const struct sy_exec *exec,
                            const struct sy_target *target, struct sy_slice sql, struct sy_err *err);
 void sy_copy_ready(struct sy_part *part, struct sy_slice body);

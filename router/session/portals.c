@@ -91,7 +91,11 @@ static enum sy_step acquire(struct sy_session *session, const struct sy_target *
                 return refuse_mixed(err);
         session->implicit_txn = true;
     }
-    return sy_target_acquire(session, target, err);
+    enum sy_step step = sy_target_acquire(session, target, err);
+    /* An error of the second server must not overtake what would be told with the first one's. */
+    if (step == SY_STEP_DONE && target->several && session->owed.bytes == session->owed_loose)
+        sy_owe_settle(session);
+    return step;
 }
 
 /* ---- Bind ---- */
@@ -259,6 +263,7 @@ static void fill_portal(struct sy_portal *portal, const struct sy_exec *exec,
     portal->has_home = target->has_home;
     portal->home = target->home;
     portal->copies = exec->stmt->kind == SY_STMT_COPY_FROM;
+    portal->splits = target->split;
     portal->replica = target->replica_ok;
     portal->figures = target->several ? NULL : sy_tells_shard(exec);
 }
@@ -317,12 +322,6 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     if (target.merge)
         return bind_merge(session,
                           &(struct merge_bind){frame, bind, prepared, &exec, &target, &merge}, err);
-    if (target.split) {
-        (void)sy_err_set(err, SY_E_UNSUPPORTED,
-                         "COPY into a sharded table with the extended protocol is not supported");
-        sy_err_hint(err, "Send the COPY statement as a simple query.");
-        return SY_STEP_ERROR;
-    }
     enum sy_step step = acquire(session, &target, err);
     if (step == SY_STEP_DONE && target.several && target.writes)
         step = sy_asking_step(session, &exec, &target, exec.text, err);
@@ -336,6 +335,7 @@ static enum sy_step bind_remote(struct sy_session *session, const struct sy_fram
     if (portal == NULL)
         return SY_STEP_ERROR;
     fill_portal(portal, &exec, &target);
+    portal->environment = session->environment;
     portal->binary = wants_binary(bind);
     portal->server_id = server_id(prepared);
     sy_owe_primary(session, &exec, &target);
@@ -681,9 +681,28 @@ static enum sy_step execute_one(struct sy_session *session, const struct sy_port
     sy_part_ask_columns(part, portal, message->portal);
     sy_part_expect(part, SY_X_EXECUTE, SY_WHY_CLIENT,
                    (uint8_t)(SY_X_FORWARD | (portal->writes ? SY_X_WRITE : 0)), portal->server_id);
-    part->copies = part->copies || portal->copies;
     sy_part_send(part, frame->chunk, frame->from, frame->to);
     return SY_STEP_DONE;
+}
+
+/* Before a COPY FROM: all that came before it is answered, so that the data has the client alone.
+ */
+static enum sy_step before_copy(struct sy_session *session, const struct sy_portal *portal,
+                                const struct sy_exec *exec, struct sy_err *err)
+{
+    enum sy_step step = sy_barrier(session);
+    if (step != SY_STEP_DONE)
+        return step;
+    if (session->database->sharded && portal->environment != session->environment) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "COPY on a sharded database is not supported when search_path or the "
+                         "temporary tables changed behind its Bind"); /* servers look it up now */
+        sy_err_hint(err, "Send Bind and Execute together.");
+        return SY_STEP_ERROR;
+    }
+    if (!portal->several)
+        return SY_STEP_DONE;
+    return sy_copy_open(session, exec, portal->splits, err) == SY_OK ? SY_STEP_DONE : SY_STEP_ERROR;
 }
 
 enum sy_step sy_portal_on_execute(struct sy_session *session, const struct sy_frame *frame,
@@ -718,8 +737,16 @@ enum sy_step sy_portal_on_execute(struct sy_session *session, const struct sy_fr
             part->effects_done = 0;
         session->need_barrier = true;
     }
-    return portal->several ? execute_several(session, portal, frame, &message, err)
-                           : execute_one(session, portal, frame, &message, err);
+    if (portal->copies) {
+        enum sy_step step = before_copy(session, portal, &exec, err);
+        if (step != SY_STEP_DONE)
+            return step;
+    }
+    enum sy_step step = portal->several ? execute_several(session, portal, frame, &message, err)
+                                        : execute_one(session, portal, frame, &message, err);
+    if (step == SY_STEP_DONE && portal->copies)
+        (void)sy_barrier(session); /* what comes next may be data: first the servers ask for it */
+    return step;
 }
 
 /* ---- Close ---- */

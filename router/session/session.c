@@ -595,7 +595,10 @@ static bool one_frame(struct sy_session *session)
     sy_err_init(&err);
     if (!sy_input_frame(session, &frame, &err)) {
         /* A length that cannot be: where the next message begins is not known. */
-        if (err.status == SY_E_LIMIT && session->state == SY_SESSION_COPY_IN)
+        bool copying = session->state == SY_SESSION_COPY_IN;
+        if (err.status == SY_E_PROTOCOL && copying) /* the error of the COPY, and then the end */
+            sy_session_put_error(session, &err);
+        if ((err.status == SY_E_LIMIT || err.status == SY_E_PROTOCOL) && copying)
             (void)sy_err_set(&err, SY_E_PROTOCOL,
                              "terminating connection because protocol synchronization was lost");
         if (err.status == SY_E_LIMIT)

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/harness/expect.h"
 #include "tests/harness/router.h"
@@ -111,12 +112,45 @@ static void rows_go_to_their_shards(void **state)
     PQfinish(c);
 }
 
+/* COPY with the extended protocol, as far as its end: the tag or the SQLSTATE. */
+static const char *copy_in(PGconn *c, const char *sql, const char *data)
+{
+    static char text[64];
+    PGresult *result = PQexecParams(c, sql, 0, NULL, NULL, NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(result), PGRES_COPY_IN);
+    PQclear(result);
+    assert_int_equal(PQputCopyData(c, data, (int)strlen(data)), 1);
+    assert_int_equal(PQputCopyEnd(c, NULL), 1);
+    result = PQgetResult(c);
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    snprintf(text, sizeof(text), "%s", state != NULL ? state : PQcmdStatus(result));
+    PQclear(result);
+    assert_null(PQgetResult(c));
+    return text;
+}
+
+static void bound_copies_bring_rows_to_their_shards(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    const char *sql = "copy posts (author_id, title) from stdin";
+    assert_string_equal(copy_in(c, sql, "31\ta\n32\tb\n33\tc\n34\td\n"), "COPY 4");
+    assert_string_equal(copy_in(c, sql, "35\te\n36\tf\n37\tg\n31\ta\n"), "23505");
+    assert_string_equal(copy_in(c, sql, "38\th\nbad\ti\n"), "22P02");
+    assert_string_equal(
+        sy_ask_all(c, "select author_id from posts where author_id > 30 order by author_id"),
+        "31\n32\n33\n34");
+    assert_string_equal(sy_run(c, "delete from posts where author_id > 30"), "DELETE 4");
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_is_merged_by_bytes),
         cmocka_unit_test(a_key_keeps_its_precision),
         cmocka_unit_test(rows_go_to_their_shards),
+        cmocka_unit_test(bound_copies_bring_rows_to_their_shards),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
