@@ -176,17 +176,22 @@ static enum origin origin_of(const struct prepare *p, struct sy_qname name)
     return builtin ? ORIGIN_BUILTIN : ORIGIN_UNKNOWN;
 }
 
-static bool check_origin(struct prepare *p, const struct sy_function_use *use)
+bool sy_route_may_read_tables(const struct prepare *p, struct sy_qname name)
 {
-    struct sy_route *route = p->route;
     const struct sy_config_database *database = p->context->database;
-    enum sy_volatility volatility = volatility_of(p->context->schema, use->name);
-    enum origin origin = origin_of(p, use->name);
+    enum sy_volatility volatility = volatility_of(p->context->schema, name);
+    enum origin origin = origin_of(p, name);
     bool knows =
         p->context->schema != NULL && (database == NULL || database->engine == SY_ENGINE_POSTGRES);
     bool suspect = (origin == ORIGIN_USER && volatility != SY_IMMUTABLE) ||
-                   (origin == ORIGIN_UNKNOWN && knows) || listed(runs_queries, use->name.name);
-    if (!suspect || sy_route_is_safe(database, use->name.schema, use->name.name))
+                   (origin == ORIGIN_UNKNOWN && knows) || listed(runs_queries, name.name);
+    return suspect && !sy_route_is_safe(database, name.schema, name.name);
+}
+
+static bool check_origin(struct prepare *p, const struct sy_function_use *use)
+{
+    struct sy_route *route = p->route;
+    if (!sy_route_may_read_tables(p, use->name))
         return true;
     sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
                    "function %.*s() may read or write tables of other shards",

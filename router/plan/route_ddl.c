@@ -128,6 +128,31 @@ static bool only_temporary(const struct sy_route *route)
     return route->stmt->table_count > 0;
 }
 
+/* A temporary view is on one server and sees what that one has: a part of a sharded table, one of
+ * the copies of a reference table, which it would also write. */
+static bool refuse_temporary_view(struct prepare *p)
+{
+    struct sy_route *route = p->route;
+    const struct sy_stmt *stmt = route->stmt, *query = stmt->inner;
+    bool temporary =
+        query != NULL && is_kind(stmt, "view") && (stmt->creates_temp || only_temporary(route));
+    bool sees = false;
+    for (int32_t i = 0; temporary && i < query->table_count; i++) {
+        struct use use;
+        sy_route_resolve(p, &query->tables[i], false, &use);
+        sees |= use.kind != USE_TEMPORARY && use.kind != USE_CATALOG && use.kind != USE_MISSING;
+    }
+    for (int32_t i = 0; temporary && i < query->function_count; i++)
+        sees |= sy_route_may_read_tables(p, query->functions[i].name);
+    if (!sees || sy_shardmap_shard_count(route->map) == 1)
+        return false;
+    sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                   "a temporary view over tables that are on several shards is not supported");
+    sy_err_hint(&route->plan.refusal,
+                "Create the view without TEMP, or put its rows into a temporary table.");
+    return true;
+}
+
 static bool refuse_object(struct sy_route *route)
 {
     static const char *const kinds[] = {"database", "tablespace", "system", "subscription", NULL};
@@ -170,7 +195,7 @@ void sy_route_prepare_ddl(struct prepare *p)
     route->is_fixed = true;
     route->writes = stmt->kind != SY_STMT_LOCK;
     route->plan.writes = route->writes;
-    if (refuse_object(route))
+    if (refuse_object(route) || refuse_temporary_view(p))
         return;
     if (stmt->creates_temp) {
         sy_plan_set_several(&route->plan, SY_PLAN_ANY,

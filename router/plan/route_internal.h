@@ -131,6 +131,8 @@ void sy_route_refuse_ids(struct sy_route *route);
 /* function_rules.c */
 /* False: refused; the plan says why. Sets uses_fixed_shard and the functions' part of read_only. */
 bool sy_route_check_functions(struct prepare *p);
+/* A function of users that is neither immutable nor declared safe, or one that nobody knows. */
+bool sy_route_may_read_tables(const struct prepare *p, struct sy_qname name);
 /* Functions whose value may differ between shards or calls: NULL when there are none. */
 const char *sy_route_shard_dependent_function(const struct sy_route *route);
 /* What the federating database cannot call; NULL: nothing. *ret_clock: the clock is read. */
