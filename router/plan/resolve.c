@@ -100,14 +100,16 @@ static void place_declared(const struct sy_map_table *table, struct use *use)
 static void place_found(struct prepare *p, struct sy_slice schema, struct sy_slice name,
                         struct use *use);
 
-/* A view lives where the tables it reads live. */
+/* A view lives where the tables it reads live; those that a function reads are not known. */
 static void place_view(struct prepare *p, struct use *use)
 {
     bool local = false;
     uint32_t shard = 0;
+    use->is_view_on_sharded |= use->relation->calls_users;
     for (uint32_t i = 0; i < use->relation->depend_count; i++) {
         const struct sy_schema_relation *base =
             sy_schema_relation(p->context->schema, use->relation->depends[i]);
+        use->is_view_on_sharded |= base->calls_users;
         if (base->kind == SY_RELATION_VIEW || is_catalog_schema(base->schema))
             continue;
         struct use under = {0};

@@ -372,8 +372,10 @@ static bool check_use(struct sy_route *route, int32_t index)
     }
     if (use->is_view_on_sharded &&
         !sy_route_is_safe(route->database, use->relation->schema, use->relation->name)) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED, "view \"%.*s\" reads sharded tables",
-                       (int)name.bytes, name.data);
+        sy_plan_refuse(
+            &route->plan, SY_E_UNSUPPORTED, "view \"%.*s\" %s", (int)name.bytes, name.data,
+            use->relation->calls_users ? "calls functions that may read tables of other shards"
+                                       : "reads sharded tables");
         sy_err_hint(
             &route->plan.refusal,
             "If it combines rows of one shard only, add it to safe_objects (and declare it in the "

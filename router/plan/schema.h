@@ -55,6 +55,8 @@ struct sy_schema_relation {
     enum sy_relation_kind kind;
     bool is_unlogged, has_triggers,
         has_rls;            /* triggers: the users' own, not those of foreign keys; rules, too */
+    bool calls_users;       /* views: a function of users that is not immutable, or one that runs
+                               a query that it is given, stands in it */
     bool is_read_only_view; /* views: the loader has proved that no function in it is volatile or
                                differs on a standby */
     struct sy_schema_column *columns;

@@ -48,6 +48,8 @@ static const char *const schema_sql[] = {
     "create view v_pid as select pg_backend_pid()",
     "create view v_sequence as select last_value from counter",
     "create view v_volatile as select volatile_one()",
+    "create view v_xml as select query_to_xml('select 1', true, true, '')",
+    "create materialized view m_stable as select stable_one(1)",
     "create view v_scratch as select * from scratch",
     "create materialized view m1 as select id from users",
     "create function trig() returns trigger language plpgsql as 'begin return new; end'",
@@ -144,6 +146,11 @@ static void follows_views(void **state)
         print_message("%s\n", rows[i].name);
         assert_int_equal(relation("public", rows[i].name)->is_read_only_view, rows[i].provable);
     }
+    static const char *const callers[] = {"v_volatile", "v_xml", "m_stable"};
+    for (unsigned i = 0; i < sizeof(callers) / sizeof(callers[0]); i++)
+        assert_true(relation("public", callers[i])->calls_users);
+    assert_false(relation("public", "v1")->calls_users);
+    assert_false(relation("public", "v_random")->calls_users);
     const struct sy_schema_relation *v2 = relation("public", "v2");
     unsigned users = 0;
     for (uint32_t i = 0; i < v2->depend_count; i++)

@@ -184,6 +184,7 @@ static bool add_relations(struct sy_schema_builder *builder, const struct inspec
             .is_unlogged = on_any(shards, count, key, 5),
             .has_triggers = on_any(shards, count, key, 6),
             .has_rls = on_any(shards, count, key, 7),
+            .calls_users = on_any(shards, count, key, 9),
         };
         relation.is_read_only_view = relation.kind == SY_RELATION_VIEW &&
                                      on_all(shards, count, key, 8) &&

@@ -12,7 +12,8 @@
 enum inspect_query {
     INSPECT_SERVER,     /* version, version_num, encoding, collate, ctype, collation version */
     INSPECT_NAMESPACES, /* name */
-    INSPECT_RELATIONS,  /* key, schema, name, oid, kind, unlogged, triggers, rls, provable */
+    INSPECT_RELATIONS,  /* key, schema, name, oid, kind, unlogged, triggers, rls, provable,
+                           calls_users */
     INSPECT_COLUMNS,    /* relation oid, name, type, type oid, typmod, default, serial, generated,
                            nondeterministic,    formatted type */
     INSPECT_DEPENDS,    /* view oid, relation oid */

@@ -18,6 +18,14 @@
     "'nextval', "                                                                                  \
     "'currval', 'lastval', 'setval', 'query_to_xml', 'table_to_xml', 'cursor_to_xml')))"
 
+/* A view whose functions may read any table. */
+#define CALLS_USERS                                                                                \
+    "c.relkind in ('v', 'm') and c.oid >= 16384 and exists (select from pg_catalog.pg_rewrite r, " \
+    "regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') f "   \
+    "join pg_catalog.pg_proc p on p.oid = f[1]::oid where r.ev_class = c.oid and ((p.oid >= "      \
+    "16384 and p.provolatile <> 'i') or (p.oid < 16384 and (p.proname = 'ts_stat' or p.proname "   \
+    "like '%\\_to\\_xml%'))))"
+
 /* What a default calls, found as in a view's rule; the clock and the session's names are nodes of
  * their own. */
 #define DEFAULT_VOLATILITY                                                                         \
@@ -54,7 +62,8 @@ static const char *const queries[INSPECT_QUERIES] = {
         "select from pg_catalog.pg_rewrite r, "
         "regexp_matches(r.ev_action::text, ':(?:funcid|opfuncid|aggfnoid|winfnoid) (\\d+)', 'g') f "
         "join pg_catalog.pg_proc p on p.oid = f[1]::oid "
-        "where r.ev_class = c.oid and (p.provolatile = 'v' or " VARIES ")) else false end "
+        "where r.ev_class = c.oid and (p.provolatile = 'v' or " VARIES
+        ")) else false end, " CALLS_USERS " "
         "from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace "
         "where c.relkind in ('r', 'p', 'v', 'm', 'S', 'f', 'i', 'I') and c.relpersistence <> 't' "
         "and n.nspname not like 'pg\\_toast%' "

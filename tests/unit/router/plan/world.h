@@ -130,7 +130,7 @@ struct world_relation {
     enum sy_relation_kind kind;
     const char *columns[WORLD_COLUMNS_MAX];
     const char *reads[3]; /* views */
-    bool triggers, rls, unlogged, read_only_view;
+    bool triggers, rls, unlogged, read_only_view, calls_users;
 };
 
 static const struct world_relation world_relations[] = {
@@ -264,6 +264,17 @@ static const struct world_relation world_relations[] = {
      .reads = {"sections"},
      .read_only_view = true},
     {.schema = "public",
+     .name = "called_names",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"name text"},
+     .reads = {"sections"},
+     .calls_users = true},
+    {.schema = "public",
+     .name = "over_called_names",
+     .kind = SY_RELATION_VIEW,
+     .columns = {"name text"},
+     .reads = {"called_names"}},
+    {.schema = "public",
      .name = "audit_lines",
      .kind = SY_RELATION_VIEW,
      .columns = {"what text"},
@@ -390,6 +401,7 @@ static inline const struct sy_schema *world_schema(void)
                                               .is_unlogged = row->unlogged,
                                               .has_triggers = row->triggers,
                                               .has_rls = row->rls,
+                                              .calls_users = row->calls_users,
                                               .is_read_only_view = row->read_only_view};
         uint32_t at = sy_schema_builder_add_relation(builder, &relation);
         world_columns(builder, at, row->columns);
