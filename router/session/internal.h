@@ -707,6 +707,8 @@ struct sy_txn *sy_txn_ensure(struct sy_session *session);
 /* A statement that servers joining later must repeat (SET LOCAL, SET TRANSACTION). */
 void sy_txn_add_prelude(struct sy_session *session, struct sy_slice sql);
 void sy_txn_commit_answer(struct sy_part *part, bool committed);
+/* A commit or rollback is under way whose outcome depends on this server no more. */
+bool sy_txn_settled(const struct sy_part *part);
 void sy_part_fetch_position(struct sy_part *part);
 
 /* temporary.c */
@@ -730,7 +732,7 @@ bool sy_two_phase_complete(struct sy_part *part, struct sy_slice tag);
 /* True: the client is told the server's own words. */
 bool sy_two_phase_error(struct sy_part *part, const struct sy_notice_fields *fields);
 void sy_two_phase_lost(struct sy_part *part);
-/* The transaction's outcome depends on this server no more: its loss is recovery's. */
+/* The same of the phases of this file: its loss is recovery's. */
 bool sy_two_phase_settled(const struct sy_part *part);
 void sy_two_phase_over(struct sy_session *session);
 

@@ -54,8 +54,8 @@ static void fail_block(struct sy_session *session, bool in_txn)
 static void weigh_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain, bool *ret_ends)
 {
     const struct sy_session *session = part->session;
-    /* What is left of the transaction is recovery's, and the client gets a warning. */
-    bool settled = sy_two_phase_settled(part);
+    /* What is left of the transaction, if anything, is recovery's, and the client gets a warning. */
+    bool settled = sy_txn_settled(part);
     /* The router's own transaction cannot commit without it, whatever it has answered. */
     bool owed = session->implicit_txn && part->in_txn && !settled;
     bool uncertain = false, ends = false;
@@ -99,7 +99,7 @@ void sy_server_is_lost(struct sy_server *server, const struct sy_err *why)
     weigh_loss(part, &owed, &uncertain, &ends);
     struct sy_err err = {0};
     describe_loss(part, why, uncertain, &err);
-    bool in_txn = part->in_txn && session->txn != 'I' && !sy_two_phase_settled(part);
+    bool in_txn = part->in_txn && session->txn != 'I' && !sy_txn_settled(part);
     bool pinned = part->pinned, federation = part->federation;
     bool gathers = session->gather != NULL && session->gather->active;
     bool rerun = owed && !part->primary && session->replay.chunk != NULL && !session->replay_told &&

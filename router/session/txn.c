@@ -259,8 +259,27 @@ void sy_txn_commit_parts(struct sy_session *session, bool commit)
 void sy_txn_commit_answer(struct sy_part *part, bool committed)
 {
     struct sy_txn *txn = part->session->txn_state;
-    if (txn != NULL)
+    if (txn != NULL && (committed || part->wrote)) /* what only read lacks nothing */
         sy_shard_set_add(committed ? &txn->done : &txn->undone, part->shard);
+}
+
+bool sy_txn_settled(const struct sy_part *part)
+{
+    switch ((enum sy_phase)part->session->phase) {
+    case SY_PHASE_NONE:
+        return false;
+    case SY_PHASE_COMMIT_FIRST:
+    case SY_PHASE_COMMIT_REST:
+        return !part->wrote;
+    case SY_PHASE_ROLLBACK:
+        return true; /* it has rolled back */
+    case SY_PHASE_PREPARE:
+    case SY_PHASE_DECIDE:
+    case SY_PHASE_FINISH:
+        return sy_two_phase_settled(part);
+    default:
+        return false;
+    }
 }
 
 static void names_of(const struct sy_session *session, const struct sy_shard_set *set, char *text,

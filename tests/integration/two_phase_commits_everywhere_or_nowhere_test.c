@@ -402,6 +402,26 @@ static void a_lost_reader_is_told_as_it_is(void **state)
     PQfinish(c);
 }
 
+/* One server wrote, and commits by itself: what the others have read is of no concern then. */
+static void a_lost_reader_does_not_matter_to_the_only_writer(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "trio", NULL);
+    make_slow(0);
+    sy_cluster_sql(shards[1], 0, "postgres", "update t set v = 1");
+    assert_string_equal(loses_a_reader(c, 0, "update t set v = 99 where v = 0"), "UPDATE 2");
+    assert_string_equal(value_on(0, 1), "99");
+    assert_string_equal(sy_ask(c, "select v from t where id = 1"), "99");
+    make_slow(0);
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "update t set v = 99 where id = 1"), "UPDATE 1");
+    assert_string_equal(sy_ask(c, "select count(*) from t where id = 5"), "0");
+    assert_string_equal(loses_a_reader(c, 0, "commit"), "COMMIT");
+    assert_string_equal(value_on(0, 1), "99");
+    assert_string_equal(sy_ask(c, "select v from t where id = 1"), "99");
+    PQfinish(c);
+}
+
 /* ---- the operator ---- */
 
 static void what_is_in_doubt_is_left_to_the_operator(void **state)
@@ -437,8 +457,10 @@ static void what_is_in_doubt_is_left_to_the_operator(void **state)
     PQfinish(console);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     start_servers();
     restart(NULL);
     const struct CMUnitTest tests[] = {
@@ -453,6 +475,7 @@ int main(void)
         cmocka_unit_test(random_kills),
         cmocka_unit_test(recovery_waits_for_a_slow_committer),
         cmocka_unit_test(a_lost_reader_is_told_as_it_is),
+        cmocka_unit_test(a_lost_reader_does_not_matter_to_the_only_writer),
         cmocka_unit_test(what_is_in_doubt_is_left_to_the_operator),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
