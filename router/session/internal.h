@@ -732,6 +732,8 @@ bool sy_two_phase_complete(struct sy_part *part, struct sy_slice tag);
 /* True: the client is told the server's own words. */
 bool sy_two_phase_error(struct sy_part *part, const struct sy_notice_fields *fields);
 void sy_two_phase_lost(struct sy_part *part);
+/* The client wants the commit to end; nothing is decided yet: it will not be. */
+void sy_two_phase_cancel(struct sy_session *session);
 /* The same of the phases of this file: its loss is recovery's. */
 bool sy_two_phase_settled(const struct sy_part *part);
 void sy_two_phase_over(struct sy_session *session);

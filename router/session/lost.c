@@ -54,7 +54,8 @@ static void fail_block(struct sy_session *session, bool in_txn)
 static void weigh_loss(struct sy_part *part, bool *ret_owed, bool *ret_uncertain, bool *ret_ends)
 {
     const struct sy_session *session = part->session;
-    /* What is left of the transaction, if anything, is recovery's, and the client gets a warning. */
+    /* What is left of the transaction, if anything, is recovery's, and the client gets a warning.
+     */
     bool settled = sy_txn_settled(part);
     /* The router's own transaction cannot commit without it, whatever it has answered. */
     bool owed = session->implicit_txn && part->in_txn && !settled;

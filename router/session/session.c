@@ -822,8 +822,10 @@ void sy_session_cancel(struct sy_session *session)
         sy_session_drive(session);
         return;
     }
-    if (session->phase != SY_PHASE_NONE)
-        return; /* a COMMIT over several servers is not interrupted */
+    if (session->phase == SY_PHASE_PREPARE)
+        sy_two_phase_cancel(session);
+    else if (session->phase != SY_PHASE_NONE)
+        return; /* a COMMIT over several servers is not interrupted when it may be decided */
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
         if (part->expect_count == 0 || part->server == NULL)
             continue;

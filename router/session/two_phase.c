@@ -219,6 +219,17 @@ bool sy_two_phase_settled(const struct sy_part *part)
     return txn->outcome == SY_2P_COMMITTED || part->shard != txn->decider || !part->primary;
 }
 
+/* The servers that are at work are sent a cancel; whoever has prepared by then is rolled back. */
+void sy_two_phase_cancel(struct sy_session *session)
+{
+    if (session->wait_error != NULL)
+        return;
+    session->wait_error = calloc(1, sizeof(*session->wait_error));
+    if (session->wait_error != NULL)
+        (void)sy_err_set(session->wait_error, SY_E_CANCELED,
+                         "canceling statement due to user request");
+}
+
 /* ---- the phases ---- */
 
 static void put_cause(struct sy_session *session)
@@ -295,7 +306,8 @@ static bool decide(struct sy_session *session)
     uint32_t prepared = 0;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         prepared += part->two_phase == SY_2P_PREPARED;
-    /* A server that only read may be lost meanwhile: the client was told of it, or will be. */
+    /* A server that only read may be lost meanwhile, or a cancel may have come: the client was told
+     * of it, or will be. */
     bool failed = session->cycle_errored || session->wait_error != NULL;
     if (decider == NULL || prepared < txn->participants || failed)
         return roll_back(session, true);

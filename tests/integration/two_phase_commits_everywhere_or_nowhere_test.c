@@ -136,17 +136,20 @@ static void copies_and_definitions(void **state)
     PQfinish(c);
 }
 
+/* 66 is refused at the commit. */
+static const char late_refusal[] =
+    "create function f() returns trigger language plpgsql as 'begin if new.v = 66 then raise "
+    "exception ''no'' using errcode = ''22012''; end if; return null; end'; create constraint "
+    "trigger late after update on t deferrable initially deferred for each row execute function "
+    "f()";
+
 /* A constraint that is checked at the commit fails on one of them: on none is anything changed. */
 static void refusal_at_prepare_or_decision(void **state)
 {
     (void)state;
     refill();
     for (int i = 0; i < 2; i++)
-        sy_cluster_sql(shards[i], 0, "postgres",
-                       "create function f() returns trigger language plpgsql as 'begin "
-                       "if new.v = 66 then raise exception ''no'' using errcode = ''22012''; end "
-                       "if; return null; end'; create constraint trigger late after update on t "
-                       "deferrable initially deferred for each row execute function f()");
+        sy_cluster_sql(shards[i], 0, "postgres", late_refusal);
     PGconn *c = sy_router_connect(router, "shop", NULL);
     for (int bad = 1; bad <= 2; bad++) {
         char sql[100];
@@ -422,6 +425,94 @@ static void a_lost_reader_does_not_matter_to_the_only_writer(void **state)
     PQfinish(c);
 }
 
+/* ---- what happens to a commit while one of its steps waits ---- */
+
+/* Writes 99 on both shards and sends the COMMIT: s0 (0) waits to prepare, or s1 (1) to decide. */
+static PGconn *waits_in_commit(PGconn *c, int slow)
+{
+    make_slow(slow);
+    PGconn *holder = sy_cluster_connect(shards[slow], 0, "postgres");
+    assert_string_equal(sy_run(holder, "select pg_advisory_lock(77)"), "SELECT 1");
+    write_both(c, "99");
+    assert_int_equal(PQsendQuery(c, "commit"), 1);
+    assert_true(sy_cluster_wait(shards[slow], 0, "postgres",
+                                "select exists (select from pg_locks where locktype = 'advisory' "
+                                "and not granted)",
+                                30000));
+    return holder;
+}
+
+static void waits_no_more(int slow)
+{
+    assert_true(sy_cluster_wait(shards[slow], 0, "postgres",
+                                "select not exists (select from pg_locks where locktype = "
+                                "'advisory')",
+                                30000));
+    assert_true(nothing_prepared(30000));
+    sy_cluster_sql(shards[slow], 0, "postgres", "drop trigger slow on t; drop function wait_77()");
+}
+
+static void count_warnings(void *ctx, const PGresult *result)
+{
+    *(int *)ctx += strcmp(PQresultErrorField(result, PG_DIAG_SEVERITY), "WARNING") == 0;
+}
+
+static void a_participant_that_is_down_gets_its_commit_later(void **state)
+{
+    (void)state;
+    int warnings = 0;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    PQsetNoticeReceiver(c, count_warnings, &warnings);
+    PGconn *holder = waits_in_commit(c, 1);
+    sy_cluster_stop_node(shards[0], 0, SY_STOP_KILL); /* it has prepared */
+    PQfinish(holder);
+    PGresult *result = PQgetResult(c);
+    assert_string_equal(PQcmdStatus(result), "COMMIT");
+    PQclear(result);
+    assert_null(PQgetResult(c));
+    assert_int_equal(warnings, 1);
+    assert_string_equal(value_on(1, 2), "99");
+    sy_cluster_start_node(shards[0], 0);
+    waits_no_more(1);
+    assert_both("99");
+    PQfinish(c);
+}
+
+/* Before anything is decided. */
+static void a_cancelled_commit_undoes_all(void **state)
+{
+    (void)state;
+    char why[256];
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    PGconn *holder = waits_in_commit(c, 0);
+    PGcancel *cancel = PQgetCancel(c);
+    assert_int_equal(PQcancel(cancel, why, sizeof(why)), 1);
+    PQfreeCancel(cancel);
+    PGresult *result = PQgetResult(c);
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
+    PQclear(result);
+    assert_null(PQgetResult(c));
+    PQfinish(holder);
+    waits_no_more(0);
+    assert_both("0");
+    assert_string_equal(sy_ask(c, "select v from t where id = 1"), "0");
+    PQfinish(c);
+}
+
+static void a_client_that_leaves_its_commit_tears_nothing(void **state)
+{
+    (void)state;
+    for (int slow = 0; slow < 2; slow++) {
+        PGconn *c = sy_router_connect(router, "shop", NULL);
+        PGconn *holder = waits_in_commit(c, slow);
+        PQfinish(c);
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        PQfinish(holder);
+        waits_no_more(slow);
+        assert_both(strcmp(value_on(1, 2), "99") == 0 ? "99" : "0");
+    }
+}
+
 /* ---- the operator ---- */
 
 static void what_is_in_doubt_is_left_to_the_operator(void **state)
@@ -476,6 +567,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(recovery_waits_for_a_slow_committer),
         cmocka_unit_test(a_lost_reader_is_told_as_it_is),
         cmocka_unit_test(a_lost_reader_does_not_matter_to_the_only_writer),
+        cmocka_unit_test(a_participant_that_is_down_gets_its_commit_later),
+        cmocka_unit_test(a_cancelled_commit_undoes_all),
+        cmocka_unit_test(a_client_that_leaves_its_commit_tears_nothing),
         cmocka_unit_test(what_is_in_doubt_is_left_to_the_operator),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
