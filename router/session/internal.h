@@ -106,7 +106,14 @@ enum { SY_EXPECTS_INLINE = 8 };
 
 /* ---- a server taking part in the session's current work ---- */
 
-enum sy_two_phase_part { SY_2P_NONE, SY_2P_PREPARING, SY_2P_PREPARED, SY_2P_FINISHED };
+enum sy_two_phase_part {
+    SY_2P_NONE,
+    SY_2P_PREPARING,
+    SY_2P_PREPARED,
+    SY_2P_REFUSED, /* prepared, but under another role than the session has now */
+    SY_2P_RETRIED,
+    SY_2P_FINISHED,
+};
 
 enum sy_two_phase_outcome { SY_2P_PENDING, SY_2P_COMMITTED, SY_2P_ABORTED, SY_2P_UNKNOWN };
 
@@ -737,6 +744,9 @@ void sy_two_phase_cancel(struct sy_session *session);
 /* The same of the phases of this file: its loss is recovery's. */
 bool sy_two_phase_settled(const struct sy_part *part);
 void sy_two_phase_over(struct sy_session *session);
+/* Every server is quiet: branches that the session's role may not end are ended under the one that
+ * prepared them. True: servers are at it. */
+bool sy_two_phase_end_refused(struct sy_session *session, bool commit);
 
 /* effects.c */
 /* always: an entry also for a statement without effect, so that entries and answers are counted

@@ -190,8 +190,11 @@ bool sy_two_phase_error(struct sy_part *part, const struct sy_notice_fields *fie
     if (session->phase == SY_PHASE_DECIDE && part->shard == txn->decider &&
         txn->outcome == SY_2P_PENDING)
         txn->outcome = SY_2P_ABORTED;
-    if (session->phase != SY_PHASE_PREPARE && session->phase != SY_PHASE_DECIDE)
+    if (session->phase != SY_PHASE_PREPARE && session->phase != SY_PHASE_DECIDE) {
+        if (part->two_phase == SY_2P_PREPARED && sy_slice_eq(fields->sqlstate, SY_SLICE("42501")))
+            part->two_phase = SY_2P_REFUSED;
         return false;
+    }
     if (session->cycle_errored)
         return false;
     if (!explain(part, fields, &err))
@@ -347,6 +350,40 @@ static bool finish(struct sy_session *session)
     return more || sy_two_phase_next(session);
 }
 
+/* SET LOCAL ROLE was in force when it prepared, and no longer is: only that role may end it. */
+static void end_as_owner(struct sy_part *part, bool commit)
+{
+    char gid[SY_GID_TEXT_BYTES], sql[SY_GID_TEXT_BYTES + 320];
+    gid_of(part, gid);
+    part->two_phase = SY_2P_RETRIED;
+    part->server->session_changed = true; /* whatever comes of it, nobody else gets the role */
+    snprintf(sql, sizeof(sql),
+             "SELECT pg_catalog.set_config('switchyard.role', pg_catalog.current_setting('role'), "
+             "false); SELECT pg_catalog.set_config('role', owner::pg_catalog.text, false) FROM "
+             "pg_catalog.pg_prepared_xacts WHERE gid OPERATOR(pg_catalog.=) '%s'",
+             gid);
+    send_step(part, 0, sql);
+    snprintf(sql, sizeof(sql), "%s PREPARED '%s'", commit ? "COMMIT" : "ROLLBACK", gid);
+    send_step(part, 0, sql);
+    send_step(part, 0,
+              "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('switchyard.role'), "
+              "false); RESET switchyard.role");
+    if (commit)
+        sy_part_fetch_position(part);
+}
+
+bool sy_two_phase_end_refused(struct sy_session *session, bool commit)
+{
+    bool more = false;
+    for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
+        if (part->two_phase != SY_2P_REFUSED)
+            continue;
+        end_as_owner(part, commit);
+        more = true;
+    }
+    return more;
+}
+
 static void end(struct sy_session *session)
 {
     struct sy_txn *txn = session->txn_state;
@@ -378,6 +415,8 @@ bool sy_two_phase_next(struct sy_session *session)
     case SY_PHASE_DECIDE:
         return finish(session);
     case SY_PHASE_FINISH:
+        if (sy_two_phase_end_refused(session, true))
+            return true;
         end(session);
         return false;
     case SY_PHASE_NONE:

@@ -347,6 +347,8 @@ bool sy_txn_finish_phase(struct sy_session *session)
         sy_txn_over(session, true);
         return false;
     case SY_PHASE_ROLLBACK:
+        if (sy_two_phase_end_refused(session, false))
+            return true;
         session->phase = SY_PHASE_NONE;
         sy_txn_put_end_tag(session, "ROLLBACK");
         sy_txn_over(session, false);

@@ -513,6 +513,49 @@ static void a_client_that_leaves_its_commit_tears_nothing(void **state)
     }
 }
 
+/* Only who prepared may finish: COMMIT PREPARED comes when SET LOCAL is over. */
+static void a_role_of_the_transaction_does_not_delay_it(void **state)
+{
+    (void)state;
+    refill();
+    for (int i = 0; i < 2; i++)
+        sy_cluster_sql(shards[i], 0, "postgres",
+                       "create role plain; create role app login; grant plain to app; grant all on "
+                       "t to plain");
+    PGconn *c = sy_router_connect(router, "shop", "user=app");
+    int warnings = 0;
+    PQsetNoticeReceiver(c, count_warnings, &warnings);
+    static const char *const ways[] = {"set local role plain",
+                                       "select set_config('role', 'plain', true)"};
+    for (int i = 0; i < 2; i++) {
+        char sql[100];
+        assert_string_equal(sy_run(c, "begin"), "BEGIN");
+        assert_string_not_equal(sy_run(c, ways[i]), "");
+        for (int id = 1; id <= 2; id++) {
+            snprintf(sql, sizeof(sql), "update t set v = %d where id = %d", i + 5, id);
+            assert_string_equal(sy_run(c, sql), "UPDATE 1");
+        }
+        assert_string_equal(sy_run(c, "commit"), "COMMIT");
+        assert_int_equal(warnings, 0);
+        assert_both(i == 0 ? "5" : "6");
+        for (int id = 1; id <= 2; id++) { /* and it is gone */
+            snprintf(sql, sizeof(sql), "select current_user from t where id = %d", id);
+            assert_string_equal(sy_ask(c, sql), "app");
+        }
+    }
+    /* Rolled back, as the decider refuses. */
+    sy_cluster_sql(shards[1], 0, "postgres", late_refusal);
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "set local role plain"), "SET");
+    assert_string_equal(sy_run(c, "update t set v = 7 where id = 1"), "UPDATE 1");
+    assert_string_equal(sy_run(c, "update t set v = 66 where id = 2"), "UPDATE 1");
+    assert_string_equal(sy_run(c, "commit"), "ERROR 22012");
+    assert_true(nothing_prepared(0));
+    assert_both("6");
+    PQfinish(c);
+    sy_cluster_sql(shards[1], 0, "postgres", "drop trigger late on t; drop function f");
+}
+
 /* ---- the operator ---- */
 
 static void what_is_in_doubt_is_left_to_the_operator(void **state)
@@ -570,6 +613,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_participant_that_is_down_gets_its_commit_later),
         cmocka_unit_test(a_cancelled_commit_undoes_all),
         cmocka_unit_test(a_client_that_leaves_its_commit_tears_nothing),
+        cmocka_unit_test(a_role_of_the_transaction_does_not_delay_it),
         cmocka_unit_test(what_is_in_doubt_is_left_to_the_operator),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
