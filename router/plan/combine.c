@@ -451,8 +451,7 @@ static void put_bound(struct sy_buf *out, const char *word, const struct sy_merg
                       bound->kind == SY_BOUND_PARAMETER ? "$" : "", (long long)bound->number);
 }
 
-/* In words, a step a line, for EXPLAIN (ROUTE). */
-static void combined_explain(const struct sy_combined *combined, struct sy_buf *out)
+void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out)
 {
     static const char *const folds[] = {"count",
                                         "sum",
@@ -509,5 +508,5 @@ void sy_route_explain_text(const struct sy_route *route, struct sy_plan *plan, s
     }
     sy_route_explain(route, plan, out);
     if (merges)
-        combined_explain(&combined, out);
+        sy_combined_explain(&combined, out);
 }

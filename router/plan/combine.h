@@ -31,6 +31,8 @@ SY_MUST_CHECK enum sy_status sy_combined_bounds(const struct sy_merge_spec *spec
                                                 const struct sy_plan_values *values,
                                                 uint64_t *ret_limit, uint64_t *ret_offset,
                                                 struct sy_err *err);
+/* In words, a step a line, for EXPLAIN (ROUTE). */
+void sy_combined_explain(const struct sy_combined *combined, struct sy_buf *out);
 /* sy_route_explain(), and behind it what the shards are sent when the router combines their rows;
  * *plan becomes what is done when they cannot be. `text` is the statement's, `arena` for scratch.
  */
