@@ -10,9 +10,8 @@
 
 #include "catalog/internal.h"
 
-/* Fills *err from SQLite's last error: "catalog: <doing>: <why>". */
-static enum sy_status catalog_fail(const struct sy_catalog *catalog, const char *doing,
-                                   struct sy_err *err)
+enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
+                               struct sy_err *err)
 {
     int code = catalog->db != NULL ? sqlite3_errcode(catalog->db) : SQLITE_NOMEM;
     sy_err_set(err, SY_E_CATALOG, "catalog: %s: %s", doing,
@@ -33,8 +32,18 @@ enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql, cons
                                struct sy_err *err)
 {
     if (sqlite3_exec(catalog->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        return catalog_fail(catalog, doing, err);
+        return sy_catalog_fail(catalog, doing, err);
     return SY_OK;
+}
+
+void sy_catalog_lock(struct sy_catalog *catalog)
+{
+    pthread_mutex_lock(&catalog->lock);
+}
+
+void sy_catalog_unlock(struct sy_catalog *catalog)
+{
+    pthread_mutex_unlock(&catalog->lock);
 }
 
 static void bind_all(sqlite3_stmt *statement, const char *types, va_list values)
@@ -53,7 +62,7 @@ enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, s
     sqlite3_stmt *statement = NULL;
     va_list values;
     if (sqlite3_prepare_v2(catalog->db, sql, -1, &statement, NULL) != SQLITE_OK)
-        return catalog_fail(catalog, "preparing", err);
+        return sy_catalog_fail(catalog, "preparing", err);
     va_start(values, types);
     bind_all(statement, types, values);
     va_end(values);
@@ -61,7 +70,7 @@ enum sy_status sy_catalog_run(struct sy_catalog *catalog, int64_t *ret_number, s
     int64_t number = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     while (code == SQLITE_ROW)
         code = sqlite3_step(statement);
-    enum sy_status status = code == SQLITE_DONE ? SY_OK : catalog_fail(catalog, "writing", err);
+    enum sy_status status = code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "writing", err);
     sqlite3_finalize(statement);
     if (status == SY_OK && ret_number != NULL)
         *ret_number = number;
@@ -85,7 +94,7 @@ static enum sy_status name_cluster(struct sy_catalog *catalog, struct sy_err *er
     if (sqlite3_prepare_v2(catalog->db, "SELECT id FROM cluster", -1, &statement, NULL) !=
             SQLITE_OK ||
         sqlite3_step(statement) != SQLITE_ROW)
-        status = catalog_fail(catalog, "reading the cluster's name", err);
+        status = sy_catalog_fail(catalog, "reading the cluster's name", err);
     else
         snprintf(catalog->cluster_id, sizeof(catalog->cluster_id), "%s",
                  (const char *)sqlite3_column_text(statement, 0));
@@ -114,7 +123,7 @@ static enum sy_status open_file(struct sy_catalog *catalog, const char *path, st
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     make_folders(path);
     if (sqlite3_open_v2(path, &catalog->db, flags, NULL) != SQLITE_OK)
-        return catalog_fail(catalog, path, err);
+        return sy_catalog_fail(catalog, path, err);
     /* Exclusive: a second router on the same data_dir must not start. Set before the first read. */
     return sy_catalog_exec(
         catalog,
@@ -130,6 +139,7 @@ enum sy_status sy_catalog_open(const char *path, const struct sy_clock *clock,
     if (catalog == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     catalog->clock = clock;
+    pthread_mutex_init(&catalog->lock, NULL);
     enum sy_status status = open_file(catalog, path, err);
     if (status == SY_OK)
         status = sy_catalog_migrate(catalog, sy_migrations, sy_migration_count, err);
@@ -147,6 +157,7 @@ void sy_catalog_close(struct sy_catalog **catalog)
     if (*catalog == NULL)
         return;
     sqlite3_close_v2((*catalog)->db);
+    pthread_mutex_destroy(&(*catalog)->lock);
     free(*catalog);
     *catalog = NULL;
 }
@@ -164,24 +175,29 @@ const char *sy_catalog_cluster_id(const struct sy_catalog *catalog)
 enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *catalog, const char *version,
                                             int64_t *ret_number, struct sy_err *err)
 {
+    sy_catalog_lock(catalog);
     enum sy_status status = sy_catalog_run(
         catalog, NULL, err, "INSERT INTO incarnations (started_us, version) VALUES (?, ?)", "it",
         catalog->clock->wall_us(catalog->clock), version);
     if (status == SY_OK)
         *ret_number = sqlite3_last_insert_rowid(catalog->db);
+    sy_catalog_unlock(catalog);
     return status;
 }
 
 enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number,
                                           struct sy_err *err)
 {
-    return sy_catalog_run(catalog, NULL, err,
-                          "UPDATE incarnations SET ended_us = ? WHERE number = ?", "ii",
-                          catalog->clock->wall_us(catalog->clock), number);
+    sy_catalog_lock(catalog);
+    enum sy_status status =
+        sy_catalog_run(catalog, NULL, err, "UPDATE incarnations SET ended_us = ? WHERE number = ?",
+                       "ii", catalog->clock->wall_us(catalog->clock), number);
+    sy_catalog_unlock(catalog);
+    return status;
 }
 
-enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind,
-                                    const char *subject, const char *what, struct sy_err *err)
+static enum sy_status add_event(struct sy_catalog *catalog, const char *kind, const char *subject,
+                                const char *what, struct sy_err *err)
 {
     enum sy_status status = sy_catalog_run(
         catalog, NULL, err, "INSERT INTO events (at_us, kind, subject, what) VALUES (?, ?, ?, ?)",
@@ -192,17 +208,26 @@ enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind
                           (int64_t)sqlite3_last_insert_rowid(catalog->db) - SY_CATALOG_EVENTS_MAX);
 }
 
-enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
-                                     void (*row)(void *ctx, int64_t at_us, const char *kind,
-                                                 const char *subject, const char *what),
-                                     void *ctx, struct sy_err *err)
+enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind,
+                                    const char *subject, const char *what, struct sy_err *err)
+{
+    sy_catalog_lock(catalog);
+    enum sy_status status = add_event(catalog, kind, subject, what, err);
+    sy_catalog_unlock(catalog);
+    return status;
+}
+
+static enum sy_status each_event(struct sy_catalog *catalog, uint32_t most,
+                                 void (*row)(void *ctx, int64_t at_us, const char *kind,
+                                             const char *subject, const char *what),
+                                 void *ctx, struct sy_err *err)
 {
     sqlite3_stmt *statement = NULL;
     if (sqlite3_prepare_v2(
             catalog->db,
             "SELECT at_us, kind, subject, what FROM events ORDER BY number DESC LIMIT ?", -1,
             &statement, NULL) != SQLITE_OK)
-        return catalog_fail(catalog, "reading events", err);
+        return sy_catalog_fail(catalog, "reading events", err);
     sqlite3_bind_int64(statement, 1, most);
     int code;
     while ((code = sqlite3_step(statement)) == SQLITE_ROW)
@@ -211,7 +236,18 @@ enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
             (const char *)sqlite3_column_text(statement, 2),
             (const char *)sqlite3_column_text(statement, 3));
     enum sy_status status =
-        code == SQLITE_DONE ? SY_OK : catalog_fail(catalog, "reading events", err);
+        code == SQLITE_DONE ? SY_OK : sy_catalog_fail(catalog, "reading events", err);
     sqlite3_finalize(statement);
+    return status;
+}
+
+enum sy_status sy_catalog_each_event(struct sy_catalog *catalog, uint32_t most,
+                                     void (*row)(void *ctx, int64_t at_us, const char *kind,
+                                                 const char *subject, const char *what),
+                                     void *ctx, struct sy_err *err)
+{
+    sy_catalog_lock(catalog);
+    enum sy_status status = each_event(catalog, most, row, ctx, err);
+    sy_catalog_unlock(catalog);
     return status;
 }

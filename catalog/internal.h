@@ -2,18 +2,26 @@
 #ifndef SY_CATALOG_INTERNAL_H
 #define SY_CATALOG_INTERNAL_H
 
+#include <pthread.h>
 #include <sqlite3.h>
 
 #include "catalog/catalog.h"
 #include "catalog/migrations.h"
 
 struct sy_catalog {
+    pthread_mutex_t lock; /* held by each public call that reads or writes */
     sqlite3 *db;
     const struct sy_clock *clock;
     unsigned version;
     char cluster_id[SY_CLUSTER_ID_BYTES];
 };
 
+void sy_catalog_lock(struct sy_catalog *catalog);
+void sy_catalog_unlock(struct sy_catalog *catalog);
+
+/* Fills *err from SQLite's last error: "catalog: <doing>: <why>". */
+enum sy_status sy_catalog_fail(const struct sy_catalog *catalog, const char *doing,
+                               struct sy_err *err);
 SY_MUST_CHECK enum sy_status sy_catalog_exec(struct sy_catalog *catalog, const char *sql,
                                              const char *doing, struct sy_err *err);
 /*

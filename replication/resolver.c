@@ -31,7 +31,7 @@ struct connection {
 };
 
 struct state {
-    struct sy_catalog *catalog;
+    struct sy_catalog *catalog; /* the process's */
     int64_t incarnation;
     uint64_t incarnation_us, looked_us;
     bool told_catalog;
@@ -84,7 +84,7 @@ static void new_incarnation(struct state *state)
 static void open_catalog(struct state *state)
 {
     struct sy_err err = {0};
-    if (sy_catalog_open(catalog_path, sy_clock_real(), &state->catalog, &err) == SY_OK) {
+    if (sy_catalog_share(catalog_path, &state->catalog, &err) == SY_OK) {
         new_incarnation(state);
         return;
     }
@@ -328,7 +328,6 @@ static void *resolver_main(void *unused)
     if (state.catalog != NULL && state.incarnation > 0 &&
         sy_catalog_end_incarnation(state.catalog, state.incarnation, &err) != SY_OK)
         sy_log_err(SY_LOG_WARN, "the catalog cannot be written", &err);
-    sy_catalog_close(&state.catalog);
     sy_transactions_found(NULL, 0);
     return NULL;
 }

@@ -5,7 +5,7 @@
  * asks the decider's commit log and obeys it. It also makes the log, and removes rows that nobody
  * can need any more.
  *
- * It owns the catalog: the cluster's name and the incarnation are part of every GID.
+ * It needs the catalog: the cluster's name and the incarnation are part of every GID.
  */
 #ifndef SY_REPLICATION_RESOLVER_H
 #define SY_REPLICATION_RESOLVER_H

@@ -75,6 +75,74 @@ static void makes_its_folders(void **state)
     assert_int_equal(access(path, R_OK), 0);
 }
 
+static void note_declaration(void *ctx, const struct sy_catalog_declaration *declaration)
+{
+    char *text = ctx;
+    snprintf(text + strlen(text), 400 - strlen(text), "%s/%s/%s.%s: %s\n", declaration->database,
+             declaration->kind, declaration->schema, declaration->name, declaration->statement);
+}
+
+static void keeps_declarations(void **state)
+{
+    (void)state;
+    const struct sy_catalog_declaration table = {"blog", "table", "public", "posts",
+                                                 "SHARD TABLE public.posts BY id IN k"},
+                                        keyspace = {"blog", "keyspace", "", "k",
+                                                    "CREATE KEYSPACE k HASH (int8)"};
+    struct sy_err err;
+    char text[400] = "";
+    struct sy_catalog *catalog = open_it();
+    assert_int_equal(sy_catalog_put_declaration(catalog, &table, &err), SY_OK);
+    assert_int_equal(sy_catalog_put_declaration(catalog, &keyspace, &err), SY_OK);
+    assert_int_equal(sy_catalog_put_declaration(catalog, &table, &err), SY_E_CATALOG);
+    sy_catalog_close(&catalog);
+    catalog = open_it();
+    assert_int_equal(sy_catalog_each_declaration(catalog, note_declaration, text, &err), SY_OK);
+    assert_string_equal(text, "blog/keyspace/.k: CREATE KEYSPACE k HASH (int8)\n"
+                              "blog/table/public.posts: SHARD TABLE public.posts BY id IN k\n");
+    text[0] = '\0';
+    assert_int_equal(sy_catalog_remove_declaration(catalog, &table, &err), SY_OK);
+    assert_int_equal(sy_catalog_each_declaration(catalog, note_declaration, text, &err), SY_OK);
+    assert_string_equal(text, "blog/keyspace/.k: CREATE KEYSPACE k HASH (int8)\n");
+    sy_catalog_close(&catalog);
+}
+
+/* A catalog that an earlier version made: the new table comes to what is there. */
+static void brings_an_older_catalog_up_to_date(void **state)
+{
+    (void)state;
+    struct sy_catalog *catalog = open_it();
+    struct sy_err err;
+    char name[SY_CLUSTER_ID_BYTES], text[400] = "";
+    strcpy(name, sy_catalog_cluster_id(catalog));
+    assert_int_equal(sy_catalog_exec(catalog,
+                                     "DROP TABLE declarations; "
+                                     "DELETE FROM migrations WHERE number > 1",
+                                     "test", &err),
+                     SY_OK);
+    sy_catalog_close(&catalog);
+    catalog = open_it();
+    assert_int_equal(sy_catalog_version(catalog), sy_migration_count);
+    assert_string_equal(sy_catalog_cluster_id(catalog), name);
+    assert_int_equal(sy_catalog_each_declaration(catalog, note_declaration, text, &err), SY_OK);
+    assert_string_equal(text, "");
+    sy_catalog_close(&catalog);
+}
+
+static void is_shared_by_the_process(void **state)
+{
+    (void)state;
+    struct sy_catalog *one = NULL, *two = NULL;
+    struct sy_err err;
+    assert_int_equal(sy_catalog_share("/proc/nowhere/catalog.db", &one, &err), SY_E_CATALOG);
+    assert_int_equal(sy_catalog_share(path, &one, &err), SY_OK);
+    assert_int_equal(sy_catalog_share(path, &two, &err), SY_OK);
+    assert_ptr_equal(one, two);
+    sy_catalog_end_sharing();
+    struct sy_catalog *catalog = open_it();
+    sy_catalog_close(&catalog);
+}
+
 static void refuses_a_second_process(void **state)
 {
     (void)state;
@@ -111,8 +179,11 @@ static void refuses_an_edited_migration(void **state)
     (void)state;
     struct sy_catalog *catalog = open_it();
     struct sy_err err;
-    struct sy_migration edited[] = {{1, "0001_cluster.sql", "CREATE TABLE other (a)"}};
-    assert_int_equal(sy_catalog_migrate(catalog, edited, 1, &err), SY_E_CATALOG);
+    struct sy_migration edited[20];
+    assert_true(sy_migration_count <= 20);
+    memcpy(edited, sy_migrations, sy_migration_count * sizeof(edited[0]));
+    edited[0].sql = "CREATE TABLE other (a)";
+    assert_int_equal(sy_catalog_migrate(catalog, edited, sy_migration_count, &err), SY_E_CATALOG);
     assert_non_null(strstr(err.hint, "released migration was edited"));
     sy_catalog_close(&catalog);
 }
@@ -123,15 +194,19 @@ static void failing_migration_leaves_nothing(void **state)
     struct sy_catalog *catalog = open_it();
     struct sy_err err;
     int64_t tables = -1;
-    const struct sy_migration steps[] = {
-        sy_migrations[0], {2, "0002_bad.sql", "CREATE TABLE half (a); CREATE TABLE cluster (b)"}};
-    assert_int_equal(sy_catalog_migrate(catalog, steps, 2, &err), SY_E_CATALOG);
-    assert_non_null(strstr(err.text, "0002_bad.sql"));
+    struct sy_migration steps[20];
+    assert_true(sy_migration_count < 20);
+    memcpy(steps, sy_migrations, sy_migration_count * sizeof(steps[0]));
+    steps[sy_migration_count] = (struct sy_migration){
+        sy_migration_count + 1, "9999_bad.sql", "CREATE TABLE half (a); CREATE TABLE cluster (b)"};
+    assert_int_equal(sy_catalog_migrate(catalog, steps, sy_migration_count + 1, &err),
+                     SY_E_CATALOG);
+    assert_non_null(strstr(err.text, "9999_bad.sql"));
     assert_int_equal(sy_catalog_run(catalog, &tables, &err,
                                     "SELECT count(*) FROM sqlite_schema WHERE name = 'half'", ""),
                      SY_OK);
     assert_int_equal(tables, 0);
-    assert_int_equal(sy_catalog_version(catalog), 1);
+    assert_int_equal(sy_catalog_version(catalog), sy_migration_count);
     sy_catalog_close(&catalog);
 }
 
@@ -175,6 +250,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(keeps_its_name_and_counts_starts, set_up, tear_down),
         cmocka_unit_test_setup_teardown(makes_its_folders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(keeps_declarations, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(brings_an_older_catalog_up_to_date, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(is_shared_by_the_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_second_process, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_a_newer_catalog, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_an_edited_migration, set_up, tear_down),
