@@ -113,6 +113,10 @@ enum {
     /* Values that one write on several shards may have evaluated beforehand (two columns each, of
        the 1664 that a query may have). More: 0A000. */
     SY_LIMIT_SCATTER_VALUES = 800,
+    /* Text of CREATE KEYSPACE and the like. Longer: 54000. */
+    SY_LIMIT_DECLARATION_BYTES = 64 * 1024,
+    /* Declarations that wait for the one before. More: 53400. */
+    SY_LIMIT_DECLARATIONS_WAITING = 64,
 };
 
 #endif

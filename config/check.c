@@ -231,6 +231,17 @@ static void check_database(struct sy_config_reading *reading, struct sy_config_d
             database->name);
 }
 
+void sy_config_check_declared(struct sy_config_reading *reading)
+{
+    for (uint32_t i = 0; i < reading->config->database_count; i++) {
+        const struct sy_config_database *database = &reading->config->databases[i];
+        struct check check = {reading, database};
+        check_keyspaces(&check);
+        for (uint32_t t = 0; t < database->local_table_count; t++)
+            need_shard(&check, database->local_tables[t].shard, "LOCAL TABLE");
+    }
+}
+
 static void check_auth_query(struct sy_config_reading *reading,
                              const struct sy_config_database *database)
 {

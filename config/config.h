@@ -95,6 +95,12 @@ struct sy_config_shard {
     uint32_t replicas; /* sqlite: replica files kept by the process */
 };
 
+/* Where something is declared: in the file, or in the catalog (docs/adr/0006). */
+struct sy_config_origin {
+    uint32_t line; /* of the file */
+    bool catalog;
+};
+
 struct sy_config_keyspace_table {
     const char *schema; /* "public" unless written as schema.table */
     const char *name;
@@ -102,6 +108,7 @@ struct sy_config_keyspace_table {
     const char *hash_key;               /* geo: second column hashed within the region, or NULL */
     const char **per_shard_constraints; /* names; "*": all */
     uint32_t per_shard_constraint_count;
+    struct sy_config_origin origin;
 };
 
 struct sy_config_range {
@@ -140,14 +147,17 @@ struct sy_config_keyspace {
     const char *default_shard; /* list: or NULL */
     struct sy_config_region *regions;
     uint32_t region_count;
+    struct sy_config_origin origin;
 };
 
 struct sy_config_local_table {
     const char *schema, *name, *shard;
+    struct sy_config_origin origin;
 };
 
 struct sy_config_reference_table {
     const char *schema, *name;
+    struct sy_config_origin origin;
 };
 
 struct sy_config_database {
@@ -267,8 +277,33 @@ SY_MUST_CHECK enum sy_status sy_config_load(const char *path, struct sy_config *
 SY_MUST_CHECK enum sy_status sy_config_parse(const char *text, const char *name,
                                              struct sy_config **ret_config, struct sy_buf *problems,
                                              struct sy_err *err);
+/* Appends the text of a file and a zero byte. Blocks. Errors: SY_E_CONFIG. */
+SY_MUST_CHECK enum sy_status sy_config_read_file(const char *path, struct sy_buf *text,
+                                                 struct sy_err *err);
 /* What runs without -c: two embedded shards (with replicas) named s0 and s1, database "demo". */
 SY_MUST_CHECK enum sy_status sy_config_builtin(struct sy_config **ret_config, struct sy_err *err);
+
+/* A declaration that an admin made while the router ran, as config/declaration.h writes it. */
+struct sy_config_declared {
+    const char *database, *statement;
+};
+/*
+ * Puts declarations, keyspaces first, beside those of a configuration that nobody else has seen
+ * yet. What both declare alike counts as the file's; those of a database that is not in the file
+ * are left out. Problems are appended as by sy_config_load(). Errors: SY_E_CONFIG when there is
+ * any problem; the configuration is of no use then.
+ */
+SY_MUST_CHECK enum sy_status sy_config_declare(struct sy_config *config,
+                                               const struct sy_config_declared *declared,
+                                               uint32_t count, struct sy_buf *problems,
+                                               struct sy_err *err);
+/* The declaration of a table, as a statement would say it; false: there is none. Borrowed. */
+struct sy_declaration;
+bool sy_config_find_table(const struct sy_config_database *database, const char *schema,
+                          const char *name, struct sy_declaration *ret_declaration,
+                          struct sy_config_origin *ret_origin);
+const struct sy_config_keyspace *sy_config_find_keyspace(const struct sy_config_database *database,
+                                                         const char *name); /* or NULL */
 
 /* Atomic reference count: a configuration is shared by threads. */
 struct sy_config *sy_config_ref(struct sy_config *config);

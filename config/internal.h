@@ -37,5 +37,8 @@ void sy_config_widen_integers(const char *text, struct sy_buf *out, bool *ret_to
 /* Everything that one key can't say: names that must exist, bounds in order, values listed twice.
  */
 void sy_config_check(struct sy_config_reading *reading);
+/* The same for keyspaces and tables alone, after some were added to a configuration without
+ * problems. */
+void sy_config_check_declared(struct sy_config_reading *reading);
 
 #endif

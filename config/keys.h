@@ -38,8 +38,9 @@ struct sy_key_row {
     const struct sy_key_word *words;   /* WORD; ends with a NULL word */
     const struct sy_key_row *children; /* GROUP, GROUPS; ends with a NULL name */
     size_t element_bytes;              /* GROUPS */
-    uint64_t least, most;              /* UINT32, PORT, SIZE, DURATION; most 0: the type's own */
-    uint32_t elements_max;             /* GROUPS, STRINGS; 0: no limit of its own */
+    size_t origin_offset;  /* GROUPS: of the element's struct sy_config_origin; 0: it has none */
+    uint64_t least, most;  /* UINT32, PORT, SIZE, DURATION; most 0: the type's own */
+    uint32_t elements_max; /* GROUPS, STRINGS; 0: no limit of its own */
     bool required;
     bool secret;        /* never shown */
     bool needs_restart; /* RELOAD does not change it */

@@ -210,8 +210,11 @@ static void read_qnames(struct sy_config_reading *reading, const struct sy_key_r
         reading->no_memory = true;
         return;
     }
-    for (uint32_t i = 0; i < names.count; i++)
+    for (uint32_t i = 0; i < names.count; i++) {
         sy_config_split_name(reading, names.texts[i], &tables[i].schema, &tables[i].name);
+        tables[i].origin.line =
+            config_setting_source_line(config_setting_get_elem(setting, (unsigned)i));
+    }
     *(struct sy_config_reference_table **)field_at(base, row->offset) = tables;
     *(uint32_t *)field_at(base, row->count_offset) = names.count;
 }
@@ -240,8 +243,12 @@ static void read_groups(struct sy_config_reading *reading, const struct sy_key_r
     }
     for (int i = 0; i < count; i++) {
         const config_setting_t *element = config_setting_get_elem(setting, (unsigned)i);
+        char *place = elements + (size_t)i * row->element_bytes;
+        if (row->origin_offset != 0)
+            ((struct sy_config_origin *)field_at(place, row->origin_offset))->line =
+                config_setting_source_line(element);
         if (config_setting_is_group(element))
-            read_group(reading, row->children, element, elements + (size_t)i * row->element_bytes);
+            read_group(reading, row->children, element, place);
         else
             sy_config_problem(reading, element, "every entry of \"%s\" must be a group: { ... }",
                               row->name);
@@ -425,7 +432,7 @@ enum sy_status sy_config_parse(const char *text, const char *name, struct sy_con
     return finish(&reading, ret_config, err);
 }
 
-static enum sy_status read_file(const char *path, struct sy_buf *text, struct sy_err *err)
+enum sy_status sy_config_read_file(const char *path, struct sy_buf *text, struct sy_err *err)
 {
     FILE *stream = fopen(path, "re");
     if (stream == NULL) {
@@ -434,6 +441,7 @@ static enum sy_status read_file(const char *path, struct sy_buf *text, struct sy
         return SY_E_CONFIG;
     }
     size_t got = 1;
+    text->bytes_max = FILE_BYTES_MAX;
     while (got > 0 && !text->failed) {
         char *place = sy_buf_reserve(text, READ_BYTES);
         got = place != NULL ? fread(place, 1, READ_BYTES, stream) : 0;
@@ -451,8 +459,8 @@ static enum sy_status read_file(const char *path, struct sy_buf *text, struct sy
 enum sy_status sy_config_load(const char *path, struct sy_config **ret_config,
                               struct sy_buf *problems, struct sy_err *err)
 {
-    struct sy_buf text = {.bytes_max = FILE_BYTES_MAX};
-    enum sy_status status = read_file(path, &text, err);
+    struct sy_buf text = {0};
+    enum sy_status status = sy_config_read_file(path, &text, err);
     if (status == SY_OK)
         status = sy_config_parse(text.data, path, ret_config, problems, err);
     sy_buf_release(&text);

@@ -362,12 +362,7 @@ static bool check_use(struct sy_route *route, int32_t index)
         return false;
     }
     if (use->kind == USE_UNPLACED) {
-        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
-                       "table \"%.*s\" is not declared and has no default placement",
-                       (int)name.bytes, name.data);
-        sy_err_hint(&route->plan.refusal,
-                    "Declare it in a keyspace, in reference_tables or in local_tables, or "
-                    "set default_placement.");
+        sy_route_refuse_undeclared(route, index);
         return false;
     }
     if (use->is_view_on_sharded &&

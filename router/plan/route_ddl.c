@@ -40,14 +40,19 @@ static void refuse_mixed(struct sy_route *route)
     sy_err_hint(&route->plan.refusal, "Use one statement for each table.");
 }
 
-static void refuse_unplaced(struct sy_route *route, int32_t use)
+void sy_route_refuse_undeclared(struct sy_route *route, int32_t use)
 {
+    struct sy_slice schema = route->stmt->tables[use].name.schema;
     struct sy_slice name = route->stmt->tables[use].name.name;
     sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
                    "table \"%.*s\" is not declared and has no default placement", (int)name.bytes,
                    name.data);
-    sy_err_hint(&route->plan.refusal, "Declare it in a keyspace, in reference_tables or in "
-                                      "local_tables, or set default_placement.");
+    sy_err_hint(&route->plan.refusal,
+                "An admin declares it: SHARD TABLE %.*s%s%.*s BY column IN keyspace (or REFERENCE "
+                "TABLE, LOCAL TABLE). Or the configuration does, in keyspaces, reference_tables, "
+                "local_tables or default_placement.",
+                (int)schema.bytes, schema.bytes > 0 ? schema.data : "", schema.bytes > 0 ? "." : "",
+                (int)name.bytes, name.data);
 }
 
 struct places {
@@ -180,7 +185,7 @@ static void place(struct prepare *p)
     } else if (places.mixed) {
         refuse_mixed(route);
     } else if (places.unplaced >= 0 && (known || creates_table(route->stmt))) {
-        refuse_unplaced(route, places.unplaced);
+        sy_route_refuse_undeclared(route, places.unplaced);
     } else if (places.local) {
         sy_plan_set_single(&route->plan, places.shard);
     } else {

@@ -121,6 +121,8 @@ void sy_route_resolve(struct prepare *p, const struct sy_table_use *table, bool 
                       struct use *ret_use);
 bool sy_route_is_safe(const struct sy_config_database *database, struct sy_slice schema,
                       struct sy_slice name);
+/* route_ddl.c: a table that nobody declared, where there is no default placement. `use`: index. */
+void sy_route_refuse_undeclared(struct sy_route *route, int32_t use);
 /* A key column of a use by this name. */
 bool sy_use_is_key(const struct use *use, struct sy_slice column);
 bool sy_use_is_hash_key(const struct use *use, struct sy_slice column);

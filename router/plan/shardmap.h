@@ -1,7 +1,7 @@
 /*
  * The shard map of one database: which table belongs to which keyspace, which key lives on which
- * shard. Immutable; built from configuration (and later the catalog), shared by all workers as part
- * of a topology snapshot. Pure.
+ * shard. Immutable; built from the configuration and the catalog's declarations, shared by all
+ * workers as part of a topology snapshot. Pure.
  */
 #ifndef SY_ROUTER_PLAN_SHARDMAP_H
 #define SY_ROUTER_PLAN_SHARDMAP_H
@@ -83,6 +83,7 @@ struct sy_map_table {
     uint32_t shard;               /* LOCAL */
     const char *const *per_shard; /* constraints that each shard enforces for itself; "*": all */
     uint32_t per_shard_count;
+    bool from_catalog; /* declared there, not in the configuration */
 };
 
 struct sy_shardmap;
@@ -113,6 +114,7 @@ struct sy_keyspace_info {
     enum sy_key_type type, hash_type;
     bool has_hash_key; /* geo: rows are hashed within the region over a second column (all tables or
                           none) */
+    bool from_catalog; /* declared there, not in the configuration */
     struct sy_shard_set shards;
 };
 uint32_t sy_shardmap_keyspace_count(const struct sy_shardmap *map);

@@ -224,7 +224,8 @@ static enum sy_status build_keyspace(struct build *b, const struct sy_config_key
     *space = (struct keyspace){.info = {.name = keep(b, config->name),
                                         .strategy = config->strategy,
                                         .type = config->type,
-                                        .hash_type = config->hash_type},
+                                        .hash_type = config->hash_type,
+                                        .from_catalog = config->origin.catalog},
                                .default_target = UINT32_MAX};
     for (uint32_t i = 0; i < config->table_count; i++) {
         bool hashed = config->strategy == SY_STRATEGY_GEO && config->tables[i].hash_key != NULL;
@@ -286,7 +287,8 @@ static enum sy_status build_sharded_tables(struct build *b, uint32_t keyspace)
                                    .name = keep(b, table->name),
                                    .placement = SY_TABLE_SHARDED,
                                    .keyspace = keyspace,
-                                   .key = keep(b, table->key)};
+                                   .key = keep(b, table->key),
+                                   .from_catalog = table->origin.catalog};
         if (config->strategy == SY_STRATEGY_GEO)
             row.hash_key = keep(b, table->hash_key);
         keep_constraints(b, table, &row);
@@ -314,12 +316,14 @@ static enum sy_status build_tables(struct build *b)
             b, (struct sy_map_table){
                    .schema = keep(b, schema_or_public(database->reference_tables[i].schema)),
                    .name = keep(b, database->reference_tables[i].name),
-                   .placement = SY_TABLE_REFERENCE});
+                   .placement = SY_TABLE_REFERENCE,
+                   .from_catalog = database->reference_tables[i].origin.catalog});
     for (uint32_t i = 0; status == SY_OK && i < database->local_table_count; i++) {
         struct sy_map_table row = {.schema =
                                        keep(b, schema_or_public(database->local_tables[i].schema)),
                                    .name = keep(b, database->local_tables[i].name),
-                                   .placement = SY_TABLE_LOCAL};
+                                   .placement = SY_TABLE_LOCAL,
+                                   .from_catalog = database->local_tables[i].origin.catalog};
         status = find_shard(b, database->local_tables[i].shard, &row.shard);
         if (status == SY_OK)
             status = add_table(b, row);

@@ -5,7 +5,7 @@
 
 static struct sy_config_shard shards[] = {{.name = "s0"}, {.name = "s1"}};
 static struct sy_config_keyspace_table tables[] = {
-    {"public", "pgbench_accounts", "aid", NULL, NULL, 0}};
+    {"public", "pgbench_accounts", "aid", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace keyspaces[] = {{.name = "accounts",
                                                  .strategy = SY_STRATEGY_HASH,
                                                  .type = SY_KEY_INT4,

@@ -65,7 +65,7 @@ static const struct sy_shardmap *make_map(void)
     static struct sy_arena arena;
     static const struct sy_shardmap *map;
     struct sy_config_shard shards[] = {{.name = "a"}, {.name = "b"}, {.name = "c"}};
-    struct sy_config_keyspace_table tables[] = {{"public", "t", "k", NULL, NULL, 0}};
+    struct sy_config_keyspace_table tables[] = {{"public", "t", "k", NULL, NULL, 0, {0}}};
     struct sy_config_keyspace spaces[] = {
         {.name = "n",
          .strategy = SY_STRATEGY_HASH,

@@ -11,9 +11,10 @@
 
 static struct sy_config_shard shards[] = {{.name = "s0"}, {.name = "s1"}};
 static struct sy_config_keyspace_table by_author[] = {
-    {"public", "posts", "author_id", NULL, NULL, 0}, {"public", "authors", "id", NULL, NULL, 0}};
+    {"public", "posts", "author_id", NULL, NULL, 0, {0}},
+    {"public", "authors", "id", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table by_status[] = {
-    {"public", "orders", "status", NULL, NULL, 0}};
+    {"public", "orders", "status", NULL, NULL, 0, {0}}};
 static const char *open_values[] = {"open"}, *closed_values[] = {"closed"};
 static struct sy_config_list_value lists[] = {{open_values, 1, "s0"}, {closed_values, 1, "s1"}};
 static struct sy_config_keyspace keyspaces[] = {

@@ -53,8 +53,8 @@ static enum sy_status build(struct sy_arena *arena, struct sy_config_keyspace *k
 {
     // static: a test builds a second map from the same keyspace
     static struct sy_config_keyspace_table table = {.schema = "public", .name = "t", .key = "k"};
-    struct sy_config_reference_table reference = {"public", "tags"};
-    struct sy_config_local_table local = {"public", "audit", "s2"};
+    struct sy_config_reference_table reference = {"public", "tags", {0}};
+    struct sy_config_local_table local = {"public", "audit", "s2", {0}};
     keyspace->name = "space";
     if (keyspace->tables == NULL) {
         keyspace->tables = &table;
@@ -200,7 +200,7 @@ static void geo_goes_from_country_to_region_to_default(void **state)
                                           .shards = us_shards,
                                           .shard_count = 1},
                                          {.name = "default", .shards = rest, .shard_count = 1}};
-    struct sy_config_keyspace_table table = {"public", "people", "country", "id", NULL, 0};
+    struct sy_config_keyspace_table table = {"public", "people", "country", "id", NULL, 0, {0}};
     struct sy_config_keyspace keyspace = {.strategy = SY_STRATEGY_GEO,
                                           .type = SY_KEY_TEXT,
                                           .hash_type = SY_KEY_INT8,
@@ -259,10 +259,10 @@ static void refuses_declarations_that_contradict_themselves(void **state)
     struct sy_config_range unbounded_first[] = {{NULL, "s0"}, {"10", "s1"}};
     const char *twice[] = {"s0", "s0"}, *missing[] = {"s9"}, *same[] = {"1", "01"};
     struct sy_config_list_value lists[] = {{same, 2, "s0"}};
-    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id", NULL, 0},
-                                                {"public", "b", "c", NULL, NULL, 0}};
-    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL, NULL, 0},
-                                                 {"public", "a", "d", NULL, NULL, 0}};
+    struct sy_config_keyspace_table tables[] = {{"public", "a", "c", "id", NULL, 0, {0}},
+                                                {"public", "b", "c", NULL, NULL, 0, {0}}};
+    struct sy_config_keyspace_table doubled[] = {{"public", "a", "c", NULL, NULL, 0, {0}},
+                                                 {"public", "a", "d", NULL, NULL, 0, {0}}};
     struct sy_config_keyspace rows[] = {
         {.strategy = SY_STRATEGY_RANGE,
          .type = SY_KEY_INT8,

@@ -12,31 +12,33 @@
 static struct sy_config_shard world_shards[] = {{.name = "s0"}, {.name = "s1"}, {.name = "s2"}};
 static const char *world_per_shard[] = {"posts_pkey", "posts_parent_fkey"};
 static struct sy_config_keyspace_table world_authors[] = {
-    {"public", "posts", "author_id", NULL, world_per_shard, 2},
-    {"public", "authors", "id", NULL, NULL, 0},
-    {"public", "comments", "author_id", NULL, NULL, 0},
-    {"public", "author_stats", "author_id", NULL, NULL, 0},
-    {"public", "guarded", "author_id", NULL, NULL, 0},
-    {"public", "triggered", "author_id", NULL, NULL, 0},
-    {"public", "samples", "author_id", NULL, NULL, 0},
-    {"app", "notes", "author_id", NULL, NULL, 0}};
+    {"public", "posts", "author_id", NULL, world_per_shard, 2, {0}},
+    {"public", "authors", "id", NULL, NULL, 0, {0}},
+    {"public", "comments", "author_id", NULL, NULL, 0, {0}},
+    {"public", "author_stats", "author_id", NULL, NULL, 0, {0}},
+    {"public", "guarded", "author_id", NULL, NULL, 0, {0}},
+    {"public", "triggered", "author_id", NULL, NULL, 0, {0}},
+    {"public", "samples", "author_id", NULL, NULL, 0, {0}},
+    {"app", "notes", "author_id", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_accounts[] = {
-    {"public", "accounts", "id", NULL, NULL, 0}};
+    {"public", "accounts", "id", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_names[] = {
-    {"public", "nicknames", "name", NULL, NULL, 0}};
-static struct sy_config_keyspace_table world_events[] = {{"public", "events", "at", NULL, NULL, 0}};
+    {"public", "nicknames", "name", NULL, NULL, 0, {0}}};
+static struct sy_config_keyspace_table world_events[] = {
+    {"public", "events", "at", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_measures[] = {
-    {"public", "measures", "n", NULL, NULL, 0}};
+    {"public", "measures", "n", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_people[] = {
-    {"public", "people", "country", NULL, NULL, 0},
-    {"public", "addresses", "country", NULL, NULL, 0}};
+    {"public", "people", "country", NULL, NULL, 0, {0}},
+    {"public", "addresses", "country", NULL, NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_citizens[] = {
-    {"public", "citizens", "country", "id", NULL, 0},
-    {"public", "passports", "country", "citizen_id", NULL, 0}};
+    {"public", "citizens", "country", "id", NULL, 0, {0}},
+    {"public", "passports", "country", "citizen_id", NULL, 0, {0}}};
 static struct sy_config_keyspace_table world_orders[] = {
-    {"public", "orders", "status", NULL, NULL, 0}};
-static struct sy_config_keyspace_table world_days[] = {{"public", "days", "d", NULL, NULL, 0}};
-static struct sy_config_keyspace_table world_codes[] = {{"public", "codes", "code", NULL, NULL, 0}};
+    {"public", "orders", "status", NULL, NULL, 0, {0}}};
+static struct sy_config_keyspace_table world_days[] = {{"public", "days", "d", NULL, NULL, 0, {0}}};
+static struct sy_config_keyspace_table world_codes[] = {
+    {"public", "codes", "code", NULL, NULL, 0, {0}}};
 static struct sy_config_range world_event_ranges[] = {{"2026-01-01", "s0"}, {"2027-01-01", "s1"}};
 static struct sy_config_range world_measure_ranges[] = {{"0", "s0"}, {"100", "s1"}, {NULL, "s2"}};
 static const char *world_eu[] = {"DE", "FR"}, *world_us[] = {"US"}, *world_s0[] = {"s0"},
@@ -100,9 +102,9 @@ static struct sy_config_keyspace world_keyspaces[] = {
      WORLD_TABLES(world_codes)},
 };
 static struct sy_config_reference_table world_references[] = {
-    {"public", "sections"}, {"public", "countries"}, {"public", "secrets"}};
-static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2"},
-                                                      {"public", "logbook", "s1"}};
+    {"public", "sections", {0}}, {"public", "countries", {0}}, {"public", "secrets", {0}}};
+static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2", {0}},
+                                                      {"public", "logbook", "s1", {0}}};
 static const char *world_safe[] = {"safe_posts", "safe_fn"};
 
 static struct sy_config_database world_database = {
