@@ -25,6 +25,7 @@
 #include "cli/gauges.h"
 #include "cli/harden.h"
 #include "cli/nonce.h"
+#include "cli/publish.h"
 #include "config/config.h"
 #include "replication/deadlocks.h"
 #include "replication/inspector.h"
@@ -53,7 +54,7 @@ struct seat {
 };
 
 struct server {
-    const struct sy_serve_options *options;
+    struct sy_publisher publisher;
     struct sy_process process;
     struct seat *seats;
     uint32_t count;
@@ -69,92 +70,6 @@ static void complain(const char *what, const struct sy_err *err)
         fprintf(stderr, "  %s\n", err->detail);
     if (err->hint[0] != 0)
         fprintf(stderr, "  %s\n", err->hint);
-}
-
-/* ---- configuration ---- */
-
-/* Nobody else has seen the configuration yet: options given on the command line replace what it
- * says. */
-static enum sy_status apply_options(const struct sy_serve_options *options,
-                                    struct sy_config *config, struct sy_err *err)
-{
-    if (options->port != 0)
-        config->listen.port = options->port;
-    if (options->workers >= 0)
-        config->workers = (uint32_t)options->workers;
-    if (options->data_dir != NULL) {
-        config->data_dir = sy_arena_strdup(&config->arena, options->data_dir);
-        if (config->data_dir == NULL)
-            return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    }
-    if (options->loop == NULL)
-        return SY_OK;
-    for (int kind = SY_LOOP_AUTO; kind <= SY_LOOP_EPOLL; kind++) {
-        if (strcmp(options->loop, sy_loop_kind_name((enum sy_loop_kind)kind)) != 0)
-            continue;
-        config->loop = (enum sy_loop_kind)kind;
-        return SY_OK;
-    }
-    return sy_err_set(err, SY_E_CONFIG, "--loop is auto, io_uring or epoll, not \"%s\"",
-                      options->loop);
-}
-
-static enum sy_status load(const struct sy_serve_options *options, struct sy_config **ret_config,
-                           struct sy_buf *problems, struct sy_err *err)
-{
-    struct sy_config *config = NULL;
-    enum sy_status status = options->config_path != NULL
-                                ? sy_config_load(options->config_path, &config, problems, err)
-                                : sy_config_builtin(&config, err);
-    if (problems->bytes > 0)
-        fwrite(problems->data, 1, problems->bytes, stderr);
-    if (status == SY_OK)
-        status = apply_options(options, config, err);
-    if (status != SY_OK) {
-        sy_config_unref(&config);
-        return status;
-    }
-    *ret_config = config;
-    return SY_OK;
-}
-
-/* Embedded shards are opened before anybody is told of them: what another process holds must not be
- * served. What fails for any other reason is tried again by the inspector. */
-static enum sy_status open_embedded(const struct sy_topology *topology, struct sy_err *err)
-{
-    for (uint32_t i = 0; i < topology->database_count; i++) {
-        const struct sy_topology_database *database = &topology->databases[i];
-        if (database->config->engine != SY_ENGINE_SQLITE)
-            continue;
-        enum sy_status status = sy_sqlite_database_open(database, err);
-        if (status == SY_E_STATE)
-            return status;
-        if (status != SY_OK)
-            sy_log_err(SY_LOG_ERROR, "embedded shards cannot be opened", err);
-    }
-    return SY_OK;
-}
-
-/* Loads and publishes; the running snapshot stays when anything is wrong. */
-static enum sy_status publish(const struct sy_serve_options *options, bool first,
-                              struct sy_buf *problems, struct sy_err *err)
-{
-    struct sy_config *config = NULL;
-    struct sy_topology *next = NULL, *previous = sy_topology_acquire();
-    enum sy_status status = load(options, &config, problems, err);
-    if (status == SY_OK && first)
-        status = sy_harden(config, err);
-    if (status == SY_OK)
-        status = sy_topology_build(config, previous, &next, err);
-    if (status == SY_OK)
-        status = open_embedded(next, err);
-    if (status == SY_OK)
-        sy_topology_publish(next);
-    else
-        sy_topology_unref(&next);
-    sy_topology_unref(&previous);
-    sy_config_unref(&config); /* the snapshot holds its own reference */
-    return status;
 }
 
 /* ---- TLS of the listeners ---- */
@@ -338,7 +253,9 @@ static enum sy_status start_parts(struct server *server, const struct sy_config 
     if (status == SY_OK)
         status = sy_client_counts_new(&server->process.counts, err);
     server->process.reloads = sy_reload_board_new();
-    if (status == SY_OK && server->process.reloads == NULL)
+    server->process.declarations = sy_declare_board_new();
+    if (status == SY_OK &&
+        (server->process.reloads == NULL || server->process.declarations == NULL))
         status = sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
     server->process.ids.node = config->node_id;
     uint64_t seed = 0;
@@ -408,6 +325,7 @@ static void stop_parts(struct server *server)
     sy_cancel_registry_free(&server->process.cancels);
     sy_client_counts_free(&server->process.counts);
     sy_reload_board_free(&server->process.reloads);
+    sy_declare_board_free(&server->process.declarations);
     sy_login_failures_free(&server->process.failures);
     sy_auth_cache_free(&server->process.auth_cache);
     sy_rates_free(&server->process.rates);
@@ -416,6 +334,7 @@ static void stop_parts(struct server *server)
     free(server->process.workers);
     free(server->seats);
     sy_topology_retire();
+    sy_publisher_release(&server->publisher);
     sy_metrics_release_all();
 }
 
@@ -440,7 +359,7 @@ static void reload(struct server *server)
     struct sy_err err = {0};
     struct sy_buf problems = {0};
     uint64_t requests = sy_reload_asked(server->process.reloads);
-    enum sy_status status = publish(server->options, false, &problems, &err);
+    enum sy_status status = sy_publish(&server->publisher, false, &problems, &err);
     if (status == SY_OK)
         status = renew_tls(server, &err);
     if (status == SY_OK)
@@ -454,6 +373,29 @@ static void reload(struct server *server)
     }
     SY_LOG(SY_LOG_INFO, "configuration reloaded", SY_KV_INT("epoch", sy_topology_current_epoch()));
     wake_all(server);
+}
+
+/* SIGUSR1: what sessions and the console have asked for since. */
+static void declare(struct server *server)
+{
+    struct sy_buf database = {0}, text = {0};
+    uint64_t request;
+    while ((request = sy_declare_take(server->process.declarations, &database, &text)) != 0) {
+        struct sy_err err;
+        sy_err_init(&err);
+        enum sy_status status = SY_OK;
+        if (database.failed || text.failed)
+            status = sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
+        else
+            status = sy_publish_declaration(&server->publisher,
+                                            (struct sy_slice){database.data, database.bytes},
+                                            (struct sy_slice){text.data, text.bytes}, &err);
+        sy_declare_tell(server->process.declarations, request, &err);
+        if (status == SY_OK)
+            wake_all(server);
+    }
+    sy_buf_release(&database);
+    sy_buf_release(&text);
 }
 
 static bool anybody_left(struct server *server)
@@ -492,6 +434,7 @@ static void block_signals(sigset_t *signals)
     sigaddset(signals, SIGTERM);
     sigaddset(signals, SIGINT);
     sigaddset(signals, SIGHUP);
+    sigaddset(signals, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file at its limit is a write that fails, not the end */
@@ -503,6 +446,8 @@ static void wait_for_signals(struct server *server, const sigset_t *signals)
         int signal_number = sigwaitinfo(signals, NULL);
         if (signal_number == SIGHUP)
             reload(server);
+        if (signal_number == SIGUSR1)
+            declare(server);
         if (signal_number == SIGTERM)
             drain(server, signals);
         if (signal_number == SIGTERM || signal_number == SIGINT)
@@ -519,6 +464,12 @@ static void request_reload(void *ctx)
     kill(getpid(), SIGHUP);
 }
 
+static void request_declare(void *ctx)
+{
+    (void)ctx;
+    kill(getpid(), SIGUSR1);
+}
+
 static void request_shutdown(void *ctx, bool immediately)
 {
     (void)ctx;
@@ -528,7 +479,7 @@ static void request_shutdown(void *ctx, bool immediately)
 int sy_serve(const struct sy_serve_options *options)
 {
     struct sy_err err = {0};
-    struct server server = {.options = options};
+    struct server server = {.publisher.options = options};
     pthread_mutex_init(&server.process.tls_lock, NULL);
     sigset_t signals;
     block_signals(&signals);
@@ -536,7 +487,7 @@ int sy_serve(const struct sy_serve_options *options)
     sy_engine_register(SY_ENGINE_POSTGRES, sy_engine_postgres());
     sy_engine_register(SY_ENGINE_SQLITE, sy_engine_sqlite());
     struct sy_buf problems = {0};
-    enum sy_status status = publish(options, true, &problems, &err);
+    enum sy_status status = sy_publish(&server.publisher, true, &problems, &err);
     sy_buf_release(&problems);
     if (status != SY_OK) {
         complain("", &err);
@@ -546,6 +497,7 @@ int sy_serve(const struct sy_serve_options *options)
     const struct sy_config *config = topology->config;
     sy_log_configure(config->log.level, config->log.format, STDERR_FILENO);
     server.process.request_reload = request_reload;
+    server.process.request_declare = request_declare;
     server.process.request_shutdown = request_shutdown;
     status = start_parts(&server, config, &err);
     if (status == SY_OK) {

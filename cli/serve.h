@@ -1,6 +1,7 @@
 /*
  * `switchyard serve`: the running router. Threads, workers, signals, reload, shutdown.
  * Signals: SIGTERM drains and stops, SIGINT stops at once, SIGHUP reloads the configuration.
+ * SIGUSR1 is the process's own: declarations wait (router/session/declaring.h).
  */
 #ifndef SY_CLI_SERVE_H
 #define SY_CLI_SERVE_H

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/number.h"
+#include "config/declaration.h"
 #include "router/console/internal.h"
 #include "router/wire/message.h"
 
@@ -54,8 +55,12 @@ struct sy_slice sy_console_cut(struct sy_slice *rest)
     while (at < end && is_blank(*at))
         at++;
     struct sy_slice command = {at, 0};
-    for (bool quoted = false; at < end && (quoted || *at != ';'); at++)
-        quoted = quoted != (*at == '"');
+    for (char quote = 0; at < end && (quote != 0 || *at != ';'); at++) {
+        if (quote == 0 && (*at == '"' || *at == '\''))
+            quote = *at;
+        else if (*at == quote)
+            quote = 0;
+    }
     command.bytes = (size_t)(at - command.data);
     while (at < end && is_blank(*at))
         at++;
@@ -126,6 +131,31 @@ static enum sy_status read_resolve(const struct words *words, struct sy_console_
     return SY_OK;
 }
 
+/* The statement is only checked: what it says is carried out elsewhere. */
+static enum sy_status read_declaration(struct sy_slice sql, struct sy_console_command *command,
+                                       struct sy_err *err)
+{
+    struct sy_declaration declaration;
+    struct sy_arena arena = {0};
+    enum sy_status status = sy_declaration_parse(sql, &arena, &declaration, err);
+    if (status == SY_OK && declaration.database != NULL)
+        snprintf(command->argument, sizeof(command->argument), "%s", declaration.database);
+    sy_arena_release(&arena);
+    command->text = sql;
+    return status;
+}
+
+static enum sy_status read_rest(const struct sy_console_row *row, const struct words *words,
+                                struct sy_slice sql, struct sy_console_command *command,
+                                struct sy_err *err)
+{
+    if (row->action == SY_ACTION_RESOLVE)
+        return read_resolve(words, command, err);
+    if (row->action == SY_ACTION_DECLARE)
+        return read_declaration(sql, command, err);
+    return read_argument(row, words, match_row(row, words), command, err);
+}
+
 /* PgBouncer commands that have no counterpart get a reason instead of "no such command". */
 static bool known_elsewhere(const struct words *words, struct sy_err *err)
 {
@@ -170,9 +200,7 @@ enum sy_status sy_console_parse(struct sy_slice sql, const struct sy_console_rig
         command.row = row;
         command.scope = row->scope;
         command.action = row->action;
-        enum sy_status status = row->action == SY_ACTION_RESOLVE
-                                    ? read_resolve(&words, &command, err)
-                                    : read_argument(row, &words, used, &command, err);
+        enum sy_status status = read_rest(row, &words, sql, &command, err);
         if (status == SY_OK)
             *ret_command = command;
         return status;

@@ -44,6 +44,8 @@ enum sy_console_action {
     SY_ACTION_SHUTDOWN, /* graceful: as SIGTERM */
     SY_ACTION_SHUTDOWN_NOW,
     SY_ACTION_RESOLVE, /* argument: GID, number: 1 commits, 0 rolls back */
+    SY_ACTION_DECLARE, /* text: the statement (config/declaration.h), argument: its database, empty:
+                          not said */
 };
 
 struct sy_console_rights {
@@ -59,6 +61,7 @@ struct sy_console_command {
     enum sy_console_action action;
     char argument[SY_CONSOLE_ARGUMENT_BYTES];
     uint64_t number;
+    struct sy_slice text; /* borrowed from what was parsed */
 };
 
 /*
@@ -71,7 +74,7 @@ SY_MUST_CHECK enum sy_status sy_console_parse(struct sy_slice sql,
                                               struct sy_console_command *ret_command,
                                               struct sy_err *err);
 
-/* Takes the next command off *rest: up to a semicolon outside of double quotes; empty ones are left
+/* Takes the next command off *rest: up to a semicolon outside of quotes; empty ones are left
  * out. Empty: there is none. */
 struct sy_slice sy_console_cut(struct sy_slice *rest);
 

@@ -136,6 +136,7 @@ void sy_show_keyspaces(struct sy_console_view *view)
             sy_console_text(view, type_names[keyspace->type]);
             write_shard_names(view, database->map, &keyspace->shards);
             sy_console_int(view, tables_of(database->map, i));
+            sy_console_text(view, keyspace->from_catalog ? "catalog" : "configuration");
             sy_console_row_end(view, start);
         }
     }
@@ -160,6 +161,7 @@ static void write_table(struct sy_console_view *view, const struct sy_topology_d
     sy_console_slice(view, table->placement == SY_TABLE_LOCAL
                                ? sy_shardmap_shard_name(database->map, table->shard)
                                : none);
+    sy_console_text(view, table->from_catalog ? "catalog" : "configuration");
     sy_console_row_end(view, start);
 }
 

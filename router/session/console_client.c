@@ -18,12 +18,14 @@ struct sy_console_run {
     struct sy_process *process;
     uint32_t worker_count;
     uint64_t session_id;
-    uint32_t in_use;         /* PAUSE: servers that clients still hold */
-    uint32_t killed;         /* KILL_CLIENT: clients */
-    uint64_t reload_request; /* RELOAD */
-    struct sy_buf problems;  /* RELOAD: of the configuration file, a line each */
-    struct sy_err outcome;   /* of the action */
-    struct sy_buf rest;      /* commands of the same Query that come behind it */
+    uint32_t in_use;          /* PAUSE: servers that clients still hold */
+    uint32_t killed;          /* KILL_CLIENT: clients */
+    uint64_t reload_request;  /* RELOAD */
+    uint64_t declare_request; /* a declaration that was not answered yet */
+    struct sy_buf text;       /* of the declaration */
+    struct sy_buf problems;   /* RELOAD: of the configuration file, a line each */
+    struct sy_err outcome;    /* of the action */
+    struct sy_buf rest;       /* commands of the same Query that come behind it */
     struct sy_worker *asking;
     struct sy_timer timer; /* PAUSE, RELOAD: when to look again */
 };
@@ -251,6 +253,16 @@ static void on_paused(void *ctx)
     (void)ctx; /* of one worker: the answer waits for all of them, see look_again() */
 }
 
+static void declare(struct sy_worker *worker, struct sy_console_run *run)
+{
+    struct sy_process *process = worker->process;
+    struct sy_slice text = {run->text.data, run->text.bytes};
+    if (process->request_declare != NULL &&
+        sy_declare_ask(process->declarations, (struct sy_slice){0}, text, &run->declare_request,
+                       &run->outcome) == SY_OK)
+        process->request_declare(process->ctx);
+}
+
 static void act(struct sy_worker *worker, void *ctx)
 {
     struct sy_console_run *run = ctx;
@@ -286,6 +298,10 @@ static void act(struct sy_worker *worker, void *ctx)
             worker->process->request_reload(worker->process->ctx);
         }
         return;
+    case SY_ACTION_DECLARE:
+        if (worker->index == 0)
+            declare(worker, run);
+        return;
     case SY_ACTION_RESOLVE:
         if (worker->index == 0)
             (void)sy_transactions_request(run->command.argument, run->command.number != 0);
@@ -309,6 +325,9 @@ static void free_run(struct sy_console_run *run)
     for (uint32_t i = 0; run->gathered != NULL && i < run->worker_count; i++)
         sy_gather_release(&run->gathered[i]);
     free(run->gathered);
+    if (run->declare_request > 0)
+        sy_declare_forget(run->process->declarations, run->declare_request);
+    sy_buf_release(&run->text);
     sy_buf_release(&run->problems);
     sy_buf_release(&run->rest);
     free(run);
@@ -382,7 +401,7 @@ static void look_again(struct sy_timer *timer)
 {
     struct sy_console_run *run = sy_container_of(timer, struct sy_console_run, timer);
     struct sy_err err = {0};
-    if (run->command.action == SY_ACTION_RELOAD) {
+    if (run->command.action != SY_ACTION_PAUSE) {
         on_visited(run->asking, run);
         return;
     }
@@ -404,7 +423,7 @@ static void judge_reload(struct sy_console_run *run)
 }
 
 /* PAUSE is answered when nobody uses a server of the database any more, RELOAD when the file was
- * read. True: not yet. */
+ * read, a declaration when it is in force. True: not yet. */
 static bool is_under_way(struct sy_worker *asking, struct sy_console_run *run)
 {
     bool first = run->asking == NULL, over = true;
@@ -413,6 +432,12 @@ static bool is_under_way(struct sy_worker *asking, struct sy_console_run *run)
     else if (run->reload_request > 0)
         over = sy_reload_told(run->process->reloads, run->reload_request, &run->outcome,
                               &run->problems);
+    else if (run->declare_request > 0)
+        over = sy_declare_told(run->process->declarations, run->declare_request, &run->outcome);
+    if (over && run->declare_request > 0) {
+        run->declare_request = 0;
+        sy_worker_refresh(asking);
+    }
     if (over && run->reload_request > 0)
         judge_reload(run);
     if (over)
@@ -514,10 +539,12 @@ static bool begin_visit(struct sy_session *session, struct sy_console_run *run,
 {
     bool gathers = run->command.scope == SY_CONSOLE_WORKERS;
     sy_buf_append_slice(&run->rest, rest);
-    if (run->rest.failed)
+    sy_buf_append_slice(&run->text, run->command.text);
+    bool kept = !run->rest.failed && !run->text.failed;
+    if (!kept)
         (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
-    if (run->rest.failed || sy_worker_visit_all(session->worker, gathers ? gather_worker : act,
-                                                on_visited, run, err) != SY_OK) {
+    if (!kept || sy_worker_visit_all(session->worker, gathers ? gather_worker : act, on_visited,
+                                     run, err) != SY_OK) {
         free_run(run);
         return false;
     }

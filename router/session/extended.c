@@ -245,8 +245,10 @@ static enum sy_step on_parse(struct sy_session *session, const struct sy_frame *
                                    .types = types,
                                    .type_count = message.type_count,
                                    .environment = session->environment};
-    if (sy_extended_define(session, message.name, &key, err) != SY_OK)
+    if (sy_extended_define(session, message.name, &key, err) != SY_OK) {
+        sy_declare_refuse_extended(message.query, err);
         return SY_STEP_ERROR;
+    }
     struct sy_prepared *prepared = sy_extended_find(session, message.name, err);
     if (session->txn == 'E' && prepared != NULL && !sy_statement_is_empty(prepared->statement) &&
         !ends_block(prepared->statement)) {

@@ -328,8 +328,9 @@ struct sy_session {
     struct sy_txn *txn_state;
     struct sy_gather *gather;
     struct sy_copy_in *copy_in;
-    struct sy_script *script; /* a Query with several statements: how far it is; script.c */
-    struct sy_asking *asking; /* a write on several shards is being prepared: asking.c */
+    struct sy_script *script;       /* a Query with several statements: how far it is; script.c */
+    struct sy_asking *asking;       /* a write on several shards is being prepared: asking.c */
+    struct sy_declaring *declaring; /* a declaration is under way: declare.c */
     struct sy_console_run *console_running; /* a console command other workers are asked for */
     struct sy_deferred ending;
     struct sy_deferred resume;        /* goes on in the next turn */
@@ -548,6 +549,14 @@ void sy_throttle_owe(struct sy_session *session, uint32_t statements);
 void sy_throttle_handled(struct sy_session *session); /* the message is done with */
 bool sy_throttle_waits(const struct sy_session *session);
 void sy_throttle_free(struct sy_session *session);
+
+/* declare.c */
+/* A text that is none for the grammar and begins like a declaration. AGAIN: the session is driven
+ * when it was carried out. */
+enum sy_step sy_declare_step(struct sy_session *session, struct sy_slice text, struct sy_err *err);
+/* Replaces the syntax error of a statement that is a declaration. */
+void sy_declare_refuse_extended(struct sy_slice text, struct sy_err *err);
+void sy_declaring_free(struct sy_session *session);
 
 /* login.c */
 void sy_session_login_begin(struct sy_session *session, const struct sy_startup *packet);

@@ -420,6 +420,7 @@ static void free_session(struct sy_session *session)
     sy_effect_forget_cursors(session, true);
     sy_copy_free(session);
     sy_asking_free(session);
+    sy_declaring_free(session);
     sy_txn_unwatch(session);
     sy_txn_free(session);
     sy_gather_reset(session);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "config/declaration.h"
 #include "router/session/internal.h"
 
 /* ---- servers ---- */
@@ -329,8 +330,11 @@ static enum sy_step run_text(struct sy_session *session, const struct sy_frame *
 {
     struct sy_exec exec = {0};
     struct sy_scan scan;
-    if (sy_exec_parse(session, text, &exec, &scan, err) != SY_OK)
+    if (sy_exec_parse(session, text, &exec, &scan, err) != SY_OK) {
+        if (err->status == SY_E_SYNTAX && sy_declaration_begins(text))
+            return sy_declare_step(session, text, err);
         return SY_STEP_ERROR;
+    }
     exec.simple = true;
     enum sy_step step;
     int32_t count = exec.template->facts->stmt_count;

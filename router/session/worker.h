@@ -23,6 +23,7 @@
 #include "router/session/budget.h"
 #include "router/session/cancel.h"
 #include "router/session/clients.h"
+#include "router/session/declaring.h"
 #include "router/session/failures.h"
 #include "router/session/ids.h"
 #include "router/session/prepared.h"
@@ -50,10 +51,12 @@ struct sy_process {
     pthread_mutex_t tls_lock;
     SSL_CTX *client_tls; /* of the listeners, or NULL; under tls_lock: replaced at RELOAD */
     uint64_t started_us;
-    struct sy_id_source ids;         /* of switchyard.next_id() */
-    struct sy_reload_board *reloads; /* requests of RELOAD and their outcome */
+    struct sy_id_source ids;               /* of switchyard.next_id() */
+    struct sy_reload_board *reloads;       /* requests of RELOAD and their outcome */
+    struct sy_declare_board *declarations; /* those that wait, and what came of them */
     /* Set by cli/serve.c: what the console's commands and signals ask for. Any thread. */
     void (*request_reload)(void *ctx);
+    void (*request_declare)(void *ctx);
     void (*request_shutdown)(void *ctx, bool immediately);
     void *ctx;
 };

@@ -40,6 +40,12 @@ static const struct parse_case parse_cases[] = {
     {"KILL_CLIENT 0x1f", &admin, SY_OK, SY_ACTION_KILL_CLIENT, "0x1f"},
     {"KILL_CLIENT x", &admin, SY_E_SYNTAX, SY_ACTION_NONE, "no client id"},
     {"SET a = 1", &admin, SY_E_UNSUPPORTED, SY_ACTION_NONE, "SET is not a command"},
+    {"shard table t by id in k", &admin, SY_OK, SY_ACTION_DECLARE, ""},
+    {"CREATE KEYSPACE k LIST (text) (s0 VALUES ('a;b')) FOR DATABASE blog;", &admin, SY_OK,
+     SY_ACTION_DECLARE, "blog"},
+    {"SHARD TABLE t", &admin, SY_E_SYNTAX, SY_ACTION_NONE, "where BY should be"},
+    {"SHARD TABLE t BY id IN k", &stats, SY_E_PRIVILEGE, SY_ACTION_NONE,
+     "permission denied for SHARD TABLE"},
     {"SELECT 1", &admin, SY_E_SYNTAX, SY_ACTION_NONE, "invalid command \"SELECT 1\""},
     {"SHOW POOLSX", &admin, SY_E_SYNTAX, SY_ACTION_NONE, "invalid command"},
 };
