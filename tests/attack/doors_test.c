@@ -48,8 +48,12 @@ static void failed_logins_wait(void **state)
     assert_non_null(
         strstr(try_login("user=guessed password=right sslmode=require"), "too many failed logins"));
     assert_string_equal(try_login("user=other password=right"), ""); /* nobody else has to wait */
-    usleep(1200 * 1000); /* login_failure_wait is 1 s: one failure is forgiven */
-    assert_string_equal(try_login("user=guessed password=right sslmode=require"), "");
+    const char *answer = "not tried";
+    for (int i = 0; i < 300 && answer[0] != 0; i++) { /* once one failure is forgiven */
+        sy_pause_ms(200);
+        answer = try_login("user=guessed password=right sslmode=require");
+    }
+    assert_string_equal(answer, "");
     assert_string_equal(try_login("user=guessed password=right sslmode=require"),
                         ""); /* a success forgets them all */
 }
@@ -126,7 +130,7 @@ static void start_router(void)
              (unsigned)sy_cluster_port(cluster, 0));
     snprintf(
         extra, sizeof(extra),
-        "login_failures_max = 3; login_failure_wait = \"1s\"; clients_max = 6; admin_slots = 2;\n"
+        "login_failures_max = 3; login_failure_wait = \"4s\"; clients_max = 6; admin_slots = 2;\n"
         "client_tls = { mode = \"allow\"; cert_file = \"%s/server.crt\"; key_file = "
         "\"%s/server.key\"; ca_file = "
         "\"%s/ca.crt\"; };\n%s\n"

@@ -19,6 +19,7 @@
 
 #include "tests/attack/raw.h"
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/harness/router.h"
 
 enum { PATIENCE_MS = 30000, CROWD = 120, FEW_DESCRIPTORS = 90, OWN_DESCRIPTORS = 12 };
@@ -129,13 +130,13 @@ static void descriptors_run_out(void **state)
     for (uint64_t end = raw_now_ms() + PATIENCE_MS;
          log_lines_with(said) == 0 && raw_now_ms() < end;) {
         assert_string_equal(sy_ask(there, "select 1"), "1");
-        usleep(1000);
+        sy_pause_ms(1);
     }
     unsigned lines = log_lines_with(said);
     unsigned long ticks = cpu_ticks();
     for (uint64_t begin = raw_now_ms(); raw_now_ms() - begin < 1000;) {
         assert_string_equal(sy_ask(there, "select 1"), "1");
-        usleep(50000);
+        sy_pause_ms(50);
     }
     ticks = cpu_ticks() - ticks;
     print_message("without descriptors: %lu ticks of CPU in a second, %u lines in the log\n", ticks,
@@ -163,7 +164,7 @@ static void a_server_connection_cannot_be_opened(void **state)
     limit(RLIMIT_NOFILE, RLIM_INFINITY);
     uint64_t end = raw_now_ms() + PATIENCE_MS;
     while (strcmp(sy_ask(there, "select 1"), "1") != 0 && raw_now_ms() < end)
-        usleep(10000);
+        sy_pause_ms(10);
     assert_string_equal(sy_ask(there, "select 1"), "1");
     PQfinish(there);
 }

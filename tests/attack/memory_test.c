@@ -126,7 +126,7 @@ static void a_typed_password_leaves_no_trace(void **state)
         PGconn *connection = connect_with(password, name, modes[i]);
         for (int n = 0; n < 600 && PQstatus(connection) != CONNECTION_OK; n++) {
             PQfinish(connection); /* until the reload is known */
-            usleep(50000);
+            sy_pause_ms(50);
             connection = connect_with(password, name, modes[i]);
         }
         assert_int_equal(PQstatus(connection), CONNECTION_OK);

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "router/wire/message.h"
@@ -130,7 +129,7 @@ static void a_slow_hello_is_a_hello(void **state)
         for (long i = 0; i < bytes; i++) {
             assert_int_equal(send(direct.raw.fd, data + i, 1, MSG_NOSIGNAL), 1);
             if (i < 12) /* apart, as far as the kernel lets us say that */
-                nanosleep(&(struct timespec){0, 2000000}, NULL);
+                sy_pause_ms(2);
         }
         (void)BIO_reset(written);
         char answer[8192];
@@ -215,7 +214,7 @@ static bool is_shown_soon(const X509 *wanted)
 {
     bool shown = is_shown(wanted);
     for (int i = 0; i < 1200 && !shown; i++) {
-        nanosleep(&(struct timespec){0, 50000000}, NULL);
+        sy_pause_ms(50);
         shown = is_shown(wanted);
     }
     return shown;
@@ -264,7 +263,7 @@ static void where_tls_is_required_nobody_gets_in_without(void **state)
         if (refused)
             assert_non_null(strstr(PQerrorMessage(connection), "connection requires TLS"));
         PQfinish(connection);
-        nanosleep(&(struct timespec){0, 50000000}, NULL);
+        sy_pause_ms(50);
     }
     assert_true(refused);
     connection = connect_with("sslmode=require");
@@ -287,7 +286,7 @@ static void without_a_certificate_a_hello_is_no_protocol_of_ours(void **state)
         direct_open(&direct, "\012postgresql");
         closed = SSL_connect(direct.ssl) != 1;
         direct_close(&direct);
-        nanosleep(&(struct timespec){0, 50000000}, NULL);
+        sy_pause_ms(50);
     }
     assert_true(closed);
 }

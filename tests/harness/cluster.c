@@ -48,11 +48,6 @@ static const char *temp_root(void)
     return root != NULL && root[0] != '\0' && strlen(root) < 100 ? root : "/tmp";
 }
 
-static void sleep_ms(long ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
-}
-
 static long long now_ms(void)
 {
     struct timespec now;
@@ -185,7 +180,7 @@ static bool wait_accepting(struct server *server)
     snprintf(conninfo, sizeof(conninfo),
              "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=2",
              server->port);
-    for (long long end = now_ms() + START_TIMEOUT_MS; now_ms() < end; sleep_ms(10)) {
+    for (long long end = now_ms() + START_TIMEOUT_MS; now_ms() < end; sy_pause_ms(10)) {
         if (has_exited(server))
             return false;
         if (PQping(conninfo) == PQPING_OK)
@@ -204,7 +199,7 @@ void sy_cluster_start_node(struct sy_cluster *cluster, uint32_t node)
         server->pid = sy_process_start(server->log, argv);
         if (wait_accepting(server))
             return;
-        sleep_ms(100);
+        sy_pause_ms(100);
     }
     sy_harness_die("a server does not start, see %s", server->log);
 }
@@ -220,7 +215,7 @@ void sy_cluster_stop_node(struct sy_cluster *cluster, uint32_t node, enum sy_sto
         sy_process_signal_tree(server->pid, SIGKILL);
     else
         kill(server->pid, signals[how]);
-    for (long long end = now_ms() + START_TIMEOUT_MS; now_ms() < end; sleep_ms(5))
+    for (long long end = now_ms() + START_TIMEOUT_MS; now_ms() < end; sy_pause_ms(5))
         if (has_exited(server))
             return;
     sy_harness_die("a server does not stop, see %s", server->log);
@@ -394,7 +389,7 @@ bool sy_cluster_wait(const struct sy_cluster *cluster, uint32_t node, const char
             return true;
         if (now_ms() >= end)
             return false;
-        sleep_ms(10);
+        sy_pause_ms(10);
     }
 }
 
@@ -428,6 +423,6 @@ void sy_cluster_set_hba(struct sy_cluster *cluster, const char *lines)
         if (cluster->nodes[i].pid != 0)
             sy_cluster_sql(cluster, i, "postgres", "select pg_reload_conf()");
     }
-    sleep_ms(
+    sy_pause_ms(
         100); /* the postmaster reads the file when the signal arrives; nothing shows that it has */
 }

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 void sy_harness_die(const char *format, ...)
@@ -131,6 +132,11 @@ void sy_write_file(const char *path, const char *text, bool append)
     FILE *file = fopen(path, append ? "a" : "w");
     if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
         sy_harness_die("write %s: %s", path, strerror(errno));
+}
+
+void sy_pause_ms(long ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
 bool sy_send_all(int fd, const char *data, size_t bytes)

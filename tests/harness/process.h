@@ -21,6 +21,8 @@ void sy_make_dir(const char *path);
 void sy_give_file(const char *path);
 void sy_remove_tree(const char *path);
 void sy_write_file(const char *path, const char *text, bool append);
+/* Between two looks at something that will come; not to wait for it. */
+void sy_pause_ms(long ms);
 /* All of it to a socket; false: the other side is gone. */
 bool sy_send_all(int fd, const char *data, size_t bytes);
 

@@ -4,13 +4,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli/serve.h"
@@ -68,7 +68,7 @@ static void wait_until_ready(const struct sy_router *router)
         PGPing ping = PQping(conninfo);
         if (ping == PQPING_OK || ping == PQPING_REJECT)
             return;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     sy_harness_die("the router does not answer, see %s", router->log);
 }
@@ -117,7 +117,7 @@ void sy_router_wait_log(const struct sy_router *router, const char *text)
     for (int i = 0; i < 3000; i++) {
         if (log_has(router, text))
             return;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     sy_harness_die("the router has not logged \"%s\", see %s", text, router->log);
 }
@@ -136,7 +136,7 @@ static void wait_until_port_is_free(uint16_t port)
         close(fd);
         if (free_now)
             return;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     sy_harness_die("port %u does not become free", (unsigned)port);
 }
@@ -155,7 +155,7 @@ void sy_router_restart(struct sy_router *router, bool kill_first)
             wait_until_ready(router);
             return;
         }
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     sy_harness_die("the router does not end, see %s", router->log);
 }
@@ -206,10 +206,16 @@ int sy_router_stop(struct sy_router **router, int signal_number)
             free(gone);
             return status;
         }
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     kill(gone->pid, SIGABRT);
     sy_harness_die("the router does not end, see %s", gone->log);
+}
+
+bool sy_router_speaks(PGconn *connection)
+{
+    struct pollfd polled = {.fd = PQsocket(connection), .events = POLLIN};
+    return poll(&polled, 1, 60000) == 1;
 }
 
 /* ---- statements ---- */

@@ -33,6 +33,10 @@ void sy_router_restart(struct sy_router *router, bool kill_first);
 /* Sends the signal and waits; the exit status. */
 int sy_router_stop(struct sy_router **router, int signal);
 
+/* Waits until the other side of a connection says something unasked, or closes it: a limit that
+ * passes, a notification. False: not within a minute. */
+bool sy_router_speaks(PGconn *connection);
+
 /* ---- statements, for tests that read like a psql session ---- */
 
 /* First value of a statement's answer ("" for none or NULL), or "ERROR <sqlstate>". In a static

@@ -405,7 +405,7 @@ void sy_scripted_server_stop(struct sy_scripted_server **server)
                 (void)shutdown(self->sockets[i], SHUT_RDWR);
         busy = self->served != 0;
         pthread_mutex_unlock(&self->lock);
-        usleep(1000);
+        sy_pause_ms(1);
     }
     for (int i = 0; i < SAYINGS; i++)
         free(self->sayings[i].data);

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/harness/cluster.h"
 #include "tests/harness/expect.h"
+#include "tests/harness/process.h"
 #include "tests/harness/router.h"
 
 static struct sy_cluster *home, *away; /* f0 and f2 live on the first, f1 on the second */
@@ -658,7 +658,7 @@ static bool keeper_waits(PGconn *holder)
         if (sy_ask(holder, "select true from pg_stat_activity where application_name = "
                            "'switchyard federation' and wait_event_type = 'Lock'")[0] == 't')
             return true;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     return false;
 }

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "replication/inspector.h"
 #include "router/engine/engine.h"
 #include "router/engine/postgres/inspect.h"
 #include "router/topology/topology.h"
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/harness/topology.h"
 
 static struct sy_cluster *s0, *s1;
@@ -265,7 +265,7 @@ static void publishes_and_learns_of_ddl(void **state)
     sy_schema_refresh_request(SY_SLICE("app"));
     bool seen = false;
     for (int i = 0; i < 1000 && !seen; i++) {
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        sy_pause_ms(10);
         now = sy_topology_acquire();
         seen =
             sy_schema_find(now->databases[0].schema, SY_SLICE("public"), SY_SLICE("fresh")) != NULL;

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/harness/router.h"
 
 enum { PATIENCE_MS = 60000 };
@@ -54,7 +54,7 @@ static void a_late_cancel_hits_no_later_statement(void **state)
         PQclear(result);
         result = PQgetResult(c);
         int sent = PQsendQuery(c, "select pg_sleep(0.5), 2");
-        nanosleep(&(struct timespec){0, 100 * 1000000L}, NULL); /* it could begin */
+        sy_pause_ms(100); /* it could begin */
         assert_int_equal(kill(postmaster, SIGCONT), 0);
         assert_int_equal(asked, 1);
         assert_int_equal(first, PGRES_TUPLES_OK);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "tests/harness/process.h"
 #include "tests/integration/world.h"
 
 static struct sy_cluster *cluster;
@@ -37,11 +38,6 @@ static void begin(const char *pool, const char *more, const char *extra)
 static void end(void)
 {
     assert_int_equal(sy_router_stop(&router, SIGTERM), 0);
-}
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
 }
 
 /* SQLSTATE of a failed connection attempt is in its text only. */
@@ -79,11 +75,11 @@ static void queries_have_a_time_limit(void **state)
 static void transactions_have_a_time_limit(void **state)
 {
     (void)state;
-    begin("size = 2;", "timeouts = { transaction = \"300ms\"; };", NULL);
+    begin("size = 2;", "timeouts = { transaction = \"700ms\"; };", NULL);
     PGconn *c = sy_router_connect(router, "blog", NULL);
     assert_string_equal(sy_run(c, "begin"), "BEGIN");
     assert_string_equal(sy_run(c, "insert into t values (1, 'undone')"), "INSERT 0 1");
-    pause_ms(600);
+    assert_true(sy_router_speaks(c));
     assert_int_equal(strncmp(sy_ask(c, "select 1"), "ERROR", 5), 0);
     assert_int_equal(PQstatus(c), CONNECTION_BAD);
     PQfinish(c);
@@ -102,10 +98,10 @@ static void idle_clients_and_idle_transactions_have_a_time_limit(void **state)
            *idle = sy_router_connect(router, "blog", NULL);
     sy_run(c, "begin");
     sy_run(c, "insert into t values (2, 'undone')");
-    pause_ms(600);
+    assert_true(sy_router_speaks(c));
     told(c, "idle-in-transaction timeout");
     PQfinish(c);
-    pause_ms(700);
+    assert_true(sy_router_speaks(idle));
     told(idle, "idle-session timeout");
     PQfinish(idle);
     end();
@@ -133,17 +129,30 @@ static void a_login_has_a_time_limit(void **state)
     end();
 }
 
+/* Clients of the first pool that wait for a server, as SHOW POOLS counts them. */
+static const char *waiting(PGconn *console)
+{
+    static char text[32];
+    PGresult *pools = PQexec(console, "show pools");
+    assert_int_equal(PQresultStatus(pools), PGRES_TUPLES_OK);
+    snprintf(text, sizeof(text), "%s", PQgetvalue(pools, 0, PQfnumber(pools, "cl_waiting")));
+    PQclear(pools);
+    return text;
+}
+
 static void a_wait_for_a_server_has_a_time_limit_and_a_queue_an_end(void **state)
 {
     (void)state;
-    begin("size = 1; queue_max = 1; queue_timeout = \"400ms\";", "", NULL);
+    begin("size = 1; queue_max = 1; queue_timeout = \"2s\";", "", NULL);
     PGconn *holder = sy_router_connect(router, "blog", NULL),
            *first = sy_router_connect(router, "blog", NULL),
-           *second = sy_router_connect(router, "blog", NULL);
+           *second = sy_router_connect(router, "blog", NULL),
+           *console = sy_router_connect(router, "switchyard", NULL);
     sy_run(holder, "begin");
     sy_run(holder, "select 1");
     assert_int_equal(PQsendQuery(first, "select 2"), 1);
-    pause_ms(100);
+    for (int i = 0; i < 6000 && strcmp(waiting(console), "1") != 0; i++)
+        sy_pause_ms(10);
     assert_string_equal(sy_ask(second, "select 3"), "ERROR 53300");
     PGresult *result = PQgetResult(first); /* waits out its time */
     assert_int_equal(PQresultStatus(result), PGRES_FATAL_ERROR);
@@ -156,6 +165,7 @@ static void a_wait_for_a_server_has_a_time_limit_and_a_queue_an_end(void **state
     PQfinish(holder);
     PQfinish(first);
     PQfinish(second);
+    PQfinish(console);
     end();
 }
 
@@ -180,7 +190,7 @@ static void clients_are_limited_in_all_by_database_and_by_user(void **state)
             break;
         PQfinish(a);
         a = NULL;
-        pause_ms(20);
+        sy_pause_ms(20);
     }
     assert_non_null(a);
     PQfinish(a);

@@ -11,13 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "replication/monitor.h"
 #include "replication/node_state.h"
 #include "router/topology/topology.h"
 #include "tests/harness/cluster.h"
 #include "tests/harness/fault_proxy.h"
+#include "tests/harness/process.h"
 
 static struct sy_cluster *cluster;
 static struct sy_fault_proxy *proxy; /* in front of the second replica */
@@ -63,14 +63,14 @@ static struct sy_node *node_of(const struct sy_topology *topology, unsigned inde
 static bool becomes(const _Atomic int *value, int wanted)
 {
     for (int i = 0; i < 1500 && atomic_load(value) != wanted; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        sy_pause_ms(10);
     return atomic_load(value) == wanted;
 }
 
 static bool reaches(const _Atomic uint64_t *value, uint64_t wanted)
 {
     for (int i = 0; i < 1500 && atomic_load(value) < wanted; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        sy_pause_ms(10);
     return atomic_load(value) >= wanted;
 }
 
@@ -116,7 +116,7 @@ static void leaves_out_a_replica_that_lags(void **state)
     assert_true(becomes(&node_of(topology, 1)->health, SY_HEALTH_UP));
     assert_int_equal(atomic_load(&node_of(topology, 1)->lag_us), 0);
     /* An idle primary does not make replicas look late. */
-    nanosleep(&(struct timespec){1, 0}, NULL);
+    sy_pause_ms(1000);
     assert_int_equal(atomic_load(&node_of(topology, 1)->health), SY_HEALTH_UP);
     sy_topology_unref(&topology);
 }
@@ -164,7 +164,7 @@ static void follows_a_new_configuration(void **state)
     sy_topology_publish(build(2));
     assert_true(sy_monitor_wait_first(5000));
     for (int i = 0; i < 500 && atomic_load(&gone->refs) != 1; i++)
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        sy_pause_ms(10);
     assert_int_equal(atomic_load(&gone->refs), 1); /* nobody watches it any more */
     sy_node_unref(gone);
 }

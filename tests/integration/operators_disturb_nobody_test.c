@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/harness/process.h"
 #include "tests/integration/world.h"
@@ -19,11 +18,6 @@ static struct sy_router *router;
 
 static PGconn *console;
 static uint16_t metrics_port;
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
-}
 
 /* The answer of a statement that was sent, after it became readable. */
 static const char *late_answer(PGconn *c)
@@ -46,7 +40,7 @@ static void pause_holds_statements_and_resume_lets_them_go(void **state)
     assert_string_equal(sy_ask(c, "select 1"), "1");
     assert_string_equal(sy_run(console, "PAUSE blog"), "PAUSE");
     assert_int_equal(PQsendQuery(c, "select 7"), 1);
-    pause_ms(200);
+    sy_pause_ms(200);
     assert_int_equal(PQconsumeInput(c), 1);
     assert_int_equal(PQisBusy(c), 1);
     assert_string_equal(sy_run(console, "RESUME blog"), "RESUME");
@@ -69,12 +63,12 @@ static void reload_keeps_clients_and_their_settings(void **state)
     assert_string_equal(sy_run(console, "RELOAD"), "RELOAD");
     for (int i = 0; i < 20; i++) {
         assert_string_equal(sy_ask(c, "show work_mem"), "7MB");
-        pause_ms(10);
+        sy_pause_ms(10);
     }
     assert_string_equal(sy_run(open, "commit"), "COMMIT");
     assert_string_equal(sy_ask(c, "select b from t where a = 1"), "over a reload");
     sy_router_reload(router, "{ name = \"blog\"; engine = \"nonsense\"; } );", NULL);
-    pause_ms(200);
+    sy_router_wait_log(router, "reload failed, the old configuration stays");
     assert_string_equal(sy_ask(c, "select 1"), "1"); /* a bad file changes nothing */
     sy_router_reload(router, databases, NULL);
     free(databases);
@@ -170,7 +164,7 @@ static long long total_of(const char *name)
 static void wait_for_count(long long count)
 {
     for (int i = 0; i < 1000 && total_of("total_xact_count") < count; i++)
-        pause_ms(10);
+        sy_pause_ms(10);
     assert_int_equal(total_of("total_xact_count"), count);
 }
 
@@ -209,7 +203,7 @@ static void reconnect_replaces_servers_unseen(void **state)
         const char *now = sy_ask(c, "select pg_backend_pid()");
         assert_int_not_equal(strncmp(now, "ERROR", 5), 0);
         replaced = strcmp(now, before) != 0;
-        pause_ms(10);
+        sy_pause_ms(10);
     }
     assert_true(replaced);
     PQfinish(c);

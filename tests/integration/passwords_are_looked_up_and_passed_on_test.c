@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/harness/router.h"
 
 static struct sy_cluster *cluster;
@@ -249,7 +250,7 @@ static void without_the_server_nobody_new_gets_in_and_the_router_lives(void **st
     sy_cluster_start_node(cluster, 0);
     for (int i = 0; i < 600 && text[0] != '\0'; i++) {
         text = try_login("plainly", "user=alice password=wonder");
-        usleep(50000);
+        sy_pause_ms(50);
     }
     assert_string_equal(text, "");
 }

@@ -8,8 +8,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "tests/harness/process.h"
 #include "tests/integration/world.h"
 
 static struct sy_cluster *cluster;
@@ -50,7 +50,7 @@ static void a_session_keeps_its_server(void **state)
     bool free_again = false;
     for (int i = 0; i < 100 && !free_again; i++) {
         free_again = strcmp(sy_ask(c, "select pg_try_advisory_lock(99)"), "t") == 0;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     assert_true(free_again);
     assert_string_equal(sy_ask(c, "select to_regclass('mine') is null"), "t");

@@ -13,13 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "router/auth/hash_pool.h"
 #include "router/pool/pool.h"
 #include "router/wire/frame.h"
 #include "router/wire/message.h"
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 
 enum { WORKERS = 2, CLIENTS = 8, POOL_SIZE = 3 };
 
@@ -263,7 +263,7 @@ static void keeps_the_limit_and_starves_nobody(void **state)
         unsigned now = (unsigned)atoi(PQgetvalue(result, 0, 0));
         most = now > most ? now : most;
         PQclear(result);
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        sy_pause_ms(10);
     }
     PQfinish(conn);
     join_workers();
@@ -287,10 +287,10 @@ static void a_restart_costs_one_error_each(void **state)
     for (int how = SY_STOP_FAST; how <= SY_STOP_KILL; how++) {
         start_workers(4000000, "select pg_sleep(0.002)");
         launch();
-        nanosleep(&(struct timespec){0, 700000000}, NULL);
+        sy_pause_ms(700);
         sy_cluster_stop_node(cluster, 0, (enum sy_stop)how);
         sy_cluster_start_node(cluster, 0);
-        nanosleep(&(struct timespec){1, 200000000}, NULL);
+        sy_pause_ms(1200);
         join_workers();
         unsigned most = 0;
         for (unsigned w = 0; w < WORKERS; w++)

@@ -8,9 +8,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/harness/router.h"
 
 static struct sy_cluster *cluster;
@@ -23,7 +23,7 @@ static bool reads_from_replica(PGconn *c)
     for (int i = 0; i < 200; i++) {
         if (strcmp(sy_ask(c, where), "replica") == 0)
             return true;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     return false;
 }
@@ -131,7 +131,7 @@ static void a_hint_is_followed_told_or_refused(void **state)
     bool replica = false;
     for (int i = 0; i < 200 && !replica; i++) {
         replica = strcmp(sy_ask(c, hinted), "replica") == 0;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     assert_true(replica);
     assert_int_equal(notices, 0);
@@ -162,7 +162,7 @@ static void a_replica_that_dies_is_left_out(void **state)
     int failures = 0;
     for (int i = 0; i < 100; i++) {
         failures += strncmp(sy_ask(c, where), "ERROR", 5) == 0;
-        nanosleep(&(struct timespec){0, 10 * 1000000L}, NULL);
+        sy_pause_ms(10);
     }
     assert_int_equal(failures, 0);
     assert_string_equal(sy_ask(c, where), "primary");

@@ -10,12 +10,14 @@
 
 #include <cmocka.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "router/engine/sqlite/sqlite.h"
+#include "tests/harness/process.h"
 #include "tests/harness/sqlite_server.h"
 
 static struct sy_sqlite_server *server;
@@ -234,13 +236,27 @@ static void an_idle_transaction_that_holds_the_writer_is_ended(void **state)
     PQfinish(idle);
 }
 
+/* Until so many sessions wait for what is named so. */
+static void wait_for_waiters(const char *what, const char *count)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql), "select count(*) from pg_stat_activity where wait_event = '%s'",
+             what);
+    for (int i = 0; i < 6000; i++) {
+        if (strcmp(ask(first, sql), count) == 0)
+            return;
+        sy_pause_ms(10);
+    }
+    fail_msg("not %s wait for %s", count, what);
+}
+
 static void a_deadlock_has_one_victim(void **state)
 {
     (void)state;
     assert_string_equal(ask(first, "begin; update t set n = 1 where id = 1"), "UPDATE 1");
     assert_string_equal(ask(second, "begin; select pg_advisory_xact_lock(7)"), "");
     assert_int_equal(PQsendQuery(second, "update t set n = 2 where id = 2"), 1);
-    usleep(50000); /* it waits for the writer, or will: either closes the circle */
+    wait_for_waiters("writer", "1");
     assert_string_equal(ask(first, "select pg_advisory_xact_lock(7)"), "40P01");
     assert_string_equal(ask(first, "rollback"), "ROLLBACK");
     PGresult *result = PQgetResult(second);
@@ -256,7 +272,7 @@ static void an_advisory_lock_waits_for_its_holder(void **state)
     assert_string_equal(ask(first, "select pg_advisory_lock(5)"), "");
     assert_string_equal(ask(second, "select pg_try_advisory_lock(5)"), "f");
     assert_int_equal(PQsendQuery(second, "select pg_advisory_lock(5)"), 1);
-    usleep(50000);
+    wait_for_waiters("advisory", "1");
     assert_string_equal(ask(first, "select pg_advisory_unlock(5)"), "t");
     PGresult *result = PQgetResult(second);
     assert_int_equal(PQresultStatus(result), PGRES_TUPLES_OK);
@@ -273,9 +289,11 @@ static void a_statement_is_cancelled(void **state)
         " select count(*) from r";
     char problem[256];
     assert_int_equal(PQsendQuery(first, slow), 1);
-    usleep(100000);
     PGcancel *cancel = PQgetCancel(first);
-    assert_int_equal(PQcancel(cancel, problem, sizeof(problem)), 1);
+    struct pollfd polled = {.fd = PQsocket(first), .events = POLLIN};
+    do /* again if it came before the statement */
+        assert_int_equal(PQcancel(cancel, problem, sizeof(problem)), 1);
+    while (poll(&polled, 1, 1000) == 0);
     PQfreeCancel(cancel);
     PGresult *result = PQgetResult(first);
     assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "57014");
@@ -573,7 +591,7 @@ static void what_waited_for_a_change_of_the_schema_sees_it(void **state)
     assert_int_equal(PQsendQuery(second, "insert into t values (50, 'x', 1) returning *"), 1);
     PGconn *third = connect_to(0);
     assert_int_equal(PQsendQuery(third, "create table late (id int)"), 1);
-    usleep(50000);
+    wait_for_waiters("writer", "2");
     assert_string_equal(ask(first, "commit"), "COMMIT");
     PGresult *result = PQgetResult(third);
     assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "42P07");
@@ -657,7 +675,7 @@ static void notifications_arrive_after_the_commit(void **state)
     assert_string_equal(ask(first, "commit"), "COMMIT");
     PGnotify *notification = NULL;
     for (int i = 0; i < 500 && notification == NULL; i++) {
-        usleep(10000);
+        sy_pause_ms(10);
         assert_int_equal(PQconsumeInput(second), 1);
         notification = PQnotifies(second);
     }
@@ -681,7 +699,7 @@ static void a_replica_follows_and_refuses_writes(void **state)
     uint64_t written = atomic_load(&sy_sqlite_server_node(server, 0)->replay_lsn);
     for (int i = 0; i < 500 && atomic_load(&sy_sqlite_server_node(server, 1)->replay_lsn) < written;
          i++)
-        usleep(10000);
+        sy_pause_ms(10);
     assert_int_equal(atomic_load(&sy_sqlite_server_node(server, 1)->replay_lsn), written);
     assert_int_equal(atomic_load(&sy_sqlite_server_node(server, 1)->role), SY_NODE_REPLICA);
     assert_string_equal(ask(replica, "select v from r where id = 1"), "c");

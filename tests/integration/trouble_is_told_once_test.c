@@ -10,21 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "tests/harness/expect.h"
+#include "tests/harness/process.h"
 #include "tests/integration/world.h"
 
 enum { PATIENCE_MS = 60000 };
 
 static struct sy_cluster *cluster;
 static struct sy_router *router;
-
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
-}
 
 static void wait_until(const char *condition)
 {
@@ -67,7 +62,7 @@ static void wait_until_forgotten(void)
             if (strcmp(PQgetvalue(result, row, PQfnumber(result, "database")), "blog") == 0)
                 forgotten = false;
         PQclear(result);
-        pause_ms(20);
+        sy_pause_ms(20);
     }
     PQfinish(console);
     assert_true(forgotten);
@@ -168,7 +163,7 @@ static void a_client_that_vanishes_leaves_nothing_behind(void **state)
     PGconn *e = sy_router_connect(router, "blog", NULL);
     for (int i = 0; i < 50 && strcmp(sy_ask(e, "select count(*) from t where a = 21"), "0") != 0;
          i++)
-        pause_ms(20);
+        sy_pause_ms(20);
     assert_string_equal(sy_ask(e, "select count(*) from t where a = 21"), "0");
     PQfinish(c);
     PQfinish(d);
@@ -245,7 +240,7 @@ static void a_slow_client_does_not_fill_the_router(void **state)
     PQflush(c);
     for (int i = 0; i < 20; i++) {
         assert_string_equal(sy_ask(other, "select 1"), "1");
-        pause_ms(10);
+        sy_pause_ms(10);
     }
     PGresult *result = PQgetResult(c);
     assert_int_equal(PQntuples(result), 20000);
@@ -279,7 +274,7 @@ static void listeners_hear_notifications(void **state)
     for (int i = 0; i < PATIENCE_MS / 10 && note == NULL; i++) {
         PQconsumeInput(c);
         note = PQnotifies(c);
-        pause_ms(10);
+        sy_pause_ms(10);
     }
     assert_non_null(note);
     assert_string_equal(note->extra, "hello");
@@ -298,7 +293,7 @@ static void a_shutdown_lets_transactions_end(void **state)
     kill(sy_router_pid(router), SIGTERM);
     bool left = false; /* the signal may take its time */
     for (int i = 0; i < PATIENCE_MS / 20 && !left; i++) {
-        pause_ms(20);
+        sy_pause_ms(20);
         left = strncmp(sy_ask(idle, "select 1"), "ERROR", 5) == 0;
     }
     assert_true(left);

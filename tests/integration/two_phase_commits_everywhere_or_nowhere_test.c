@@ -13,6 +13,7 @@
 
 #include "router/topology/transactions.h"
 #include "tests/harness/cluster.h"
+#include "tests/harness/process.h"
 #include "tests/integration/two_phase_world.h"
 
 static struct sy_cluster *shards[3]; /* s2 has prepared transactions switched off */
@@ -313,7 +314,10 @@ static void recovery_waits_for_a_slow_committer(void **state)
              "insert into switchyard.commit_log (gid, decision) values ('%s', 'commit')", key);
     assert_string_equal(sy_run(decider, insert), "INSERT 0 1");
     assert_string_equal(sy_run(participant, sql), "PREPARE TRANSACTION");
-    nanosleep(&(struct timespec){4, 0}, NULL); /* recovery has looked, and waits */
+    assert_true(sy_cluster_wait(shards[1], 0, "postgres",
+                                "select count(*) > 0 from pg_stat_activity where wait_event_type = "
+                                "'Lock' and query like '%commit_log%'",
+                                60000)); /* recovery has looked, and waits */
     assert_string_equal(
         sy_cluster_value(shards[0], 0, "postgres", "select count(*) from pg_prepared_xacts"), "1");
     assert_string_equal(sy_run(decider, "commit"), "COMMIT");
@@ -580,8 +584,12 @@ static void what_is_in_doubt_is_left_to_the_operator(void **state)
     sy_run(participant, "update t set v = 99 where id = 1");
     snprintf(sql, sizeof(sql), "prepare transaction '%s'", gid);
     assert_string_equal(sy_run(participant, sql), "PREPARE TRANSACTION");
-    nanosleep(&(struct timespec){4, 500000000}, NULL);
-    assert_non_null(strstr(sy_ask_all(console, "show transactions"), "in doubt"));
+    bool told = false;
+    for (int i = 0; i < 600 && !told; i++) {
+        sy_pause_ms(100);
+        told = strstr(sy_ask_all(console, "show transactions"), "in doubt") != NULL;
+    }
+    assert_true(told);
     assert_string_equal(value_on(0, 1), "0");
     snprintf(sql, sizeof(sql), "resolve transaction %s commit", gid);
     assert_string_equal(sy_run(console, sql), "RESOLVE");
