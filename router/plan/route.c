@@ -577,11 +577,14 @@ static void prepare_query(struct prepare *p)
         !check_locking(route))
         return;
     sy_route_note_figures(route);
+    sy_route_note_recalls(route);
     if (!find_keyspace(route)) {
-        if (!sy_route_add_sizes(p))
+        if (!sy_route_set_sequences(route) && !sy_route_add_sizes(p))
             fix_without_sharded(route);
         return;
     }
+    if (sy_route_refuse_sequence_calls(route))
+        return;
     route->is_fixed = false;
     route->needs_values = true;
     find_edges(route);

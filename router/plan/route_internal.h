@@ -82,8 +82,10 @@ struct sy_route {
     struct sy_plan plan;
 
     /* Writes on several shards, which scatter.h writes down for each. */
-    bool freezes; /* something in it is evaluated once and sent as a value */
-    bool splits;  /* INSERT ... VALUES: each shard is sent its own rows */
+    bool freezes;        /* something in it is evaluated once and sent as a value */
+    bool splits;         /* INSERT ... VALUES: each shard is sent its own rows */
+    bool recalls;        /* calls currval() or lastval() */
+    bool sets_sequences; /* setval() on all shards: sequence_set.c */
     bool spreads; /* DDL: sequences of it count in steps of their own on each shard: sequence.c */
 
     /* Several shards: NULL when their rows may be appended, else what would have to be combined. */
@@ -178,6 +180,12 @@ void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 
 /* route_constraint.c. False: refused. */
 bool sy_route_check_constraints(struct prepare *p);
+
+/* sequence_set.c: setval(). A statement without tables is planned; true. */
+bool sy_route_set_sequences(struct sy_route *route);
+/* In one with sharded tables it is refused, as are currval() and lastval(); true. */
+bool sy_route_refuse_sequence_calls(struct sy_route *route);
+void sy_route_note_recalls(struct sy_route *route);
 
 /* sequence.c: after the plan of DDL is made, is it to be wrapped? */
 void sy_route_note_sequences(struct sy_route *route);

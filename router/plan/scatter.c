@@ -440,7 +440,7 @@ enum sy_status sy_scatter_ask(const struct sy_route *route, struct sy_slice text
     struct sy_scatter_ask ask = {.sql = {"", 0}};
     PgQuery__ParseResult *tree = NULL;
     sy_err_init(err);
-    if (!route->freezes || route->spreads) {
+    if (!route->freezes || route->spreads || route->sets_sequences) {
         *ret_ask = ask;
         return SY_OK;
     }
@@ -537,6 +537,8 @@ enum sy_status sy_scatter_text(const struct sy_route *route, const struct sy_sca
     sy_err_init(err);
     if (route->spreads)
         return sy_sequence_text(route, scatter, arena, ret_scattered, err);
+    if (route->sets_sequences)
+        return sy_setval_text(scatter, scatter->shard == 0, arena, ret_scattered, err);
     bool fine = open_tree(&s, scatter->text, &tree) && put_answers(&s, scatter);
     if (fine && scatter->rows != NULL)
         fine = keep_rows(&s, scatter) && number_all(&s, &scattered);

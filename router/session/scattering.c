@@ -38,7 +38,8 @@ static enum sy_status write_texts(struct sy_session *session, const struct sy_ex
         if (!sy_shard_set_has(&target->shards, shard))
             continue;
         scatter.shard = shard;
-        if (last != NULL && target->rows == NULL && !sy_route_spreads_sequences(exec->route))
+        if (last != NULL && target->rows == NULL && !sy_route_spreads_sequences(exec->route) &&
+            !sy_route_sets_sequences(exec->route))
             texts[shard] = *last;
         else
             status = sy_scatter_text(exec->route, &scatter, arena, &texts[shard], err);

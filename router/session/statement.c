@@ -412,6 +412,25 @@ static struct sy_shard_set once_per_server(const struct sy_session *session,
     return kept;
 }
 
+/* currval() and lastval() are known to the server that gave the value, as long as it is the
+ * session's: any other one would say what it gave to another client. */
+static enum sy_status to_only_part(struct sy_session *session, struct sy_target *target,
+                                   struct sy_err *err)
+{
+    const struct sy_part *only = session->parts;
+    if (only != NULL && only->next == NULL && !only->federation && only->primary) {
+        target->shard = only->shard;
+        return SY_OK;
+    }
+    sy_counter_add(&session->database->counters->refused, 1);
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "currval() and lastval() outside of a transaction on one shard are not "
+                     "supported");
+    sy_err_hint(err, "Only the server that gave a value knows it: use RETURNING where it is given, "
+                     "or ask in the same transaction.");
+    return err->status;
+}
+
 static enum sy_status from_plan(struct sy_session *session, const struct sy_exec *exec,
                                 const struct sy_plan *plan, struct sy_target *target,
                                 struct sy_err *err)
@@ -427,6 +446,8 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
                             ? 0
                             : any_shard(session, &plan->shards);
         target->any = true;
+        if (session->database->sharded && sy_route_recalls(exec->route))
+            return to_only_part(session, target, err);
         break;
     case SY_PLAN_CONCAT:
     case SY_PLAN_MERGE:

@@ -26,7 +26,7 @@ static const char *const more =
 static PGconn *open(void)
 {
     on_shards("set client_min_messages = warning; drop table if exists posts, notes, small, units; "
-              "drop sequence if exists counter, other; "
+              "drop sequence if exists counter, other, posts_id_seq; "
               "drop function if exists same();");
     PGconn *c = sy_router_connect(router, "shop", NULL);
     assert_string_equal(sy_run(c, "create table posts (k bigint not null, id serial primary key, "
@@ -276,6 +276,83 @@ static void definitions_of_all_kinds(void **state)
     PQfinish(c);
 }
 
+/* What each shard gives next. */
+static void assert_next(const char *sequence, const char *a, const char *b, const char *c)
+{
+    const char *next[] = {a, b, c};
+    char sql[100];
+    snprintf(sql, sizeof(sql), "select nextval('%s')", sequence);
+    for (int i = 0; i < 3; i++)
+        assert_string_equal(from_shard(i, sql), next[i]);
+}
+
+static void setval_sets_all_shards(void **state)
+{
+    (void)state;
+    PGconn *c = open();
+    assert_string_equal(sy_ask(c, "select setval('posts_id_seq', 1000)"), "1000");
+    assert_next("posts_id_seq", "1004", "1005", "1006");
+    assert_string_equal(sy_ask(c, "select pg_catalog.setval('public.posts_id_seq', 1005, true)"),
+                        "1005");
+    assert_next("posts_id_seq", "1021", "1022", "1006");
+    assert_string_equal(sy_ask(c, "select setval('posts_id_seq'::regclass, 1005, false) as at"),
+                        "1005");
+    assert_next("posts_id_seq", "1021", "1005", "1006");
+    static const char *const values[] = {"2000"};
+    PGresult *result = PQexecParams(c, "select setval(pg_get_serial_sequence('posts', 'id'), $1)",
+                                    1, NULL, values, NULL, NULL, 0);
+    assert_string_equal(PQgetvalue(result, 0, 0), "2000");
+    assert_string_equal(PQfname(result, 0), "setval");
+    PQclear(result);
+    assert_next("posts_id_seq", "2007", "2008", "2009");
+    assert_string_equal(sy_ask(c, "select setval('posts_id_seq', 1, false)"), "1");
+    assert_next("posts_id_seq", "1", "2", "3");
+    assert_string_equal(sy_ask(c, "select setval('posts_id_seq', 2147483647)"), "2147483647");
+    assert_string_equal(sy_run(c, "insert into posts (k) values (2)"), "ERROR 2200H");
+    assert_string_equal(sy_run(c, "select setval('posts_id_seq', 0)"), "ERROR 22003");
+    assert_string_equal(sy_run(c, "select setval('posts', 5)"), "ERROR 42809");
+    assert_string_equal(sy_run(c, "select setval('nobody', 5)"), "ERROR 42P01");
+    assert_string_equal(sy_ask(c, "select setval('posts_id_seq', null)"), "");
+    /* One that counts by one: as the client says. */
+    assert_string_equal(sy_ask(c, "select setval('tags_id_seq', 7)"), "7");
+    assert_string_equal(from_shard(1, "select last_value || is_called::text from tags_id_seq"),
+                        "7true");
+    static const char *const refused[] = {
+        "select setval('posts_id_seq', max(id)) from posts",
+        "select setval('posts_id_seq', (select max(id) from posts))",
+        "select setval('posts_id_seq', 5) + 1",
+        "select setval('posts_id_seq', x) from generate_series(1, 3) x",
+        "select setval(c.oid, 5) from posts, pg_class c where relname = 'posts_id_seq'",
+    };
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_string_equal(sy_run(c, refused[i]), "ERROR 0A000");
+    PQfinish(c);
+}
+
+/* Only the server that gave the last value knows it. */
+static void last_values_are_told_where_they_are_known(void **state)
+{
+    (void)state;
+    PGconn *c = open();
+    assert_string_equal(sy_run(c, "insert into posts (k) values (2)"), "INSERT 0 1");
+    assert_string_equal(sy_run(c, "select lastval()"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "select currval('posts_id_seq')"), "ERROR 0A000");
+    for (int i = 0; i < 2; i++) {
+        assert_string_equal(sy_run(c, "begin"), "BEGIN");
+        assert_string_equal(sy_run(c, "insert into posts (k) values (2)"), "INSERT 0 1");
+        assert_string_equal(sy_ask(c, "select lastval()"), i == 0 ? "19" : "36");
+        assert_string_equal(sy_ask(c, "select currval('posts_id_seq')"), i == 0 ? "19" : "36");
+        assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    }
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "insert into posts (k) values (2)"), "INSERT 0 1");
+    assert_string_equal(sy_run(c, "insert into posts (k) values (3)"), "INSERT 0 1");
+    assert_string_equal(sy_run(c, "select lastval()"), "ERROR 0A000");
+    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    assert_string_equal(sy_run(c, "insert into posts values (3, lastval())"), "ERROR 0A000");
+    PQfinish(c);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -303,6 +380,8 @@ int main(void)
         cmocka_unit_test(reference_tables_count_by_one),
         cmocka_unit_test(sequences_restart_in_their_class),
         cmocka_unit_test(definitions_of_all_kinds),
+        cmocka_unit_test(setval_sets_all_shards),
+        cmocka_unit_test(last_values_are_told_where_they_are_known),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
