@@ -215,6 +215,14 @@ static bool may_write(const struct prepare *p, struct sy_qname name, enum sy_vol
     return volatility == SY_VOLATILE || volatility == SY_VOLATILE_UNKNOWN;
 }
 
+static bool has_rows_of_a_shard(const struct sy_route *route)
+{
+    bool found = false;
+    for (int32_t i = 0; route->sharded && i < route->stmt->table_count; i++)
+        found |= route->uses[i].kind == USE_SHARDED || route->uses[i].kind == USE_LOCAL;
+    return found;
+}
+
 bool sy_route_check_functions(struct prepare *p)
 {
     struct sy_route *route = p->route;
@@ -234,6 +242,12 @@ bool sy_route_check_functions(struct prepare *p)
             sy_route_fix_shard(route, 0);
         if (fine)
             fine = check_origin(p, use);
+    }
+    if (fine && stmt->set_config_count > 0 && has_rows_of_a_shard(route)) {
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                       "set_config() beside rows of one shard is not supported");
+        sy_err_hint(&route->plan.refusal, "Use SET or SET LOCAL.");
+        fine = false;
     }
     bool runs = route->outer->kind != SY_STMT_EXPLAIN || route->outer->explain_analyze;
     route->writes |= route->calls_writer && runs;

@@ -32,6 +32,7 @@ struct effect {
     const char *pin;            /* static text */
     char *name, *sql, *value;   /* owned; characteristics: the isolation level is in value */
     char read_only, deferrable; /* characteristics: '+', '-' or 0 */
+    bool kept;                  /* SET LOCAL: for the servers that join later, once */
     struct sy_settings *result; /* reference: the session's settings after it, once applied */
 };
 
@@ -40,18 +41,22 @@ struct sy_effects {
     struct effect *list;
 };
 
+static void release(struct effect *effect)
+{
+    free(effect->name);
+    free(effect->sql);
+    free(effect->value);
+    sy_settings_unref(&effect->result);
+    *effect = (struct effect){.kind = EFFECT_NONE};
+}
+
 void sy_effect_drop(struct sy_session *session)
 {
     struct sy_effects *effects = session->effects_list;
     if (effects == NULL)
         return;
-    for (uint32_t i = 0; i < effects->count; i++) {
-        struct effect *effect = &effects->list[i];
-        free(effect->name);
-        free(effect->sql);
-        free(effect->value);
-        sy_settings_unref(&effect->result);
-    }
+    for (uint32_t i = 0; i < effects->count; i++)
+        release(&effects->list[i]);
     free(effects->list);
     free(effects);
     session->effects_list = NULL;
@@ -155,43 +160,116 @@ static bool is_set_config(const struct sy_stmt *stmt)
     return false;
 }
 
+static char *set_sql(struct sy_slice name, struct sy_slice value, bool local)
+{
+    enum { SET_BYTES = 4 };
+    struct sy_buf set = {0}, sql = {0};
+    sy_settings_startup_sql(name, value, &set);
+    sy_buf_append_str(&sql, local ? "SET LOCAL " : "SET ");
+    if (set.bytes > SET_BYTES)
+        sy_buf_append(&sql, set.data + SET_BYTES, set.bytes - SET_BYTES);
+    char *text = copy((struct sy_slice){sql.data, sql.bytes});
+    sy_buf_release(&set);
+    sy_buf_release(&sql);
+    return text;
+}
+
+/* A name that SET takes without quotes. */
+static bool fold_name(char *name)
+{
+    bool plain = name != NULL && *name != 0;
+    for (char *c = name; plain && *c != 0; c++) {
+        *c = (char)tolower((unsigned char)*c);
+        plain = isalnum((unsigned char)*c) || *c == '_' || *c == '.';
+    }
+    return plain;
+}
+
+/* What stands behind the value, without blanks: ",false)", or ",true)", and then nothing or the
+ * condition that the setting exists. */
+static bool read_tail(struct sy_slice rest, struct sy_slice last, bool *ret_local)
+{
+    static const char *const sources[] = {
+        "", "frompg_settingswherename=", "frompg_catalog.pg_settingswherename=",
+        "frompg_show_all_settings()wherename=", "frompg_catalog.pg_show_all_settings()wherename="};
+    char tail[80];
+    size_t bytes = 0;
+    const char *end = rest.data + rest.bytes;
+    for (const char *c = rest.data; c < end && bytes + 1 < sizeof(tail); c++) {
+        if (c == last.data && last.bytes > 0)
+            c += last.bytes; /* the name in the condition */
+        if (c < end && !isspace((unsigned char)*c) && *c != ';')
+            tail[bytes++] = (char)tolower((unsigned char)*c);
+    }
+    tail[bytes] = 0;
+    *ret_local = strncmp(tail, ",true)", 6) == 0;
+    const char *from = *ret_local ? tail + 6 : strncmp(tail, ",false)", 7) == 0 ? tail + 7 : NULL;
+    bool known = false;
+    for (size_t i = 0; from != NULL && i < sizeof(sources) / sizeof(sources[0]); i++)
+        known = known || (strcmp(from, sources[i]) == 0 && (i > 0) == (last.bytes > 0));
+    return known;
+}
+
 /* SELECT [pg_catalog.]set_config('name', 'value', false) and nothing else, with literals: tracked
- * as a SET. */
+ * as a SET; with true as a SET LOCAL. */
 static bool note_set_config(struct sy_session *session, const struct sy_exec *exec,
                             struct effect *effect)
 {
-    struct sy_slice name, value;
+    enum { NAME, VALUE, CONDITION, MOST };
+    struct sy_slice words[MOST] = {{0}}, last = {0};
     struct sy_err err;
     const struct sy_scan *scan = exec->scan;
     const struct sy_stmt *stmt = exec->stmt;
-    if (scan->literal_count != 2 || stmt->function_count != 1 || stmt->table_count != 0 ||
-        scan->literals[0].kind != SY_LITERAL_STRING || scan->literals[1].kind != SY_LITERAL_STRING)
+    uint32_t count = scan->literal_count;
+    if (count < CONDITION || count > MOST || stmt->set_config_count != 1 ||
+        (count == CONDITION && (stmt->function_count != 1 || stmt->table_count != 0)))
         return false;
-    struct sy_slice rest = {exec->text.data + scan->literals[1].to,
-                            exec->text.bytes - scan->literals[1].to};
-    char tail[32];
-    snprintf(tail, sizeof(tail), "%.*s", (int)rest.bytes, rest.data);
-    char flag[8];
-    if (sscanf(tail, " , %5[A-Za-z]", flag) != 1 || strcasecmp(flag, "false") != 0)
+    for (uint32_t i = 0; i < count; i++)
+        if (scan->literals[i].kind != SY_LITERAL_STRING ||
+            sy_literal_decode(exec->text, &scan->literals[i], session->scs, &session->worker->arena,
+                              &words[i], &err) != SY_OK)
+            return false;
+    if (count == MOST)
+        last = (struct sy_slice){exec->text.data + scan->literals[CONDITION].from,
+                                 scan->literals[CONDITION].to - scan->literals[CONDITION].from};
+    struct sy_slice rest = {exec->text.data + scan->literals[VALUE].to,
+                            exec->text.bytes - scan->literals[VALUE].to};
+    bool local = false;
+    if (!read_tail(rest, last, &local) ||
+        (count == MOST && !sy_slice_eq(words[CONDITION], words[NAME])))
         return false;
-    struct sy_arena *arena = &session->worker->arena;
-    if (sy_literal_decode(exec->text, &scan->literals[0], session->scs, arena, &name, &err) !=
-            SY_OK ||
-        sy_literal_decode(exec->text, &scan->literals[1], session->scs, arena, &value, &err) !=
-            SY_OK)
+    effect->name = copy(words[NAME]);
+    if (!fold_name(effect->name))
         return false;
-    struct sy_buf sql = {0};
-    effect->name = copy(name);
-    for (char *c = effect->name; c != NULL && *c != 0; c++)
-        *c = (char)tolower((unsigned char)*c);
-    if (effect->name == NULL)
-        return false;
-    sy_settings_startup_sql(sy_slice_of(effect->name), value, &sql);
-    effect->sql = copy((struct sy_slice){sql.data, sql.bytes});
-    sy_buf_release(&sql);
-    effect->value = copy(value);
-    effect->kind = EFFECT_SET;
+    effect->sql = set_sql(sy_slice_of(effect->name), words[VALUE], local);
+    effect->value = copy(words[VALUE]);
+    effect->kind = local ? EFFECT_SET_LOCAL : EFFECT_SET;
     return true;
+}
+
+static void follow_config(struct sy_session *session, const struct sy_exec *exec,
+                          struct effect *effect)
+{
+    if (note_set_config(session, exec, effect))
+        return;
+    release(effect);
+    *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
+}
+
+enum sy_status sy_effect_check_config(struct sy_session *session, const struct sy_exec *exec,
+                                      struct sy_err *err)
+{
+    struct effect effect = {.kind = EFFECT_NONE};
+    bool followed = note_set_config(session, exec, &effect);
+    bool reaches_all = effect.kind != EFFECT_SET_LOCAL || sy_parts_in_txn(session) <= 1;
+    release(&effect);
+    if (followed && reaches_all)
+        return SY_OK;
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "this call of set_config() would reach one shard only, and is not supported");
+    sy_err_hint(err, "Use SET or SET LOCAL, or SELECT set_config('name', 'value', false) with "
+                     "literals and nothing else.");
+    return SY_E_UNSUPPORTED;
 }
 
 static char mode_of(bool on, bool off)
@@ -308,8 +386,8 @@ void sy_effect_note(struct sy_session *session, const struct sy_exec *exec, bool
     session->effects = true;
     if (set)
         note_set(exec, effect);
-    else if (config && (!exec->simple || !note_set_config(session, exec, effect)))
-        *effect = (struct effect){.kind = EFFECT_PIN, .pin = "set_config()"};
+    else if (config)
+        follow_config(session, exec, effect);
     else if (stmt->creates_temp)
         *effect = (struct effect){.kind = EFFECT_TEMPORARY,
                                   .pin = pin,
@@ -514,9 +592,9 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         apply_settings(session, part, effect);
         break;
     case EFFECT_SET_LOCAL:
-        if (session->txn != 'I' &&
-            sy_slice_eq(sy_slice_of(effect->sql), (struct sy_slice){0}) == false)
+        if (session->txn != 'I' && effect->sql != NULL && !effect->kept)
             sy_txn_add_prelude(session, sy_slice_of(effect->sql));
+        effect->kept = true;
         break;
     case EFFECT_TEMPORARY:
         sy_temporary_add(session, effect->name, effect->sql != NULL);

@@ -767,6 +767,10 @@ uint32_t sy_effect_cursor_shard(const struct sy_session *session, struct sy_slic
 bool sy_effect_has_cursor(const struct sy_session *session, uint32_t shard);
 void sy_effect_forget_cursors(struct sy_session *session, bool all);
 bool sy_effect_has(struct sy_session *session, const struct sy_exec *exec);
+/* A call of set_config() on a database of several shards: what cannot be followed like a SET would
+ * hold on one of them only. Errors: SY_E_UNSUPPORTED. */
+SY_MUST_CHECK enum sy_status sy_effect_check_config(struct sy_session *session,
+                                                    const struct sy_exec *exec, struct sy_err *err);
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag);
 void sy_effect_drop(struct sy_session *session);
 /* The value of a SET as SHOW would print it (malloc), or NULL. names: a list of identifiers

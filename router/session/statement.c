@@ -280,6 +280,19 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
     }
 }
 
+/* SET LOCAL holds in the whole block: all servers that are in it must hear of it, those that join
+ * later will (EFFECT_SET_LOCAL). */
+static void to_block(const struct sy_session *session, const struct sy_stmt *stmt,
+                     struct sy_target *target)
+{
+    if (stmt->kind != SY_STMT_SET || stmt->set_scope != SY_SET_LOCAL || session->txn != 'T')
+        return;
+    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+        if (part->in_txn && !part->federation)
+            sy_shard_set_add(&target->shards, part->shard);
+    target->all = target->several = sy_shard_set_count(&target->shards) > 1;
+}
+
 static bool replica_allowed(const struct sy_session *session, const struct sy_exec *exec)
 {
     const struct sy_worker_database *database = session->database;
@@ -448,6 +461,9 @@ static enum sy_status from_plan(struct sy_session *session, const struct sy_exec
         target->any = true;
         if (session->database->sharded && sy_route_recalls(exec->route))
             return to_only_part(session, target, err);
+        if (exec->stmt->set_config_count > 0 && session->database->sharded &&
+            sy_effect_check_config(session, exec, err) != SY_OK)
+            return SY_E_UNSUPPORTED;
         break;
     case SY_PLAN_CONCAT:
     case SY_PLAN_MERGE:
@@ -527,6 +543,7 @@ enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *
     struct sy_target target = {0};
     if (shard_of_session_statement(session, exec->stmt, &target.shard)) {
         target.replica_ok = session->txn != 'I' && replica_allowed(session, exec);
+        to_block(session, exec->stmt, &target);
         *ret_target = target;
         return SY_OK;
     }

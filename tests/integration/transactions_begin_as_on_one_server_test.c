@@ -87,11 +87,93 @@ static void a_snapshot_by_default_is_not_read_from_two_shards(void **state)
     PQfinish(c);
 }
 
+static void clock_is(PGconn *c, int customer, const char *expected)
+{
+    char sql[100];
+    snprintf(sql, sizeof(sql),
+             "select (timestamptz '2024-01-01 00:00Z')::text from customers where id = %d",
+             customer);
+    assert_string_equal(sy_ask(c, sql), expected);
+}
+
+/* Whether a shard was in the block before or joins it afterwards. */
+static void a_local_setting_holds_on_every_shard(void **state)
+{
+    (void)state;
+    static const char utc[] = "2024-01-01 00:00:00+00", tokyo[] = "2024-01-01 09:00:00+09",
+                      kolkata[] = "2024-01-01 05:30:00+05:30";
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    clock_is(c, 1, utc);
+    clock_is(c, 2, utc);
+    assert_string_equal(sy_run(c, "set local timezone = 'Asia/Tokyo'"), "SET");
+    clock_is(c, 1, tokyo);
+    clock_is(c, 2, tokyo);
+    sy_expect(c, {"savepoint s", "SAVEPOINT"}, {"set local timezone = 'Asia/Kolkata'", "SET"});
+    clock_is(c, 1, kolkata);
+    clock_is(c, 2, kolkata);
+    assert_string_equal(sy_run(c, "rollback to s"), "ROLLBACK");
+    clock_is(c, 1, tokyo);
+    clock_is(c, 2, tokyo);
+    sy_expect(c, {"select set_config('timezone', 'UTC', true)", "ERROR 0A000"},
+              {"rollback", "ROLLBACK"}, {"begin", "BEGIN"});
+    assert_string_equal(sy_ask(c, "select set_config('TimeZone', 'Asia/Tokyo', true)"),
+                        "Asia/Tokyo");
+    clock_is(c, 1, tokyo);
+    clock_is(c, 2, tokyo);
+    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    clock_is(c, 1, utc);
+    clock_is(c, 2, utc);
+    PQfinish(c);
+}
+
+/* What cannot be followed is not set on one shard alone. */
+static void set_config_holds_on_every_shard_or_is_refused(void **state)
+{
+    (void)state;
+    static const char *const followed[] = {
+        "select pg_catalog.set_config('timezone', 'Asia/Tokyo', false);",
+        "select set_config('TimeZone','Asia/Tokyo',false) from pg_catalog.pg_show_all_settings() "
+        "where name = 'TimeZone'",
+    };
+    static const char *const refused[] = {
+        "select set_config('timezone', 'Asia/' || 'Tokyo', false)",
+        "select set_config('timezone', 'Asia/Tokyo', false) where 1 = 2",
+        "select set_config('timezone', 'Asia/Tokyo', false) from pg_settings where name = 'a'",
+        "select set_config('timezone', 'UTC', false), set_config('datestyle', 'SQL', false)",
+        "select set_config('timezone', 'Asia/Tokyo', false) from customers where id = 1",
+    };
+    for (size_t i = 0; i < sizeof(followed) / sizeof(followed[0]); i++) {
+        PGconn *c = sy_router_connect(router, "shop", NULL);
+        assert_string_equal(sy_ask(c, followed[i]), "Asia/Tokyo");
+        clock_is(c, 1, "2024-01-01 09:00:00+09");
+        clock_is(c, 2, "2024-01-01 09:00:00+09");
+        PQfinish(c);
+    }
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
+        assert_string_equal(sy_run(c, refused[i]), "ERROR 0A000");
+    const char *zone = "Asia/Tokyo";
+    PGresult *said =
+        PQexecParams(c, "select set_config('timezone', $1, false)", 1, NULL, &zone, NULL, NULL, 0);
+    assert_string_equal(PQresultErrorField(said, PG_DIAG_SQLSTATE), "0A000");
+    PQclear(said);
+    said = PQexecParams(c, "select set_config('timezone', 'Asia/Tokyo', false)", 0, NULL, NULL,
+                        NULL, NULL, 0);
+    assert_int_equal(PQresultStatus(said), PGRES_TUPLES_OK);
+    PQclear(said);
+    clock_is(c, 1, "2024-01-01 09:00:00+09");
+    clock_is(c, 2, "2024-01-01 09:00:00+09");
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_those_of_a_server),
         cmocka_unit_test(a_snapshot_by_default_is_not_read_from_two_shards),
+        cmocka_unit_test(a_local_setting_holds_on_every_shard),
+        cmocka_unit_test(set_config_holds_on_every_shard_or_is_refused),
     };
     cluster = world_cluster();
     for (int i = 0; i < 2; i++)
