@@ -321,8 +321,9 @@ static void write_database(struct sy_console_view *view,
     struct sy_console_database state = state_of(view, config->name);
     size_t start = sy_console_row_begin(view);
     sy_console_text(view, config->name);
-    sy_console_text(view, first != NULL ? first->host : NULL);
-    sy_console_text(view, first != NULL && first->port != NULL ? first->port : "0");
+    bool dialled = first != NULL && config->engine != SY_ENGINE_SQLITE; /* else it has no address */
+    sy_console_text(view, dialled ? first->host : NULL);
+    sy_console_text(view, dialled && first->port != NULL ? first->port : "0");
     sy_console_text(view, first != NULL && first->server_database != NULL ? first->server_database
                                                                           : config->name);
     sy_console_text(view, first != NULL ? first->user : NULL);

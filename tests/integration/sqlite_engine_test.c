@@ -139,6 +139,8 @@ static void simple_statements_have_postgresqls_tags_and_errors(void **state)
         {"select * from nowhere", "42P01"},
         {"select nothing from t", "42703"},
         {"selekt", "42601"},
+        {"select corr(n, id) from t", "0A000"},
+        {"select corr(n, name) from t", "42883"},
         {"insert into t values (4, 'four', 4) returning id", "4"},
         {"select count(*) from t", "3"},
         {"select name from t where id = 77", "(none)"},
@@ -146,6 +148,15 @@ static void simple_statements_have_postgresqls_tags_and_errors(void **state)
         {NULL, NULL},
     };
     expect(first, steps);
+}
+
+static void a_subselect_of_values_is_called_column1(void **state)
+{
+    (void)state;
+    PGresult *result = PQexec(first, "select (values (1)), (values (2)) as x");
+    assert_string_equal(PQfname(result, 0), "column1");
+    assert_string_equal(PQfname(result, 1), "x");
+    PQclear(result);
 }
 
 static void transactions_begin_fail_and_end_as_on_postgresql(void **state)
@@ -465,6 +476,8 @@ static void a_violation_names_constraint_and_key(void **state)
     assert_string_equal(PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL),
                         "Key (id)=(2) already exists.");
     assert_string_equal(PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME), "t_pkey");
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_TABLE_NAME), "t");
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SCHEMA_NAME), "public");
     PQclear(result);
     assert_string_equal(ask(first, "select count(*) from t"), "3");
 }
@@ -902,6 +915,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(simple_statements_have_postgresqls_tags_and_errors, new_tables),
+        cmocka_unit_test_setup(a_subselect_of_values_is_called_column1, new_tables),
         cmocka_unit_test_setup(transactions_begin_fail_and_end_as_on_postgresql, new_tables),
         cmocka_unit_test_setup(a_reader_does_not_see_what_is_not_committed, new_tables),
         cmocka_unit_test_setup(a_repeatable_read_that_writes_after_a_commit_is_refused, new_tables),

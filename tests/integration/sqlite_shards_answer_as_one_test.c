@@ -144,6 +144,19 @@ static void bound_copies_bring_rows_to_their_shards(void **state)
     PQfinish(c);
 }
 
+/* A driver reads an int4: what has no address has port 0, as PgBouncer's has, and no host. */
+static void the_console_tells_no_address(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "switchyard", NULL);
+    PGresult *result = PQexec(c, "SHOW DATABASES");
+    assert_int_equal(PQntuples(result), 1);
+    assert_string_equal(PQgetvalue(result, 0, PQfnumber(result, "port")), "0");
+    assert_true(PQgetisnull(result, 0, PQfnumber(result, "host")));
+    PQclear(result);
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +164,7 @@ int main(void)
         cmocka_unit_test(a_key_keeps_its_precision),
         cmocka_unit_test(rows_go_to_their_shards),
         cmocka_unit_test(bound_copies_bring_rows_to_their_shards),
+        cmocka_unit_test(the_console_tells_no_address),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

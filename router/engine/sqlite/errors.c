@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "router/engine/sqlite/session.h"
 
 static const struct {
@@ -73,10 +74,25 @@ static struct sy_slice quoted(const char *text, const char *before)
     return end == NULL ? (struct sy_slice){0} : (struct sy_slice){at, (size_t)(end - at)};
 }
 
+/* The words of 23505 name the constraint alone. */
+static struct sy_slice table_of(const struct sy_sqlite_session *s, struct sy_slice index)
+{
+    char name[SY_LIMIT_NAME_BYTES + 1];
+    if (s->catalog == NULL || index.data == NULL || index.bytes >= sizeof(name))
+        return (struct sy_slice){0};
+    memcpy(name, index.data, index.bytes);
+    name[index.bytes] = '\0';
+    const struct sy_sqschema *schema = &s->catalog->schema;
+    const struct sy_sqrelation *r =
+        schema->index_owner == NULL ? NULL : schema->index_owner(schema->ctx, NULL, name);
+    return r == NULL ? (struct sy_slice){0} : sy_slice_of(r->name);
+}
+
 /* Class 23 names table, column and constraint in fields of their own, as PostgreSQL does: taken
  * from its words. */
-static void add_names(const struct sy_err *err, struct sy_notice_fields *fields)
+static void add_names(const struct sy_sqlite_session *s, struct sy_notice_fields *fields)
 {
+    const struct sy_err *err = &s->err;
     if (strncmp(sy_err_sqlstate(err), "23", 2) != 0)
         return;
     fields->constraint = quoted(err->text, "constraint \"");
@@ -84,6 +100,8 @@ static void add_names(const struct sy_err *err, struct sy_notice_fields *fields)
     fields->table = quoted(err->text, " on table \"");
     if (fields->table.data == NULL)
         fields->table = quoted(err->text, "relation \"");
+    if (fields->table.data == NULL)
+        fields->table = table_of(s, fields->constraint);
     if (fields->constraint.data != NULL || fields->column.data != NULL)
         fields->schema = SY_SLICE("public");
 }
@@ -107,7 +125,7 @@ void sy_sqlite_write_error(struct sy_sqlite_session *s, const char *severity)
         .position = s->err.position > 0 ? sy_slice_of(position) : (struct sy_slice){0},
     };
     fields.where = optional(s->err_context);
-    add_names(&s->err, &fields);
+    add_names(s, &fields);
     sy_write_notice_fields(&s->out, 'E', &fields);
     s->err_context[0] = '\0';
 }

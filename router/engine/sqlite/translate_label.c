@@ -26,8 +26,13 @@ static int figure_sublink(const PgQuery__SubLink *node, const char **name)
         return 2;
     }
     if (node->sub_link_type != PG_QUERY__SUB_LINK_TYPE__EXPR_SUBLINK ||
-        node->subselect->node_case != NODE(SELECT_STMT) ||
-        node->subselect->select_stmt->n_target_list == 0)
+        node->subselect->node_case != NODE(SELECT_STMT))
+        return 0;
+    if (node->subselect->select_stmt->n_values_lists > 0) {
+        *name = "column1";
+        return 2;
+    }
+    if (node->subselect->select_stmt->n_target_list == 0)
         return 0;
     const PgQuery__ResTarget *target = node->subselect->select_stmt->target_list[0]->res_target;
     if (target->name != NULL && target->name[0] != '\0') {
