@@ -292,12 +292,8 @@ static void an_advisory_lock_waits_for_its_holder(void **state)
     assert_string_equal(ask(second, "select pg_advisory_unlock(5)"), "t");
 }
 
-static void a_statement_is_cancelled(void **state)
+static void is_cancelled(const char *slow)
 {
-    (void)state;
-    static const char slow[] =
-        "with recursive r(i) as (select 1 union all select i + 1 from r where i < 100000000)"
-        " select count(*) from r";
     char problem[256];
     assert_int_equal(PQsendQuery(first, slow), 1);
     PGcancel *cancel = PQgetCancel(first);
@@ -314,6 +310,15 @@ static void a_statement_is_cancelled(void **state)
     assert_string_equal(ask(first, slow), "57014");
     assert_string_equal(ask(first, "reset statement_timeout"), "RESET");
     assert_string_equal(ask(first, "select 1"), "1");
+}
+
+static void a_statement_is_cancelled(void **state)
+{
+    (void)state;
+    is_cancelled("with recursive r(i) as (select 1 union all select i + 1 from r where i < "
+                 "100000000) select count(*) from r");
+    is_cancelled("select pg_sleep(100000)");
+    assert_string_equal(ask(first, "select pg_sleep(null) is null"), "t");
 }
 
 static void prepared_statements_work_in_both_protocols(void **state)
@@ -678,11 +683,11 @@ static void settings_follow_their_transaction(void **state)
     assert_int_equal(PQserverVersion(first), 150000);
 }
 
-static void notifications_arrive_after_the_commit(void **state)
+static void arrives_after_the_commit(const char *notify, const char *answer)
 {
-    (void)state;
     assert_string_equal(ask(second, "listen news"), "LISTEN");
-    assert_string_equal(ask(first, "begin; notify news, 'hello'"), "NOTIFY");
+    assert_string_equal(ask(first, "begin"), "BEGIN");
+    assert_string_equal(ask(first, notify), answer);
     assert_string_equal(ask(second, "select 1"), "1");
     assert_null(PQnotifies(second));
     assert_string_equal(ask(first, "commit"), "COMMIT");
@@ -698,6 +703,15 @@ static void notifications_arrive_after_the_commit(void **state)
     assert_int_equal(notification->be_pid, PQbackendPID(first));
     PQfreemem(notification);
     assert_string_equal(ask(second, "unlisten *"), "UNLISTEN");
+}
+
+static void notifications_arrive_after_the_commit(void **state)
+{
+    (void)state;
+    arrives_after_the_commit("notify news, 'hello'", "NOTIFY");
+    arrives_after_the_commit("select pg_notify('news', 'hel' || 'lo')", "");
+    assert_string_equal(ask(first, "select pg_notify(null, 'x')"), "22023");
+    assert_string_equal(ask(first, "select pg_notify('news', repeat('x', 8000))"), "22023");
 }
 
 static void a_replica_follows_and_refuses_writes(void **state)

@@ -632,6 +632,7 @@ const struct sq_proc sq_procs[] = {
     {"pg_last_wal_receive_lsn", "pg_current_wal_lsn", 25, 'f', 'v', 0, 0, 0, 0, {0}},
     {"pg_last_wal_replay_lsn", "pg_current_wal_lsn", 25, 'f', 'v', 0, 0, 0, 0, {0}},
     {"pg_my_temp_schema", "pg_my_temp_schema", 26, 'f', 's', 0, 0, 0, 0, {0}},
+    {"pg_notify", "pg_notify", 2278, 'f', 'v', 2, 0, 0, 0, {25, 25}},
     {"pg_opclass_is_visible", "pg_opclass_is_visible", 16, 'f', 's', 1, 0, 0, 0, {26}},
     {"pg_operator_is_visible", "pg_opclass_is_visible", 16, 'f', 's', 1, 0, 0, 0, {26}},
     {"pg_opfamily_is_visible", "pg_opclass_is_visible", 16, 'f', 's', 1, 0, 0, 0, {26}},

@@ -349,19 +349,6 @@ static void f_gen_random_uuid(struct sq_call *call)
     sq_return_text(call, text, 36);
 }
 
-static void f_sleep(struct sq_call *call)
-{
-    double seconds = sq_arg_real(call, 0);
-    int64_t end = wall_clock() + (int64_t)(seconds * 1e6);
-    while (wall_clock() < end) {
-        struct timespec pause = {0, 5000000};
-        if (sqlite3_context_db_handle(call->context) == NULL)
-            break;
-        (void)nanosleep(&pause, NULL);
-    }
-    sq_return_text(call, "", 0);
-}
-
 static const struct sq_function functions[] = {
     {"sy_cast", 4, 0, f_cast},
     {"sy_typmod", 4, 0, f_typmod},
@@ -391,7 +378,6 @@ static const struct sq_function functions[] = {
     {"sy_setval", 3, SQ_F_VOLATILE, f_setval},
     {"sy_random", 0, SQ_F_VOLATILE, f_random},
     {"sy_gen_random_uuid", 0, SQ_F_VOLATILE, f_gen_random_uuid},
-    {"sy_sleep", 1, SQ_F_VOLATILE, f_sleep},
 };
 
 const struct sq_function_table sq_functions_misc = {functions,

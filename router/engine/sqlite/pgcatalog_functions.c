@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
+#include "base/limits.h"
 #include "router/engine/sqlite/locks.h"
+#include "router/engine/sqlite/notify.h"
 #include "router/engine/sqlite/pgcatalog.h"
 #include "router/engine/sqlite/settings.h"
 
@@ -17,6 +21,12 @@ struct call {
     sqlite3_value **argv;
     struct sy_sqlite_session *s;
 };
+
+static void fail(const struct call *c, const char *text)
+{
+    (void)sy_err_set(&c->s->sq.err, SY_E_VALUE, "%s", text);
+    sqlite3_result_error(c->context, text, -1);
+}
 
 static const char *text_arg(const struct call *c, int i)
 {
@@ -591,6 +601,41 @@ static void terminate_backend(const struct call *c)
     give_int(c, sy_sqlite_session_signal(c->s->shard, (uint32_t)int_arg(c, 0), SY_STOP_CLOSE));
 }
 
+/* SQLite looks for an interrupt between its steps; this is one long step. */
+static void sleep_for(const struct call *c)
+{
+    static const struct timespec pause = {0, 5000000};
+    const struct sy_clock *clock = sy_clock_real();
+    if (sqlite3_value_type(c->argv[0]) == SQLITE_NULL)
+        return;
+    double seconds = sqlite3_value_double(c->argv[0]);
+    uint64_t start = clock->monotonic_us(clock);
+    while ((double)(clock->monotonic_us(clock) - start) < seconds * 1e6) {
+        if (sy_sqlite_session_stopped(c->s)) {
+            sqlite3_result_error_code(c->context, SQLITE_INTERRUPT);
+            return;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    give_text(c, "");
+}
+
+static void notify(const struct call *c)
+{
+    const char *channel = text_arg(c, 0), *payload = text_arg(c, 1);
+    size_t bytes = channel == NULL ? 0 : strlen(channel);
+    if (bytes == 0 || bytes >= SY_LIMIT_NAME_BYTES) {
+        fail(c, bytes == 0 ? "channel name cannot be empty" : "channel name too long");
+        return;
+    }
+    if (sy_sqlite_notify(c->s, sy_slice_of(channel), sy_slice_of(payload == NULL ? "" : payload))) {
+        give_text(c, "");
+        return;
+    }
+    c->s->sq.err = c->s->err;
+    sqlite3_result_error(c->context, "notify", -1);
+}
+
 static void start_time(const struct call *c)
 {
     give_int(c, c->s->shard->started_us);
@@ -671,6 +716,7 @@ static const struct function {
     {"sy_pg_is_other_temp_schema", give_false},
     {"sy_pg_is_wal_replay_paused", give_false},
     {"sy_pg_my_temp_schema", give_zero},
+    {"sy_pg_notify", notify},
     {"sy_pg_relation_filenode", get_first},
     {"sy_pg_relation_is_publishable", give_false},
     {"sy_pg_relation_is_updatable", give_zero},
@@ -688,6 +734,7 @@ static const struct function {
     {"sy_pg_type_is_visible", give_true},
     {"sy_row_security_active", give_false},
     {"sy_shobj_description", give_null},
+    {"sy_sleep", sleep_for},
     {"sy_to_regclass", to_regclass},
     {"sy_to_regnamespace", to_regnamespace},
     {"sy_to_regproc", to_regproc},

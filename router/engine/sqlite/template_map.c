@@ -406,7 +406,7 @@ static const struct row rows[] = {
     {"set_config_by_name", "sy_set_config($1, $2, $3)"}, {"nextval_oid", "sy_nextval($1)"},
     {"currval_oid", "sy_currval($1)"}, {"lastval", "sy_lastval()"},
     {"setval_oid", "sy_setval($1, $2, 1)"}, {"setval3_oid", "sy_setval($1, $2, $3)"},
-    {"pg_sleep", "sy_sleep($1)"}, {"count", "count($c1)"},
+    {"pg_sleep", "sy_sleep($1)"}, {"pg_notify", "sy_pg_notify($1, $2)"}, {"count", "count($c1)"},
     {"sum:21", "sum($1)"}, {"sum:23", "sum($1)"},
     {"sum:20", "sy_sum_n($c1)"}, {"sum:1700", "sy_sum_n($c1)"},
     {"sum:700", "sy_tofloat4(sy_sum_f($1))"}, {"sum:701", "sy_sum_f($1)"},
