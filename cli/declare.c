@@ -5,11 +5,14 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "cli/publish_internal.h"
 #include "config/declaration.h"
 #include "router/engine/engine.h"
+
+enum { HOLD_STEP_MS = 5, HOLD_STEPS = 1000 };
 
 struct declaring {
     struct sy_publisher *publisher;
@@ -21,6 +24,7 @@ struct declaring {
     struct sy_arena arena;
     struct declared_rows before, after;
     bool adds, needs_no_table;
+    bool held; /* new work for the database waits */
     struct sy_err *err;
 };
 
@@ -195,6 +199,43 @@ static enum sy_status refuse_existing(struct declaring *d)
     return refuse(d, SY_E_STATE, "55006", "DROP TABLE first: its rows could not be found again.");
 }
 
+/* Statements that may create the table: those of primaries. */
+static bool is_in_use(const struct sy_topology_database *database)
+{
+    for (uint32_t s = 0; s < database->shard_count; s++)
+        for (uint32_t n = 0; n < database->shards[s].node_count; n++) {
+            const struct sy_node *node = database->shards[s].nodes[n];
+            if (atomic_load(&node->role) != SY_NODE_REPLICA && atomic_load(&node->active) > 0)
+                return true;
+        }
+    return false;
+}
+
+/*
+ * What is not committed yet cannot be seen, and a statement under way keeps its plan: where the old
+ * declarations let a table of that name be created, nobody may be at it while they change.
+ */
+static enum sy_status hold_others(struct declaring *d)
+{
+    const struct sy_config_database *config = d->database->config;
+    bool creatable = !d->adds || config->default_placement != SY_PLACEMENT_REFUSED;
+    if (!d->needs_no_table || !creatable || config->shard_count < 2 || d->publisher->hold == NULL)
+        return SY_OK;
+    d->held = true;
+    if (!d->publisher->hold(d->publisher->ctx, config->name, true))
+        return sy_err_set(d->err, SY_E_NO_MEMORY, "out of memory");
+    for (int step = 0; step < HOLD_STEPS && is_in_use(d->database); step++)
+        nanosleep(&(struct timespec){.tv_nsec = HOLD_STEP_MS * 1000 * 1000}, NULL);
+    if (!is_in_use(d->database))
+        return SY_OK;
+    (void)sy_err_set(d->err, SY_E_STATE,
+                     "transactions of database \"%s\" may be creating table \"%s.%s\"",
+                     config->name, d->declaration.schema, d->declaration.name);
+    return refuse(d, SY_E_STATE, "55006",
+                  "Try again when they have ended, or hold new ones with PAUSE; SHOW CLIENTS on "
+                  "the console lists them.");
+}
+
 /* All shards are asked afresh: another router, or somebody at the servers, may have made it. */
 static enum sy_status check_shards(struct declaring *d)
 {
@@ -306,6 +347,8 @@ static enum sy_status carry_out(struct declaring *d, struct sy_slice session, st
     if (status == SY_OK)
         status = make_after(d);
     if (status == SY_OK)
+        status = hold_others(d);
+    if (status == SY_OK)
         status = check_shards(d);
     if (status == SY_OK)
         status = put_into_force(d);
@@ -317,6 +360,8 @@ enum sy_status sy_publish_declaration(struct sy_publisher *publisher, struct sy_
 {
     struct declaring d = {.publisher = publisher, .topology = sy_topology_acquire(), .err = err};
     enum sy_status status = carry_out(&d, database, text);
+    if (d.held)
+        (void)publisher->hold(publisher->ctx, d.database->config->name, false);
     if (status == SY_OK)
         SY_LOG(SY_LOG_INFO, "declared", SY_KV_STR("database", d.row.database),
                SY_KV_STR("statement", d.row.statement),

@@ -17,6 +17,9 @@ struct sy_publisher {
     struct sy_buf text; /* of the configuration in force, with a zero byte; empty: built in */
     struct sy_catalog *catalog; /* NULL: not opened */
     char *catalog_path;         /* settled by the first configuration */
+    /* Holds new work for a database, or lets it go on; when it returns, every worker does so. */
+    bool (*hold)(void *ctx, const char *database, bool hold);
+    void *ctx;
 };
 
 /*
@@ -29,8 +32,9 @@ SY_MUST_CHECK enum sy_status sy_publish(struct sy_publisher *publisher, bool fir
 /*
  * Carries out one declaration (config/declaration.h): checks it against what is declared and
  * against the shards, stores it and publishes. The configuration's file is not read again.
- * `database`: of the session that said it, empty: the console. Blocks: while the shards are looked
- * at. Errors: 42710, 42704, 2BP01, 42P07, 55000, 55006, 22023, 08001, 58000.
+ * `database`: of the session that said it, empty: the console. Blocks: until transactions that may
+ * be creating the table have ended (5 s at most), and while the shards are looked at. Errors:
+ * 42710, 42704, 2BP01, 42P07, 55000, 55006, 22023, 08001, 58000.
  */
 SY_MUST_CHECK enum sy_status sy_publish_declaration(struct sy_publisher *publisher,
                                                     struct sy_slice database, struct sy_slice text,

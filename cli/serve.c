@@ -375,6 +375,23 @@ static void reload(struct server *server)
     wake_all(server);
 }
 
+/* Workers that were told are told otherwise when one cannot be. */
+static bool hold(void *ctx, const char *database, bool on)
+{
+    struct server *server = ctx;
+    _Atomic uint32_t done = 0;
+    uint32_t told = 0;
+    bool all = true;
+    for (uint32_t i = 0; i < server->count; i++) {
+        bool sent = sy_worker_hold(&server->seats[i].worker, database, on, &done);
+        told += sent;
+        all = all && sent;
+    }
+    while (atomic_load(&done) < told)
+        nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+    return all;
+}
+
 /* SIGUSR1: what sessions and the console have asked for since. */
 static void declare(struct server *server)
 {
@@ -479,7 +496,7 @@ static void request_shutdown(void *ctx, bool immediately)
 int sy_serve(const struct sy_serve_options *options)
 {
     struct sy_err err = {0};
-    struct server server = {.publisher.options = options};
+    struct server server = {.publisher = {.options = options, .hold = hold, .ctx = &server}};
     pthread_mutex_init(&server.process.tls_lock, NULL);
     sigset_t signals;
     block_signals(&signals);

@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "router/session/internal.h"
 #include "router/topology/waits.h"
@@ -328,6 +329,59 @@ static void deliver_wake(struct sy_message *message, struct sy_loop *loop)
 void sy_worker_wake(struct sy_worker *worker)
 {
     post(worker, deliver_wake);
+}
+
+struct hold_message {
+    struct sy_message message; /* first */
+    struct sy_worker *worker;
+    _Atomic uint32_t *done;
+    bool hold;
+    char database[]; /* its name */
+};
+
+static void on_held(void *ctx)
+{
+    (void)ctx; /* who asked looks at the nodes */
+}
+
+static void hold(struct sy_worker *worker, struct sy_slice name, bool on)
+{
+    struct sy_worker_database *database = sy_worker_database(worker, name);
+    if (database == NULL || database->paused || on == database->held) {
+        if (database != NULL)
+            database->held = false;
+        return;
+    }
+    database->held = on;
+    if (on)
+        sy_pool_pause(worker->pools, name, on_held, NULL);
+    else
+        sy_pool_resume(worker->pools, name);
+}
+
+static void deliver_hold(struct sy_message *message, struct sy_loop *loop)
+{
+    struct hold_message *request = (struct hold_message *)(void *)message;
+    (void)loop;
+    if (!request->hold)
+        sy_worker_refresh(request->worker);
+    hold(request->worker, sy_slice_of(request->database), request->hold);
+    atomic_fetch_add(request->done, 1);
+    free(request);
+}
+
+bool sy_worker_hold(struct sy_worker *worker, const char *database, bool on, _Atomic uint32_t *done)
+{
+    struct hold_message *request = calloc(1, sizeof(*request) + strlen(database) + 1);
+    if (request == NULL)
+        return false;
+    request->message.deliver = deliver_hold;
+    request->worker = worker;
+    request->done = done;
+    request->hold = on;
+    memcpy(request->database, database, strlen(database) + 1);
+    sy_loop_post(worker->loop, &request->message);
+    return true;
 }
 
 /* ---- visiting all workers ---- */

@@ -75,6 +75,7 @@ struct sy_worker_database {
     uint32_t rotation;              /* round robin over shards for statements without a table */
     struct sy_parameters *defaults; /* what a server reports before any client's settings */
     bool has_replicas, sharded, disabled, paused;
+    bool held;    /* sy_worker_hold() */
     bool renamed; /* sharded, and a server's database has another name than the clients' */
 };
 
@@ -127,6 +128,12 @@ void sy_worker_wake(struct sy_worker *worker);
 void sy_worker_refresh(struct sy_worker *worker);
 /* NULL: there is no such database. */
 struct sy_worker_database *sy_worker_database(struct sy_worker *worker, struct sy_slice name);
+
+/* Any thread: takes no new work for the servers of a database (hold), or takes the topology that
+ * was just published into use and goes on; what PAUSE holds stays held. Counts *done up when it is
+ * so; `done` must live until then. False: no memory, nothing will happen. */
+bool sy_worker_hold(struct sy_worker *worker, const char *database, bool hold,
+                    _Atomic uint32_t *done);
 
 /* ---- for the console ---- */
 

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/integration/shards_world.h"
 
@@ -23,7 +24,7 @@ static const char *const users =
 /* PostgreSQL shards and embedded ones; `more`: of the first database. */
 static const char *describe(const char *more)
 {
-    static char text[4096];
+    static char text[8192];
     int at = snprintf(text, sizeof(text), "{ name = \"wide\"; shards = (");
     for (int i = 0; i < 3; i++)
         at += snprintf(text + at, sizeof(text) - (size_t)at,
@@ -42,8 +43,16 @@ static const char *describe(const char *more)
              "  lists = ( { values = [\"1\", \"4\", \"7\"]; shard = \"s0\"; },\n"
              "            { values = [\"2\", \"5\", \"8\"]; shard = \"s1\"; },\n"
              "            { values = [\"3\", \"6\", \"9\"]; shard = \"s2\"; } );\n"
-             "  tables = ( { name = \"filed\"; key = \"id\"; } ); } ); } );",
-             more);
+             "  tables = ( { name = \"filed\"; key = \"id\"; } ); } ); },\n"
+             "{ name = \"loose\"; default_placement = \"local s0\"; shards = (\n"
+             " { name = \"s0\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=s0 "
+             "user=postgres\"; user = \"postgres\"; } ); },\n"
+             " { name = \"s1\"; nodes = ( { conninfo = \"host=127.0.0.1 port=%u dbname=s1 "
+             "user=postgres\"; user = \"postgres\"; } ); } ); },\n"
+             "{ name = \"free\"; engine = \"sqlite\"; default_placement = \"local s0\"; "
+             "shards = ( { name = \"s0\"; }, { name = \"s1\"; } ); } );",
+             more, (unsigned)sy_cluster_port(shard_server(0), 0),
+             (unsigned)sy_cluster_port(shard_server(1), 0));
     return text;
 }
 
@@ -248,6 +257,53 @@ static void what_would_lose_rows_is_refused(void **state)
     assert_string_equal(at_console("REFERENCE TABLE other", "nowhere"), "ERROR 3D000");
 }
 
+/* With a default placement a table may be on its way without anybody seeing it. */
+static void a_table_that_is_being_created_is_waited_for(void **state)
+{
+    (void)state;
+    static const char *const loose[] = {"loose", "free"};
+    for (int d = 0; d < 2; d++) {
+        PGconn *maker = connect_to(loose[d]), *admin = connect_to(loose[d]);
+        assert_string_equal(at_console("CREATE KEYSPACE h HASH (int8)", loose[d]),
+                            "CREATE KEYSPACE");
+        assert_string_equal(sy_run(maker, "begin"), "BEGIN");
+        assert_string_equal(sy_run(maker, "create table racing (id int8)"), "CREATE TABLE");
+        assert_string_equal(sy_run(admin, "SHARD TABLE racing BY id IN h"), "ERROR 55006");
+        assert_non_null(strstr(PQerrorMessage(admin), "may be creating table"));
+        assert_string_equal(sy_run(maker, "commit"), "COMMIT"); /* it is held no longer */
+        assert_string_equal(sy_run(admin, "SHARD TABLE racing BY id IN h"), "ERROR 42P07");
+        assert_string_equal(sy_run(maker, "drop table racing"), "DROP TABLE");
+        assert_string_equal(sy_run(admin, "SHARD TABLE racing BY id IN h"), "SHARD TABLE");
+        assert_string_equal(sy_run(maker, "create table racing (id int8)"), "CREATE TABLE");
+        assert_string_equal(sy_run(maker, "insert into racing values (1), (2), (3), (4), (5), (6)"),
+                            "INSERT 0 6");
+        assert_string_equal(sy_ask(admin, "select count(*) from racing"), "6");
+        assert_string_not_equal(
+            sy_ask(admin, "/* switchyard: shard=s1 */ select count(*) from racing"), "0");
+        PQfinish(maker);
+        PQfinish(admin);
+    }
+    /* What an operator holds stays held. */
+    assert_string_equal(sy_run(console, "PAUSE loose"), "PAUSE");
+    assert_string_equal(at_console("REFERENCE TABLE quiet", "loose"), "REFERENCE TABLE");
+    assert_true(shown("SHOW TABLES", "loose|public.quiet|reference||||catalog"));
+    PGconn *c = connect_to("loose");
+    assert_int_equal(PQsendQuery(c, "select count(*) from racing"), 1);
+    assert_int_equal(PQflush(c), 0);
+    bool waits = false;
+    for (int i = 0; i < 3000 && !waits; i++) {
+        waits = strstr(sy_ask_all(console, "SHOW CLIENTS"), "|paused|") != NULL;
+        if (!waits)
+            usleep(10 * 1000);
+    }
+    assert_true(waits);
+    assert_string_equal(sy_run(console, "RESUME loose"), "RESUME");
+    PGresult *result = PQgetResult(c);
+    assert_string_equal(PQgetvalue(result, 0, 0), "6");
+    PQclear(result);
+    PQfinish(c);
+}
+
 static void declarations_outlive_the_process(void **state)
 {
     (void)state;
@@ -297,6 +353,7 @@ int main(void)
         cmocka_unit_test(a_database_of_its_own_hears_it_too),
         cmocka_unit_test(prepared_statements_follow),
         cmocka_unit_test(what_would_lose_rows_is_refused),
+        cmocka_unit_test(a_table_that_is_being_created_is_waited_for),
         cmocka_unit_test(declarations_outlive_the_process),
         cmocka_unit_test(the_file_and_the_catalog_must_agree),
     };
