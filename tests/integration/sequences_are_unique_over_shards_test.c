@@ -353,6 +353,20 @@ static void last_values_are_told_where_they_are_known(void **state)
     PQfinish(c);
 }
 
+/* "old" was made on the servers. */
+static void sequences_that_count_alike_are_told_and_mended(void **state)
+{
+    (void)state;
+    sy_router_wait_log(router, "sequence public.old_id_seq of table public.old gives the same "
+                               "values on shards s0 and s1");
+    PGconn *c = open();
+    assert_string_equal(sy_run(c, "alter sequence old_id_seq restart with 100"), "ALTER SEQUENCE");
+    fill(c, "old", 1);
+    assert_unique("old", 12, 100 + 17 * 7);
+    assert_next("old_id_seq", "205", "155", "156");
+    PQfinish(c);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -372,6 +386,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sequences_that_count_alike_are_told_and_mended),
         cmocka_unit_test(serial_columns_count_apart),
         cmocka_unit_test(identity_columns_count_apart),
         cmocka_unit_test(clients_insert_at_once),

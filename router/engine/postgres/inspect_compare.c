@@ -152,6 +152,59 @@ static void compare_types(struct inspect_report *report, const struct inspect_sh
     }
 }
 
+/* ---- sequences ---- */
+
+static long long number(const struct inspect_shard *shard, int row, int column)
+{
+    return strtoll(inspect_text(shard, INSPECT_SEQUENCES, row, column), NULL, 10);
+}
+
+/* They give values that the other one gives, too: router/plan/sequence.h. */
+static bool count_alike(const struct inspect_shard *first, int a, const struct inspect_shard *other,
+                        int b)
+{
+    long long step = number(first, a, 1);
+    if (step != number(other, b, 1) || (step >= -1 && step <= 1))
+        return true;
+    return (number(first, a, 2) % step - number(other, b, 2) % step) % step == 0;
+}
+
+static bool is_told(const struct inspect_report *report, const char *key)
+{
+    char begin[200];
+    snprintf(begin, sizeof(begin), "sequence %s of ", key);
+    for (uint32_t i = 0; i < report->count; i++)
+        if (strncmp(report->lines[i], begin, strlen(begin)) == 0)
+            return true;
+    return false;
+}
+
+static void compare_sequences(struct inspect_report *report,
+                              const struct sy_topology_database *database,
+                              const struct inspect_shard *first, const struct inspect_shard *other)
+{
+    int mine = PQntuples(first->results[INSPECT_SEQUENCES]),
+        theirs = PQntuples(other->results[INSPECT_SEQUENCES]);
+    for (int a = 0, b = 0; a < mine; a++) { /* both are in order */
+        const char *key = inspect_text(first, INSPECT_SEQUENCES, a, 0),
+                   *schema = inspect_text(first, INSPECT_SEQUENCES, a, 3),
+                   *name = inspect_text(first, INSPECT_SEQUENCES, a, 4);
+        while (b < theirs && strcmp(inspect_text(other, INSPECT_SEQUENCES, b, 0), key) < 0)
+            b++;
+        if (b == theirs || strcmp(inspect_text(other, INSPECT_SEQUENCES, b, 0), key) != 0)
+            continue;
+        const struct sy_map_table *table =
+            sy_shardmap_find_table(database->map, sy_slice_of(schema), sy_slice_of(name));
+        if (table != NULL && table->placement == SY_TABLE_SHARDED &&
+            count_alike(first, a, other, b) && !is_told(report, key))
+            inspect_differs(report,
+                            "sequence %s of table %s.%s gives the same values on shards %s and "
+                            "%s; this spreads it: ALTER SEQUENCE %s RESTART WITH a value above "
+                            "all in use",
+                            key, schema, name, first->name, other->name, key);
+    }
+}
+
 void inspect_compare(struct inspect_report *report, const struct sy_topology_database *database,
                      const struct inspect_shard *first, const struct inspect_shard *other)
 {
@@ -161,6 +214,7 @@ void inspect_compare(struct inspect_report *report, const struct sy_topology_dat
     compare_servers(report, first, other);
     compare_tables(report, database, first, other);
     compare_types(report, first, other);
+    compare_sequences(report, database, first, other);
 }
 
 /* ---- OIDs ---- */

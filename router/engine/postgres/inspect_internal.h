@@ -19,6 +19,7 @@ enum inspect_query {
     INSPECT_DEPENDS,    /* view oid, relation oid */
     INSPECT_FUNCTIONS,  /* schema, name, volatility */
     INSPECT_TYPES,      /* key, oid, array oid, definition, typtype, inner oid */
+    INSPECT_SEQUENCES,  /* key, increment, start, schema and name of the table that owns it */
     INSPECT_QUERIES
 };
 

@@ -1,5 +1,5 @@
 /*
- * One server's catalog in seven answers, read in one snapshot. Everything is schema-qualified,
+ * One server's catalog in eight answers, read in one snapshot. Everything is schema-qualified,
  * because the search path of a role is its owner's to change.
  */
 #include <stdio.h>
@@ -119,6 +119,14 @@ static const char *const queries[INSPECT_QUERIES] = {
         "where t.oid >= 16384 and n.nspname not like 'pg\\_toast%' and n.nspname not like "
         "'pg\\_temp%' "
         "and not exists (select from pg_catalog.pg_type e where e.typarray = t.oid) order by t.oid",
+    [INSPECT_SEQUENCES] =
+        "select format('%I.%I', n.nspname, c.relname), q.seqincrement, q.seqstart, o.nspname, "
+        "t.relname from pg_catalog.pg_sequence q join pg_catalog.pg_class c on c.oid = q.seqrelid "
+        "join pg_catalog.pg_namespace n on n.oid = c.relnamespace join pg_catalog.pg_depend d on "
+        "d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid and d.refclassid = "
+        "d.classid and d.deptype in ('a', 'i') join pg_catalog.pg_class t on t.oid = d.refobjid "
+        "join pg_catalog.pg_namespace o on o.oid = t.relnamespace where c.relpersistence <> 't' "
+        "order by format('%I.%I', n.nspname, c.relname) collate \"C\"",
 };
 
 static const char prologue[] = "set search_path = pg_catalog; set statement_timeout = '60s'; set "
