@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what documents and comments name that does not exist: files, folders, tests, functions, maxima.
 
-In documents: what stands in `backticks`, and links. In comments of C: names with the project's prefixes.
+In documents: what stands in `backticks`, paths, and links. In comments of C: names with the project's prefixes.
 A name in "quotes" is one that is made at run time. tests/house runs this from the root of a checkout.
 """
 import os
@@ -31,8 +31,8 @@ folders = {path[:at.start()] for path in files for at in re.finditer("/", path)}
 
 
 def is_there(path):
-    """A file, a folder, a file without its ending, or the end of a file's path."""
-    return path in folders or path in stems or os.path.exists(path) or any(p.endswith("/" + path) for p in files)
+    """A file, a folder, a file without its ending or by its number, or the end of a file's path."""
+    return path in folders or path in stems or os.path.exists(path) or any(p.endswith("/" + path) or p.startswith(path + "-") for p in files)
 
 
 def of_document(path, name):
@@ -51,7 +51,8 @@ def of_document(path, name):
 for path in files:
     if path.endswith(".md"):
         for number, line in enumerate(text_of(path).splitlines(), 1):
-            for name in re.findall(r"`([^`\s]+)`", line):
+            named = re.findall(r"`([^`\s]+)`", line) + re.findall(r"(?<!\]\()(?<![\w./`-])(?:%s)/[\w./-]*\w" % "|".join(ROOTS), line)
+            for name in named:
                 if not of_document(path, name):
                     print(f"{path}:{number} names {name}, which does not exist")
             for link in re.findall(r"\]\(([^)#:\s]+)[)#]", line):
