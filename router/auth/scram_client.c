@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "router/auth/base64.h"
+#include "base/base64.h"
 #include "router/auth/scram_keys.h"
 
 void sy_scram_client_init(struct sy_scram_client *client, bool plus, const uint8_t *binding,

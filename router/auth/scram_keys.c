@@ -8,7 +8,7 @@
 #include <openssl/x509.h>
 #include <string.h>
 
-#include "router/auth/base64.h"
+#include "base/base64.h"
 #include "router/auth/saslprep.h"
 
 static const struct sy_slice scheme = {"SCRAM-SHA-256$", 14};

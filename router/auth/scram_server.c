@@ -3,7 +3,7 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
-#include "router/auth/base64.h"
+#include "base/base64.h"
 #include "router/auth/scram_keys.h"
 
 enum { SERVER_NONCE_BYTES_MIN = 18 };

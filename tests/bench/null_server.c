@@ -9,9 +9,7 @@
  * clients send.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +19,8 @@
 #include "base/stream.h"
 #include "router/wire/frame.h"
 #include "router/wire/message.h"
+#include "tests/bench/serve.h"
 
-static struct sy_loop *loop;
 static struct sy_buf welcome, row_description, row, ready;
 
 struct client {
@@ -124,30 +122,9 @@ static void make_answers(void)
     sy_write_command_complete(&row, "SELECT 1");
 }
 
-static void end(int signal_number)
-{
-    (void)signal_number;
-    sy_loop_stop(loop);
-}
-
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        bind(fd, (struct sockaddr *)(void *)&address, sizeof(address)) != 0 ||
-        listen(fd, 1024) != 0)
-        return -1;
-    return fd;
-}
-
 int main(int argc, char **argv)
 {
     uint64_t port;
-    struct sy_err err;
-    struct sy_listener listener = {.accepted = accepted};
     struct sy_loop_options options = {.kind = SY_LOOP_IO_URING};
     if ((argc != 2 && argc != 4) ||
         sy_number_parse_u64(sy_slice_of(argv[1]), 1, 65535, &port, NULL) != SY_OK ||
@@ -158,22 +135,5 @@ int main(int argc, char **argv)
     if (argc == 4 && strcmp(argv[3], "epoll") == 0)
         options.kind = SY_LOOP_EPOLL;
     make_answers();
-    int fd = listen_on((uint16_t)port);
-    if (fd < 0) {
-        fprintf(stderr, "bench_null_server: port %u: %s\n", (unsigned)port, strerror(errno));
-        return 1;
-    }
-    if (sy_loop_new(&options, &loop, &err) != SY_OK ||
-        sy_listener_start(loop, &listener, fd, &err) != SY_OK) {
-        fprintf(stderr, "bench_null_server: %s\n", err.text);
-        return 1;
-    }
-    signal(SIGINT, end);
-    signal(SIGTERM, end);
-    signal(SIGPIPE, SIG_IGN);
-    if (sy_loop_run(loop, &err) != SY_OK) {
-        fprintf(stderr, "bench_null_server: %s\n", err.text);
-        return 1;
-    }
-    return 0;
+    return bench_serve("bench_null_server", (uint16_t)port, accepted, &options) ? 0 : 1;
 }

@@ -8,10 +8,8 @@
  * line of JSON.
  */
 #include <arpa/inet.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,10 +17,10 @@
 
 #include "base/number.h"
 #include "base/stream.h"
+#include "tests/bench/serve.h"
 
-enum { BACKLOG = 1024, LINGER_US = 1000000 };
+enum { LINGER_US = 1000000 };
 
-static struct sy_loop *loop;
 static struct sockaddr_in target;
 
 struct pair {
@@ -117,25 +115,6 @@ static void accepted(struct sy_listener *listener, int fd, const struct sockaddr
     }
 }
 
-static void end(int signal_number)
-{
-    (void)signal_number;
-    sy_loop_stop(loop); /* atomics and a write(2): safe in a handler */
-}
-
-static int listen_on(uint16_t port)
-{
-    struct sockaddr_in address = {
-        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
-    int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-        bind(fd, (struct sockaddr *)(void *)&address, sizeof(address)) != 0 ||
-        listen(fd, BACKLOG) != 0)
-        return -1;
-    return fd;
-}
-
 static int usage(void)
 {
     fprintf(stderr, "usage: bench_relay LISTEN_PORT TARGET_PORT [--loop io_uring|epoll]\n");
@@ -144,27 +123,8 @@ static int usage(void)
 
 static int run(uint16_t port, const struct sy_loop_options *options)
 {
-    struct sy_err err;
-    struct sy_listener listener = {.accepted = accepted};
-    int fd = listen_on(port);
-    if (fd < 0) {
-        fprintf(stderr, "bench_relay: port %u: %s\n", port, strerror(errno));
+    if (!bench_serve("bench_relay", port, accepted, options))
         return 1;
-    }
-    if (sy_loop_new(options, &loop, &err) != SY_OK ||
-        sy_listener_start(loop, &listener, fd, &err) != SY_OK) {
-        fprintf(stderr, "bench_relay: %s\n", err.text);
-        return 1;
-    }
-    signal(SIGINT, end);
-    signal(SIGTERM, end);
-    signal(SIGPIPE, SIG_IGN);
-    fprintf(stderr, "relaying 127.0.0.1:%u with %s\n", port,
-            sy_loop_kind_name(sy_loop_kind_of(loop)));
-    if (sy_loop_run(loop, &err) != SY_OK) {
-        fprintf(stderr, "bench_relay: %s\n", err.text);
-        return 1;
-    }
     struct sy_loop_stats stats;
     sy_loop_stats(loop, &stats);
     printf("{\"turns\":%" PRIu64 ",\"system_calls\":%" PRIu64 ",\"received_bytes\":%" PRIu64

@@ -4,6 +4,7 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include "base/base64.h"
 #include "base/limits.h"
 #include "router/engine/sqlite/functions_internal.h"
 
@@ -525,17 +526,6 @@ static void f_encode(struct sq_call *call)
     sq_return_buf(call, &out);
 }
 
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static void decode_base64(struct sq_call *call, struct sy_slice text)
 {
     struct sy_buf out = {0};
@@ -545,7 +535,7 @@ static void decode_base64(struct sq_call *call, struct sy_slice text)
         char c = text.data[i];
         if (c == ' ' || c == '\t' || c == '\n' || c == '\r')
             continue;
-        int digit = c == '=' ? 0 : base64_digit(c);
+        int digit = c == '=' ? 0 : sy_base64_digit(c);
         if (digit < 0 || (padding > 0 && c != '=')) {
             sq_fail(call, "22023", "invalid symbol \"%c\" found while decoding base64 sequence", c);
             sy_buf_release(&out);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "router/auth/base64.h"
+#include "base/base64.h"
 #include "router/auth/saslprep.h"
 #include "router/auth/scram.h"
 

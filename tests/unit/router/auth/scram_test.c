@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "router/auth/base64.h"
+#include "base/base64.h"
 #include "router/auth/scram.h"
 
 /* RFC 7677, section 3. */

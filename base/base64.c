@@ -1,6 +1,6 @@
 /* Base64, strict on the way in: one text for one value, so that nobody can say the same thing
  * twice. */
-#include "router/auth/base64.h"
+#include "base/base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -17,7 +17,7 @@ void sy_base64_append(struct sy_buf *out, const uint8_t *data, size_t bytes)
     }
 }
 
-static int digit_of(char c)
+int sy_base64_digit(char c)
 {
     if (c >= 'A' && c <= 'Z')
         return c - 'A';
@@ -39,7 +39,7 @@ bool sy_base64_decode(struct sy_slice text, uint8_t *ret_data, uint32_t capacity
     uint32_t bytes = 0, group = 0;
     unsigned bits = 0;
     for (size_t i = 0; i < digits; i++) {
-        int digit = digit_of(text.data[i]);
+        int digit = sy_base64_digit(text.data[i]);
         if (digit < 0)
             return false;
         group = group << 6 | (uint32_t)digit;
