@@ -4,7 +4,7 @@
  *     statement
  *     @ parameters        (optional: text values, NULL, b:hex for binary, value/oid for a declared
  * type) ! settings          (optional: temp=NAME, path=a,b, default=local|reference, one (shard),
- * noschema, tz=ZONE, federation=on|off)
+ * noschema, tz=ZONE, federation=on|off, latin: the servers' encoding)
  *     => plan             ("single s1", "concat s0 s1", "refused 0A000 message"; "replica" when one
  * may serve it)
  *
@@ -24,7 +24,7 @@ enum { PARAMETERS_MAX = 16 };
 struct settings {
     struct sy_slice path[4], temporary[4];
     uint32_t path_count, temporary_count;
-    bool one_shard, no_schema, scs_off;
+    bool one_shard, no_schema, scs_off, latin;
     const char *federation; /* "on", "off": not ready; NULL: none */
     enum sy_placement_kind placement;
     const char *zone;
@@ -64,6 +64,8 @@ static void read_settings(char *line, struct settings *s)
             s->one_shard = true;
         else if (strcmp(word, "noschema") == 0)
             s->no_schema = true;
+        else if (strcmp(word, "latin") == 0)
+            s->latin = true;
         else if (strncmp(word, "tz=", 3) == 0)
             s->zone = word + 3;
         else
@@ -163,6 +165,7 @@ static void plan_statement(struct world *w, const char *sql, const struct settin
                                     .parameter_type_count = p->count,
                                     .standard_conforming_strings = true};
     values.key_context.time_zone = sy_slice_of(s->zone);
+    values.key_context.server_encoding_differs = s->latin;
     if (s->federation != NULL)
         context.federation = &w->federation[strcmp(s->federation, "off") == 0];
     database.federation_node = s->federation == NULL ? NULL : "s0";
