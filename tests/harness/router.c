@@ -40,8 +40,18 @@ static void write_config(const struct sy_router *router, const char *databases, 
 /* There in a build that counts what is executed: _exit() would lose the counts. */
 extern void __gcov_dump(void) __attribute__((weak));
 
+/* The counts of a process that is to be killed, and its end. */
+static void dump_and_die(int signal_number)
+{
+    (void)signal_number;
+    __gcov_dump();
+    (void)raise(SIGKILL);
+}
+
 static void run_child(const struct sy_router *router)
 {
+    if (__gcov_dump != NULL)
+        (void)signal(SIGUSR2, dump_and_die);
     int fd = open(router->log, O_CREAT | O_WRONLY | O_APPEND, 0644);
     if (fd >= 0) {
         dup2(fd, STDOUT_FILENO);
@@ -144,7 +154,7 @@ static void wait_until_port_is_free(uint16_t port)
 void sy_router_restart(struct sy_router *router, bool kill_first)
 {
     if (kill_first)
-        kill(router->pid, SIGKILL);
+        kill(router->pid, __gcov_dump == NULL ? SIGKILL : SIGUSR2);
     for (int i = 0; i < 3000; i++) {
         if (waitpid(router->pid, NULL, WNOHANG) == router->pid) {
             wait_until_port_is_free(router->port);
