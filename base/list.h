@@ -55,6 +55,7 @@ static inline struct sy_list *sy_list_pop(struct sy_list *list)
     if (sy_list_empty(list))
         return NULL;
     struct sy_list *node = list->next;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): a node that was popped and freed is in no list */
     sy_list_remove(node);
     return node;
 }

@@ -168,7 +168,8 @@ static enum sy_status explain(const struct sy_topology_database *database, struc
     bool fresh = facts != NULL && facts->stmt_count == 1 && sy_stmt_makes_ids(&facts->stmts[0]);
     if (fresh)
         status = explain_fresh(database, text, out, err);
-    for (int32_t i = 0; status == SY_OK && !fresh && i < facts->stmt_count; i++) {
+    int32_t count = facts == NULL || fresh ? 0 : facts->stmt_count;
+    for (int32_t i = 0; status == SY_OK && i < count; i++) {
         const struct sy_stmt *stmt = &facts->stmts[i];
         if (stmt->kind == SY_STMT_EXPLAIN && stmt->explain_route && stmt->inner != NULL)
             stmt = stmt->inner;

@@ -416,6 +416,7 @@ void sy_parser_free(struct sy_parser **parser)
         while (!sy_list_empty(&p->probation))
             evict(p, entry_of(p->probation.next));
         while (!sy_list_empty(&p->protected))
+            /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed was taken from the list */
             evict(p, entry_of(p->protected.next));
     }
     free(p->buckets);

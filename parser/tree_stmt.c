@@ -83,6 +83,7 @@ static void place_inner(struct sy_facts_builder *b, const Node *node)
     };
     stmt->inner_text_to = stmt->text_to;
     bool found = true;
+    /* NOLINTBEGIN(misc-redundant-expression): each next() reads a word */
     switch ((int)nodeTag(node)) {
     case T_ExplainStmt:
         stmt->inner_text_from = explained(&c, (const ExplainStmt *)node);
@@ -105,6 +106,7 @@ static void place_inner(struct sy_facts_builder *b, const Node *node)
         found = false;
         break;
     }
+    /* NOLINTEND(misc-redundant-expression) */
     if (!found)
         stmt->inner_text_from = stmt->inner_text_to = 0;
 }

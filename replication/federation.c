@@ -538,7 +538,7 @@ static bool superuser(struct keeper *k)
 
 static bool keep(struct keeper *k, bool rebuild)
 {
-    struct federation_locale like = {0}; /* a database has a shard at least */
+    struct federation_locale like;
     struct sy_err err = {0};
     k->host = primary_of(k->database, k->database->shard_count);
     if (strlen(k->host->server_database) > SY_LIMIT_NAME_BYTES)
@@ -546,9 +546,11 @@ static bool keep(struct keeper *k, bool rebuild)
                     "switchyard_fed_ and the database's name are longer than 63 bytes");
     if (!describe_shards(k))
         return false;
-    for (uint32_t i = 0; i < (rebuild ? k->database->shard_count : 1); i++)
-        if (!read_shard(k, i, &like))
+    uint32_t shard = 0;
+    do
+        if (!read_shard(k, shard, &like))
             return false;
+    while (rebuild && ++shard < k->database->shard_count);
     if (!open_database(k, &like) || !superuser(k) || (rebuild && !read_users(k)))
         return false;
     struct federation_locale locale;

@@ -112,8 +112,7 @@ static const struct pg_dial_events dial_events = {
 
 static bool copy_text(char *target, size_t capacity, struct sy_slice text)
 {
-    if (text.bytes >= capacity ||
-        memchr(text.data != NULL ? text.data : "", '\0', text.bytes) != NULL)
+    if (text.bytes >= capacity || (text.bytes != 0 && memchr(text.data, '\0', text.bytes) != NULL))
         return false;
     if (text.bytes != 0)
         memcpy(target, text.data, text.bytes);

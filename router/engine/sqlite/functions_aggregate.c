@@ -501,11 +501,10 @@ static struct row *sort_rows(const struct collect_state *s, struct row *list, in
 {
     if (count < 2)
         return list;
-    struct row *right = list, *cut = NULL, head = {0}, *tail = &head;
-    for (int64_t i = 0; i < count / 2; i++) {
-        cut = right;
-        right = right->next;
-    }
+    struct row *cut = list, head = {0}, *tail = &head;
+    for (int64_t i = 1; i < count / 2; i++)
+        cut = cut->next;
+    struct row *right = cut->next;
     cut->next = NULL;
     struct row *left = sort_rows(s, list, count / 2);
     right = sort_rows(s, right, count - count / 2);

@@ -203,7 +203,7 @@ static struct field stamp_field(struct sq_call *call, enum unit unit, int64_t ts
     int64_t local = ts + east * SQ_US_PER_SEC, days = sq_floor_div(local, SQ_US_PER_DAY);
     struct sq_civil c = {0};
     if (unit == U_EPOCH)
-        return (struct field){ts + SY_TYPE_EPOCH_US, type == SY_T_DATE ? 6 : 6, true};
+        return (struct field){ts + SY_TYPE_EPOCH_US, 6, true};
     if (type == SY_T_TIMESTAMPTZ && unit == U_TIMEZONE)
         return plain(east);
     if (type == SY_T_TIMESTAMPTZ && unit == U_TIMEZONE_H)

@@ -190,8 +190,8 @@ void sq_json_append_value(struct sq_call *call, uint32_t type, const struct sy_s
         return;
     }
     struct sy_slice shown = {text.data == NULL ? "" : text.data, text.bytes};
-    if ((type == SY_T_TIMESTAMP || type == SY_T_TIMESTAMPTZ) && shown.bytes > 10 &&
-        text.data[10] == ' ')
+    if ((type == SY_T_TIMESTAMP || type == SY_T_TIMESTAMPTZ) && text.data != NULL &&
+        text.bytes > 10 && text.data[10] == ' ')
         text.data[10] = 'T';
     bool number = info->category == 'N' && info->storage != SY_SQ_TEXT;
     number = (number || type == SY_T_NUMERIC) && shown.bytes > 0 &&

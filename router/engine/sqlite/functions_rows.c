@@ -174,7 +174,7 @@ static int rows_next(sqlite3_vtab_cursor *base)
     c->rowid++;
     for (int i = 0; i < c->count && !c->done; i++) {
         c->columns[i] = c->at;
-        int kind = c->rows[c->at];
+        int kind = (unsigned char)c->rows[c->at];
         c->at += HEAD_BYTES;
         if (kind == SQLITE_TEXT || kind == SQLITE_BLOB)
             c->at += (size_t)head_at(c, c->columns[i]);

@@ -64,7 +64,7 @@ static int32_t hex4(const char *p)
 {
     int32_t value = 0;
     for (int i = 0; i < 4; i++) {
-        int c = p[i];
+        int c = (unsigned char)p[i];
         int digit = c >= '0' && c <= '9'   ? c - '0'
                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
                     : c >= 'A' && c <= 'F' ? c - 'A' + 10

@@ -167,8 +167,10 @@ bool sq_num_parse(struct sq_num *num, struct sy_slice text, bool *ret_overflow)
     bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+'))
         p++;
-    char small[64],
-        *digits = (size_t)(end - p) < sizeof(small) ? small : malloc((size_t)(end - p) + 1);
+    char small[64];
+    size_t bytes = (size_t)(end - p);
+    /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI): the end is not before p */
+    char *digits = bytes < sizeof(small) ? small : malloc(bytes + 1);
     if (digits == NULL)
         return false;
     bool ok = parse_digits(num, &p, end, digits, &count) && parse_exponent(&p, end, &exponent) &&
