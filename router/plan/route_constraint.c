@@ -86,9 +86,11 @@ static bool check_sharded(struct sy_route *route, const struct use *use, const s
     sy_err_hint(&route->plan.refusal,
                 constraint->kind == SY_CONSTRAINT_FOREIGN
                     ? "Refer by the sharding key, or accept the constraint for each shard by "
-                      "itself: per_shard_constraints of the table in the configuration."
+                      "itself, by its name: per_shard_constraints of the table in the "
+                      "configuration, PER SHARD CONSTRAINTS behind SHARD TABLE."
                     : "Add the sharding key to its columns, or accept the constraint for each "
-                      "shard by itself: per_shard_constraints of the table in the configuration.");
+                      "shard by itself, by its name: per_shard_constraints of the table in the "
+                      "configuration, PER SHARD CONSTRAINTS behind SHARD TABLE.");
     return false;
 }
 

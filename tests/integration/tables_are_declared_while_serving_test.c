@@ -178,6 +178,27 @@ static void a_database_of_its_own_hears_it_too(void **state)
     assert_true(filled > 1);
 }
 
+static void constraints_are_accepted_by_name(void **state)
+{
+    (void)state;
+    for (int d = 0; d < 2; d++) {
+        PGconn *c = connect_to(databases[d]);
+        static const char *const create =
+            "create table mapped (id int8 primary key, author int8 not null)";
+        assert_string_equal(sy_run(c, "SHARD TABLE mapped BY author IN k"), "SHARD TABLE");
+        assert_string_equal(sy_run(c, create), "ERROR 0A000");
+        assert_non_null(strstr(PQerrorMessage(c), "PER SHARD CONSTRAINTS"));
+        assert_string_equal(sy_run(c, "UNSHARD TABLE mapped"), "UNSHARD TABLE");
+        assert_string_equal(
+            sy_run(c, "SHARD TABLE mapped BY author IN k PER SHARD CONSTRAINTS (mapped_pkey)"),
+            "SHARD TABLE");
+        assert_string_equal(sy_run(c, create), "CREATE TABLE");
+        assert_string_equal(sy_run(c, "insert into mapped values (7, 1)"), "INSERT 0 1");
+        assert_string_equal(sy_run(c, "insert into mapped values (7, 4)"), "ERROR 23505");
+        PQfinish(c);
+    }
+}
+
 /* What runs meanwhile under the old declarations is not answered by an old plan afterwards. */
 static void prepared_statements_follow(void **state)
 {
@@ -284,10 +305,10 @@ static void a_table_that_is_being_created_is_waited_for(void **state)
         PQfinish(admin);
     }
     /* What an operator holds stays held. */
+    PGconn *c = connect_to("loose");
     assert_string_equal(sy_run(console, "PAUSE loose"), "PAUSE");
     assert_string_equal(at_console("REFERENCE TABLE quiet", "loose"), "REFERENCE TABLE");
     assert_true(shown("SHOW TABLES", "loose|public.quiet|reference||||catalog"));
-    PGconn *c = connect_to("loose");
     assert_int_equal(PQsendQuery(c, "select count(*) from racing"), 1);
     assert_int_equal(PQflush(c), 0);
     bool waits = false;
@@ -351,6 +372,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_declared_then_created_then_spread),
         cmocka_unit_test(a_database_of_its_own_hears_it_too),
+        cmocka_unit_test(constraints_are_accepted_by_name),
         cmocka_unit_test(prepared_statements_follow),
         cmocka_unit_test(what_would_lose_rows_is_refused),
         cmocka_unit_test(a_table_that_is_being_created_is_waited_for),
