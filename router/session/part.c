@@ -335,7 +335,10 @@ static void send_prelude(struct sy_part *part)
         sy_part_send_query(part, SY_SLICE("BEGIN"));
         return;
     }
-    sy_part_send_query(part, (struct sy_slice){txn->begin_sql.data, txn->begin_sql.bytes});
+    /* Of a BEGIN that the router did not see by itself nothing may be kept: no memory. */
+    sy_part_send_query(part, txn->begin_sql.bytes == 0
+                                 ? SY_SLICE("BEGIN")
+                                 : (struct sy_slice){txn->begin_sql.data, txn->begin_sql.bytes});
     for (struct sy_prelude_entry *entry = txn->first; entry != NULL; entry = entry->next) {
         sy_part_expect(part, SY_X_QUERY, SY_WHY_BEGIN, 0, 0);
         sy_part_send_query(part, entry->sql);

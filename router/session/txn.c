@@ -458,6 +458,8 @@ static enum sy_step begin(struct sy_session *session, const struct sy_exec *exec
     const struct sy_stmt *stmt = exec->stmt;
     sy_buf_clear(&txn->begin_sql);
     sy_buf_append_slice(&txn->begin_sql, exec->text);
+    if (txn->begin_sql.failed)
+        return (void)sy_err_set(err, SY_E_NO_MEMORY, "out of memory"), SY_STEP_ERROR;
     txn->read_only = stmt->transaction_read_only;
     txn->multi_refused = sy_isolation_is_snapshot(
         stmt->isolation.bytes > 0

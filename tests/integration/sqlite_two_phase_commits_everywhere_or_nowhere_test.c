@@ -134,6 +134,32 @@ static void a_client_that_goes_away_leaves_nothing(void **state)
     PQfinish(c);
 }
 
+/* Each holds the writer of one shard and wants the other's: nobody sees the circle, the limit for
+ * locks ends it. */
+static void a_circle_over_two_shards_ends(void **state)
+{
+    (void)state;
+    PGconn *c = connect_shop(), *other = connect_shop();
+    refill(c);
+    assert_string_equal(sy_ask(c, "show lock_timeout"), "30s");
+    assert_string_equal(sy_run(c, "set lock_timeout = '300ms'"), "SET");
+    assert_string_equal(sy_run(c, "begin"), "BEGIN");
+    assert_string_equal(sy_run(c, "update t set v = 1 where id = 1"), "UPDATE 1");
+    assert_string_equal(sy_run(other, "begin"), "BEGIN");
+    assert_string_equal(sy_run(other, "update t set v = 2 where id = 2"), "UPDATE 1");
+    assert_int_equal(PQsendQuery(other, "update t set v = 2 where id = 1"), 1);
+    assert_string_equal(sy_run(c, "update t set v = 1 where id = 2"), "ERROR 55P03");
+    assert_string_equal(sy_run(c, "commit"), "ROLLBACK");
+    PGresult *result = PQgetResult(other);
+    assert_string_equal(PQcmdStatus(result), "UPDATE 1");
+    PQclear(result);
+    assert_null(PQgetResult(other));
+    assert_string_equal(sy_run(other, "commit"), "COMMIT");
+    assert_both(c, "2");
+    PQfinish(other);
+    PQfinish(c);
+}
+
 static void prepared_transactions_are_not_the_clients(void **state)
 {
     (void)state;
@@ -301,6 +327,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(commits_on_both),
         cmocka_unit_test(a_refusal_at_the_commit_undoes_all),
         cmocka_unit_test(a_client_that_goes_away_leaves_nothing),
+        cmocka_unit_test(a_circle_over_two_shards_ends),
         cmocka_unit_test(prepared_transactions_are_not_the_clients),
         cmocka_unit_test(killed_between_the_phases),
         cmocka_unit_test(a_change_of_the_schema_is_completed),
