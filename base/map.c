@@ -164,12 +164,6 @@ bool sy_map_next(const struct sy_map *map, size_t *at, struct sy_map_entry *ret_
     return false;
 }
 
-void sy_map_remove_at(struct sy_map *map, size_t *at)
-{
-    (*at)--;
-    remove_slot(map, (uint32_t)*at);
-}
-
 void sy_map_clear(struct sy_map *map)
 {
     if (map->slots != NULL)

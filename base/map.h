@@ -68,13 +68,8 @@ void sy_map_clear(struct sy_map *map);
 
 /*
  * Walks the entries in no order: *at starts at 0; false at the end. The map must not change
- * meanwhile, except by sy_map_remove_at().
+ * meanwhile.
  */
 bool sy_map_next(const struct sy_map *map, size_t *at, struct sy_map_entry *ret_entry);
-/*
- * Removes the entry that sy_map_next() has just returned; the walk goes on with the next one. (One
- * that wrapped around the end of the table may be seen twice.)
- */
-void sy_map_remove_at(struct sy_map *map, size_t *at);
 
 #endif

@@ -47,17 +47,6 @@ SY_MUST_CHECK enum sy_status sy_catalog_begin_incarnation(struct sy_catalog *cat
 SY_MUST_CHECK enum sy_status sy_catalog_end_incarnation(struct sy_catalog *catalog, int64_t number,
                                                         struct sy_err *err);
 
-/* Remembers that something happened; keeps the newest SY_CATALOG_EVENTS_MAX. */
-enum { SY_CATALOG_EVENTS_MAX = 100000 };
-SY_MUST_CHECK enum sy_status sy_catalog_add_event(struct sy_catalog *catalog, const char *kind,
-                                                  const char *subject, const char *what,
-                                                  struct sy_err *err);
-/* Newest first, at most `most` rows; texts are borrowed for the call. */
-SY_MUST_CHECK enum sy_status sy_catalog_each_event(
-    struct sy_catalog *catalog, uint32_t most,
-    void (*row)(void *ctx, int64_t at_us, const char *kind, const char *subject, const char *what),
-    void *ctx, struct sy_err *err);
-
 /* What an admin declared. kind: "keyspace" or "table"; schema: "" for keyspaces. */
 struct sy_catalog_declaration {
     const char *database, *kind, *schema, *name, *statement;

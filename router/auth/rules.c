@@ -80,17 +80,3 @@ enum sy_auth_method sy_auth_method_for(const struct sy_config_auth_rule *rules, 
         *ret_rule = decided;
     return method;
 }
-
-const char *sy_auth_method_name(enum sy_auth_method method)
-{
-    static const char *const names[] = {
-        [SY_AUTH_REJECT] = "reject",
-        [SY_AUTH_TRUST] = "trust",
-        [SY_AUTH_MD5] = "md5",
-        [SY_AUTH_SCRAM_SHA_256] = "scram-sha-256",
-        [SY_AUTH_SCRAM_SHA_256_PLUS] = "scram-sha-256-plus",
-        [SY_AUTH_CERT] = "cert",
-        [SY_AUTH_PASSWORD] = "password",
-    };
-    return names[method];
-}

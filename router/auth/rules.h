@@ -41,6 +41,4 @@ enum sy_auth_method sy_auth_method_for(const struct sy_config_auth_rule *rules, 
                                        uint32_t user_count, const struct sy_auth_request *request,
                                        int *ret_rule);
 
-const char *sy_auth_method_name(enum sy_auth_method method);
-
 #endif
