@@ -32,6 +32,7 @@ struct effect {
     const char *pin;            /* static text */
     char *name, *sql, *value;   /* owned; characteristics: the isolation level is in value */
     char read_only, deferrable; /* characteristics: '+', '-' or 0 */
+    bool to_default;            /* SET LOCAL ... TO DEFAULT */
     bool kept;                  /* SET LOCAL: for the servers that join later, once */
     struct sy_settings *result; /* reference: the session's settings after it, once applied */
 };
@@ -92,10 +93,31 @@ static const char *find_value(const char *at, const char *end)
     return NULL;
 }
 
+/* SET TIME ZONE '...', SET SCHEMA '...', SET NAMES '...': the quote. NULL: not of that form. */
+static const char *find_string(const char *begin, const char *end)
+{
+    static const char *const words[] = {"zone", "schema", "names"};
+    const char *quote = begin, *word;
+    while (quote < end && *quote != '\'')
+        quote++;
+    const char *to = quote;
+    while (to > begin && isspace((unsigned char)to[-1]))
+        to--;
+    for (word = to; word > begin && isalpha((unsigned char)word[-1]); word--)
+        continue;
+    for (size_t i = 0; quote < end && i < sizeof(words) / sizeof(words[0]); i++)
+        if ((size_t)(to - word) == strlen(words[i]) &&
+            strncasecmp(word, words[i], strlen(words[i])) == 0)
+            return quote;
+    return NULL;
+}
+
 /* Strings lose their quotes; in a list of names they become quoted identifiers. */
 char *sy_set_value_text(struct sy_slice sql, bool names)
 {
     const char *end = sql.data + sql.bytes, *at = find_value(sql.data, end);
+    if (at == NULL)
+        at = find_string(sql.data, end);
     if (at == NULL)
         return NULL;
     at = skip_blanks(at, end);
@@ -283,6 +305,11 @@ static void note_set(const struct sy_exec *exec, struct effect *effect)
     if (stmt->set_scope == SY_SET_LOCAL || stmt->set_scope == SY_SET_TRANSACTION) {
         effect->kind = EFFECT_SET_LOCAL;
         effect->sql = copy(exec->text);
+        effect->name = copy(stmt->name);
+        effect->to_default = stmt->set_to_default;
+        if (!stmt->set_to_default)
+            effect->value =
+                sy_set_value_text(exec->text, sy_slice_eq(stmt->name, SY_SLICE("search_path")));
         return;
     }
     if (stmt->set_scope == SY_SET_CHARACTERISTICS) {
@@ -565,6 +592,8 @@ static void set_part(struct sy_session *session, struct sy_part *part, const str
 static void apply_settings(struct sy_session *session, struct sy_part *part, struct effect *effect)
 {
     if (effect->result == NULL) {
+        if (effect->kind == EFFECT_RESET_ALL || effect->name != NULL)
+            sy_txn_forget_local(session, sy_slice_of(effect->name));
         effect->result = settings_after(session, effect);
         if (effect->result == NULL) { /* not representable: the server itself remembers */
             pin(session, part, "settings too large to follow");
@@ -593,7 +622,12 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         break;
     case EFFECT_SET_LOCAL:
         if (session->txn != 'I' && effect->sql != NULL && !effect->kept)
-            sy_txn_add_prelude(session, sy_slice_of(effect->sql));
+            sy_txn_add_local(session, &(struct sy_txn_local){
+                                          .name = sy_slice_of(effect->name),
+                                          .value = sy_slice_of(effect->value),
+                                          .sql = sy_slice_of(effect->sql),
+                                          .is_default = effect->to_default,
+                                      });
         effect->kept = true;
         break;
     case EFFECT_TEMPORARY:

@@ -174,8 +174,11 @@ struct sy_server_state {
 struct sy_prelude_entry {
     struct sy_prelude_entry *next;
     bool is_savepoint;
-    struct sy_slice name; /* savepoint */
+    bool is_local;        /* SET LOCAL of the setting `name` to `value` */
+    bool is_default;      /* what it was when the session began */
+    struct sy_slice name; /* savepoint or setting */
     struct sy_slice sql;
+    struct sy_slice value;        /* data NULL: not known */
     struct sy_settings *settings; /* savepoint: the session's settings then (reference) */
 };
 
@@ -497,6 +500,10 @@ void sy_session_put_notice(struct sy_session *session, const char *severity,
 void sy_session_put_complete(struct sy_session *session, const char *tag);
 /* The session's settings changed: derives what planning depends on. */
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings);
+/* The value that holds now, SET LOCAL included. False: nothing sets it. ret_value->data may be
+ * NULL: something does, but the value is not known. */
+bool sy_session_setting_now(const struct sy_session *session, struct sy_slice name,
+                            struct sy_slice *ret_value);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
 /* txn.c: "repeatable read" or "serializable". */
 bool sy_isolation_is_snapshot(struct sy_slice isolation);
@@ -699,6 +706,8 @@ enum sy_status sy_script_of_facts(struct sy_session *session, const struct sy_ex
 enum sy_step sy_script_step(struct sy_session *session, const struct sy_frame *frame,
                             struct sy_slice text, struct sy_err *err);
 void sy_script_free(struct sy_session *session);
+/* A text of several statements that run one by one, each where it belongs. */
+bool sy_script_is_cut(const struct sy_session *session);
 /* A server's error whose position counts in the statement that it was sent. False: it has none. */
 bool sy_script_put_error(struct sy_session *session, const struct sy_notice_fields *fields);
 
@@ -720,6 +729,15 @@ void sy_txn_unwatch(struct sy_session *session);
 void sy_txn_free(struct sy_session *session);
 void sy_txn_note_status(struct sy_session *session);
 struct sy_txn *sy_txn_ensure(struct sy_session *session);
+/* SET LOCAL: servers joining later repeat it, and the router reads text as they do. value.data:
+ * NULL when it is not known. */
+struct sy_txn_local {
+    struct sy_slice name, value, sql;
+    bool is_default;
+};
+void sy_txn_add_local(struct sy_session *session, const struct sy_txn_local *local);
+/* A SET of the whole session takes the place of a SET LOCAL; empty: of all. */
+void sy_txn_forget_local(struct sy_session *session, struct sy_slice name);
 /* A statement that servers joining later must repeat (SET LOCAL, SET TRANSACTION). */
 void sy_txn_add_prelude(struct sy_session *session, struct sy_slice sql);
 void sy_txn_commit_answer(struct sy_part *part, bool committed);

@@ -57,14 +57,16 @@ bool sy_merge_pending(const struct sy_session *session)
 
 static bool setting_is(const struct sy_session *session, struct sy_slice name, const char *prefix)
 {
-    struct sy_slice value = sy_session_setting(session, name);
+    struct sy_slice value;
+    (void)sy_session_setting_now(session, name, &value);
     return value.data == NULL ||
            (value.bytes >= strlen(prefix) && strncasecmp(value.data, prefix, strlen(prefix)) == 0);
 }
 
 static bool all_digits(const struct sy_session *session)
 {
-    struct sy_slice value = sy_session_setting(session, SY_SLICE("extra_float_digits"));
+    struct sy_slice value;
+    (void)sy_session_setting_now(session, SY_SLICE("extra_float_digits"), &value);
     return value.data == NULL || (value.bytes == 1 && value.data[0] >= '1' && value.data[0] <= '3');
 }
 

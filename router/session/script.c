@@ -177,6 +177,24 @@ static struct sy_slice piece_text(const struct sy_script *script, struct sy_slic
 }
 
 /* The statement may stand in a text that goes to one server as it is; *target: what came before. */
+bool sy_script_is_cut(const struct sy_session *session)
+{
+    return session->script != NULL && session->script->apart && session->script->count > 1;
+}
+
+/* What follows is told its shard by this: it must be known first. */
+static bool changes_reading(const struct sy_stmt *stmt)
+{
+    static const char *const names[] = {
+        "search_path",     "timezone", "datestyle", "standard_conforming_strings",
+        "client_encoding", "role",     "all",       "session_authorization"};
+    bool set = stmt->kind == SY_STMT_SET || stmt->kind == SY_STMT_RESET;
+    for (size_t i = 0; set && i < sizeof(names) / sizeof(names[0]); i++)
+        if (sy_slice_eq(stmt->name, sy_slice_of(names[i])))
+            return true;
+    return stmt->set_config_count > 0;
+}
+
 static bool fits_one_shard(struct sy_session *session, struct sy_exec *exec,
                            struct sy_target *target)
 {
@@ -186,6 +204,8 @@ static bool fits_one_shard(struct sy_session *session, struct sy_exec *exec,
         return false;
     const struct sy_stmt *stmt = exec->stmt;
     if (session->database->renamed && sy_route_names_database(exec->route))
+        return false;
+    if (session->database->sharded && changes_reading(stmt))
         return false;
     /* Blocks and savepoints are the session's own book-keeping. */
     if (sy_stmt_is_local(stmt) || stmt->kind == SY_STMT_COPY_FROM || stmt->kind == SY_STMT_EMPTY ||

@@ -151,20 +151,45 @@ struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_s
     return setting == NULL ? (struct sy_slice){0} : setting->value;
 }
 
+bool sy_session_setting_now(const struct sy_session *session, struct sy_slice name,
+                            struct sy_slice *ret_value)
+{
+    const struct sy_prelude_entry *found = NULL, *entry = session->txn_state == NULL
+                                                              ? NULL
+                                                              : session->txn_state->first;
+    for (; entry != NULL; entry = entry->next)
+        if (entry->is_local && sy_slice_eq(entry->name, name))
+            found = entry;
+    const struct sy_setting *setting =
+        sy_settings_find(found != NULL ? session->settings_startup : session->settings, name);
+    if (found != NULL && !found->is_default)
+        *ret_value = found->value;
+    else
+        *ret_value = setting == NULL ? (struct sy_slice){0} : setting->value;
+    return setting != NULL || (found != NULL && !found->is_default);
+}
+
+/* A zone or style that is not known is none that keys are read by. */
+static struct sy_slice of_keys(const struct sy_session *session, struct sy_slice name,
+                               struct sy_slice reported)
+{
+    struct sy_slice value;
+    if (!sy_session_setting_now(session, name, &value))
+        return sy_worker_database_default(session->database, reported);
+    return value.data == NULL ? SY_SLICE("unknown") : value;
+}
+
 void sy_session_settings_changed(struct sy_session *session, struct sy_settings *settings)
 {
     struct sy_settings *old = session->settings;
     session->settings = settings;
     sy_settings_unref(&old);
-    struct sy_slice path = sy_session_setting(session, SY_SLICE("search_path"));
-    struct sy_slice strings = sy_session_setting(session, SY_SLICE("standard_conforming_strings"));
-    struct sy_slice encoding = sy_session_setting(session, SY_SLICE("client_encoding"));
-    session->time_zone = sy_session_setting(session, SY_SLICE("timezone"));
-    session->date_style = sy_session_setting(session, SY_SLICE("datestyle"));
-    if (session->time_zone.data == NULL)
-        session->time_zone = sy_worker_database_default(session->database, SY_SLICE("TimeZone"));
-    if (session->date_style.data == NULL)
-        session->date_style = sy_worker_database_default(session->database, SY_SLICE("DateStyle"));
+    struct sy_slice path, strings, encoding;
+    (void)sy_session_setting_now(session, SY_SLICE("search_path"), &path);
+    (void)sy_session_setting_now(session, SY_SLICE("standard_conforming_strings"), &strings);
+    (void)sy_session_setting_now(session, SY_SLICE("client_encoding"), &encoding);
+    session->time_zone = of_keys(session, SY_SLICE("timezone"), SY_SLICE("TimeZone"));
+    session->date_style = of_keys(session, SY_SLICE("datestyle"), SY_SLICE("DateStyle"));
     session->scs =
         !(sy_slice_eq(strings, SY_SLICE("off")) || sy_slice_eq(strings, SY_SLICE("false")));
     struct sy_slice server =

@@ -40,7 +40,8 @@ enum { PATH_MAX_NAMES = 32, TEMPORARY_MAX = 256 };
 /* "$user" is the session's user; pg_temp is left out, as the planner asks. */
 static uint32_t resolve_path(struct sy_session *session, struct sy_slice *path)
 {
-    struct sy_slice list = sy_session_setting(session, SY_SLICE("search_path"));
+    struct sy_slice list;
+    (void)sy_session_setting_now(session, SY_SLICE("search_path"), &list);
     if (list.data == NULL)
         list = SY_SLICE("\"$user\", public");
     uint32_t count = 0;
@@ -281,16 +282,27 @@ static bool shard_of_session_statement(struct sy_session *session, const struct 
 }
 
 /* SET LOCAL holds in the whole block: all servers that are in it must hear of it, those that join
- * later will (EFFECT_SET_LOCAL). */
-static void to_block(const struct sy_session *session, const struct sy_stmt *stmt,
-                     struct sy_target *target)
+ * later will (EFFECT_SET_LOCAL). A text without a block is cut for its shards: it has no such
+ * place.
+ */
+static enum sy_status to_block(const struct sy_session *session, const struct sy_stmt *stmt,
+                               struct sy_target *target, struct sy_err *err)
 {
-    if (stmt->kind != SY_STMT_SET || stmt->set_scope != SY_SET_LOCAL || session->txn != 'T')
-        return;
-    for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
+    if (stmt->kind != SY_STMT_SET || stmt->set_scope != SY_SET_LOCAL)
+        return SY_OK;
+    if (session->txn == 'I' && session->database->sharded && sy_script_is_cut(session)) {
+        (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                         "SET LOCAL without a transaction block, in a text of several statements "
+                         "over several shards, is not supported");
+        sy_err_hint(err, "Begin the text with BEGIN.");
+        return SY_E_UNSUPPORTED;
+    }
+    for (const struct sy_part *part = session->parts; session->txn == 'T' && part != NULL;
+         part = part->next)
         if (part->in_txn && !part->federation)
             sy_shard_set_add(&target->shards, part->shard);
     target->all = target->several = sy_shard_set_count(&target->shards) > 1;
+    return SY_OK;
 }
 
 static bool replica_allowed(const struct sy_session *session, const struct sy_exec *exec)
@@ -543,9 +555,10 @@ enum sy_status sy_exec_target(struct sy_session *session, const struct sy_exec *
     struct sy_target target = {0};
     if (shard_of_session_statement(session, exec->stmt, &target.shard)) {
         target.replica_ok = session->txn != 'I' && replica_allowed(session, exec);
-        to_block(session, exec->stmt, &target);
-        *ret_target = target;
-        return SY_OK;
+        enum sy_status status = to_block(session, exec->stmt, &target, err);
+        if (status == SY_OK)
+            *ret_target = target;
+        return status;
     }
     struct sy_plan plan;
     enum sy_status status = sy_session_check_schema(session, err);

@@ -71,25 +71,30 @@ enum sy_step sy_txn_refuse(struct sy_session *session, struct sy_err *err)
 
 /* ---- what late participants repeat ---- */
 
+static char *put(char *at, struct sy_slice text, struct sy_slice *ret_copy)
+{
+    if (text.bytes > 0)
+        memcpy(at, text.data, text.bytes);
+    *ret_copy = (struct sy_slice){at, text.bytes};
+    return at + text.bytes + 1;
+}
+
 static struct sy_prelude_entry *add_entry(struct sy_session *session, struct sy_slice name,
-                                          struct sy_slice sql)
+                                          struct sy_slice sql, struct sy_slice value)
 {
     struct sy_txn *txn = sy_txn_ensure(session);
     struct sy_prelude_entry *entry =
-        txn == NULL ? NULL : calloc(1, sizeof(*entry) + name.bytes + sql.bytes + 2);
+        txn == NULL ? NULL : calloc(1, sizeof(*entry) + name.bytes + sql.bytes + value.bytes + 3);
     if (entry == NULL) {
         struct sy_err err = {0};
         (void)sy_err_set(&err, SY_E_NO_MEMORY, "out of memory");
         sy_session_fatal(session, &err);
         return NULL;
     }
-    char *at = (char *)(entry + 1);
-    if (name.bytes > 0)
-        memcpy(at, name.data, name.bytes);
-    entry->name = (struct sy_slice){at, name.bytes};
-    at += name.bytes + 1;
-    memcpy(at, sql.data, sql.bytes);
-    entry->sql = (struct sy_slice){at, sql.bytes};
+    char *at = put((char *)(entry + 1), name, &entry->name);
+    at = put(at, sql, &entry->sql);
+    if (value.data != NULL)
+        (void)put(at, value, &entry->value);
     if (txn->last != NULL)
         txn->last->next = entry;
     else
@@ -100,7 +105,49 @@ static struct sy_prelude_entry *add_entry(struct sy_session *session, struct sy_
 
 void sy_txn_add_prelude(struct sy_session *session, struct sy_slice sql)
 {
-    (void)add_entry(session, (struct sy_slice){0}, sql);
+    (void)add_entry(session, (struct sy_slice){0}, sql, (struct sy_slice){0});
+}
+
+/* What the router reads the client's text by has changed without a SET. */
+static void read_anew(struct sy_session *session)
+{
+    sy_session_settings_changed(session, sy_settings_ref(session->settings));
+}
+
+void sy_txn_add_local(struct sy_session *session, const struct sy_txn_local *local)
+{
+    struct sy_prelude_entry *entry = add_entry(session, local->name, local->sql, local->value);
+    if (entry == NULL)
+        return;
+    entry->is_local = true;
+    entry->is_default = local->is_default;
+    read_anew(session);
+}
+
+static bool has_local(const struct sy_txn *txn)
+{
+    for (const struct sy_prelude_entry *entry = txn->first; entry != NULL; entry = entry->next)
+        if (entry->is_local)
+            return true;
+    return false;
+}
+
+void sy_txn_forget_local(struct sy_session *session, struct sy_slice name)
+{
+    struct sy_txn *txn = session->txn_state;
+    struct sy_prelude_entry **at = txn == NULL ? NULL : &txn->first, *last = NULL;
+    while (at != NULL && *at != NULL) {
+        struct sy_prelude_entry *entry = *at;
+        if (entry->is_local && (name.bytes == 0 || sy_slice_eq(entry->name, name))) {
+            *at = entry->next;
+            free_entry(entry);
+            continue;
+        }
+        last = entry;
+        at = &entry->next;
+    }
+    if (txn != NULL)
+        txn->last = last;
 }
 
 static struct sy_prelude_entry *find_savepoint(const struct sy_txn *txn, struct sy_slice name)
@@ -205,7 +252,10 @@ void sy_txn_over(struct sy_session *session, bool committed)
     sy_counter_add(&session->database->counters->transaction_us,
                    sy_loop_now_us(session->worker->loop) - txn->began_us);
     sy_temporary_txn_over(session, committed);
+    bool local = has_local(txn);
     clear_prelude(txn);
+    if (local)
+        read_anew(session);
     bool chain = txn->chain;
     sy_effect_forget_cursors(session, false);
     txn->wrote_all = txn->committed = txn->chain = txn->broken = false;
@@ -598,7 +648,8 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
         return sy_txn_refuse(session, err);
     struct sy_txn *txn = session->txn_state;
     if (stmt->kind == SY_STMT_SAVEPOINT) {
-        struct sy_prelude_entry *entry = add_entry(session, stmt->name, exec->text);
+        struct sy_prelude_entry *entry =
+            add_entry(session, stmt->name, exec->text, (struct sy_slice){0});
         if (entry == NULL)
             return SY_STEP_DONE;
         entry->is_savepoint = true;
@@ -612,6 +663,7 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
         sy_err_state(err, "3B001");
         return SY_STEP_ERROR;
     }
+    bool local = has_local(txn);
     trim(txn, entry, release);
     if (release)
         return sy_txn_to_all(session, exec->text, "RELEASE");
@@ -620,7 +672,7 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
     session->txn_failed = false;
     if (session->txn == 'E')
         session->txn = 'T';
-    if (entry->settings != session->settings)
+    if (entry->settings != session->settings || local)
         sy_session_settings_changed(session, sy_settings_ref(entry->settings));
     for (struct sy_part *part = session->parts; part != NULL; part = part->next)
         if (part->in_txn && part->server != NULL && part->settings_begin != NULL)

@@ -167,6 +167,77 @@ static void set_config_holds_on_every_shard_or_is_refused(void **state)
     PQfinish(c);
 }
 
+#define DAYS                                                                                       \
+    "create table days(at timestamptz, name text); create schema archive;"                         \
+    "create table archive.days(at timestamptz, name text);"
+
+/* The world's databases, and in it a keyspace of moments and a table of the same name. */
+static const char *databases_with_days(void)
+{
+    static char text[4096 + 400];
+    const char *from = world_databases(cluster, "size = 3;");
+    const char *list = strstr(from, " );\n  reference_tables"),
+               *local = strstr(from, "{ name = \"audit\"");
+    assert_true(list != NULL && local > list);
+    snprintf(
+        text, sizeof(text),
+        "%.*s, { name = \"days\"; strategy = \"range\"; type = \"timestamptz\"; ranges = ( "
+        "{ upto = \"2025-01-01 00:00:00+00\"; shard = \"s0\"; }, { shard = \"s1\"; } ); tables "
+        "= ( { name = \"days\"; key = \"at\"; } ); }%.*s{ name = \"archive.days\"; shard = "
+        "\"s0\"; }, %s",
+        (int)(list - from), from, (int)(local - list), list, local);
+    return text;
+}
+
+/* SET LOCAL, SET TIME ZONE and SET SCHEMA change which row a text means, and so its shard. Days of
+ * 2024 in UTC are on s0, later ones on s1; archive.days is a table of s0 alone. */
+static void keys_are_read_by_the_settings_of_the_moment(void **state)
+{
+    (void)state;
+    static const char *const settings[] = {
+        "begin; set local timezone = 'Asia/Tokyo'",
+        "begin; select set_config('timezone', 'Asia/Tokyo', true)",
+        "set time zone 'Asia/Tokyo'",
+        "set time zone interval '+09:00' hour to minute",
+        "set time zone 9",
+        "begin; set time zone 'America/New_York'; savepoint s; set local time zone 'Asia/Tokyo'",
+        "begin; set local time zone 'America/New_York'; set timezone to 'Asia/Tokyo'",
+        "begin; set local time zone 'Asia/Tokyo'; savepoint s; set local time zone 'UTC'; "
+        "rollback to s",
+    };
+    static const char last_hour[] = "select name from days where at = '2025-01-01 08:00:00'";
+    for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        PGconn *c = sy_router_connect(router, "shop", NULL);
+        PQclear(PQexec(c, settings[i]));
+        print_message("%s\n", settings[i]);
+        assert_string_equal(sy_ask(c, last_hour), "last hour");
+        PQfinish(c);
+    }
+    static const char *const texts[] = {
+        "set timezone = 'Asia/Tokyo'; select name from days where at = '2025-01-01 08:00:00'",
+        "begin; set local timezone = 'Asia/Tokyo'; select name from days where at = '2025-01-01 "
+        "08:00:00'; ",
+    };
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        PGconn *c = sy_router_connect(router, "shop", NULL);
+        assert_string_equal(sy_ask(c, texts[i]), "last hour");
+        PQfinish(c);
+    }
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    assert_string_equal(sy_run(c, "select name from customers where id = 2; set local timezone = "
+                                  "'Asia/Tokyo'; select 1"),
+                        "ERROR 0A000"); /* no block to keep it in */
+    assert_string_equal(sy_run(c, "begin; set local timezone = 'Asia/Tokyo'"), "SET");
+    assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    assert_string_equal(sy_run(c, last_hour), "SELECT 0");
+    sy_expect(c, {"begin", "BEGIN"}, {"set local search_path = archive", "SET"},
+              {"select name from days where at = '2026-01-01'", "kept"}, {"rollback", "ROLLBACK"},
+              {"set schema 'archive'", "SET"},
+              {"select name from days where at = '2026-01-01'", "kept"},
+              {"set schema 'public'", "SET"});
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,13 +245,16 @@ int main(void)
         cmocka_unit_test(a_snapshot_by_default_is_not_read_from_two_shards),
         cmocka_unit_test(a_local_setting_holds_on_every_shard),
         cmocka_unit_test(set_config_holds_on_every_shard_or_is_refused),
+        cmocka_unit_test(keys_are_read_by_the_settings_of_the_moment),
     };
     cluster = world_cluster();
     for (int i = 0; i < 2; i++)
         sy_cluster_sql(cluster, 0, i == 0 ? "s0" : "s1",
-                       i == 0 ? "insert into customers values (1, 'one')"
-                              : "insert into customers values (2, 'two')");
-    router = sy_router_start(world_databases(cluster, "size = 3;"), NULL, getenv("SY_TEST_LOOP"));
+                       i == 0 ? "insert into customers values (1, 'one');" DAYS
+                                "insert into days values ('2024-12-31 23:00Z', 'last hour');"
+                                "insert into archive.days values ('2026-01-01', 'kept')"
+                              : "insert into customers values (2, 'two');" DAYS);
+    router = sy_router_start(databases_with_days(), NULL, getenv("SY_TEST_LOOP"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     failed += sy_router_stop(&router, SIGTERM);
     sy_cluster_free(&cluster);
