@@ -684,14 +684,15 @@ static enum sy_step savepoint(struct sy_session *session, const struct sy_exec *
 static enum sy_step set_transaction(struct sy_session *session, const struct sy_exec *exec,
                                     struct sy_err *err)
 {
-    const struct sy_stmt *stmt = exec->stmt;
+    bool constraints = sy_slice_eq(exec->stmt->name, SY_SLICE("constraints"));
     if (session->txn == 'I') {
-        warn(session, "25P01", "SET TRANSACTION can only be used in transaction blocks");
-        return answer(session, "SET");
+        warn(session, "25P01",
+             constraints ? "SET CONSTRAINTS can only be used in transaction blocks"
+                         : "SET TRANSACTION can only be used in transaction blocks");
+        return answer(session, constraints ? "SET CONSTRAINTS" : "SET");
     }
     if (note_modes(session, exec, err) != SY_OK)
         return SY_STEP_ERROR;
-    bool constraints = sy_slice_eq(stmt->name, SY_SLICE("constraints"));
     return sy_txn_to_all(session, exec->text, constraints ? "SET CONSTRAINTS" : "SET");
 }
 
