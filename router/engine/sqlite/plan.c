@@ -210,14 +210,13 @@ static struct sy_slice cache_key(struct sy_sqlite_session *s, struct sy_slice te
 {
     size_t user = strlen(s->user), database = strlen(s->database);
     size_t bytes =
-        8 + sizeof(void *) + 4 + user + 1 + database + 1 + 2 + 4 * (size_t)type_count + text.bytes;
+        8 + sizeof(void *) + user + 1 + database + 1 + 2 + 4 * (size_t)type_count + text.bytes;
     char *key = sy_arena_alloc(arena, bytes);
     if (key == NULL)
         return (struct sy_slice){0};
     char *at = key;
     at = mempcpy(at, &s->catalog->generation, 8);
     at = mempcpy(at, &s->sq.types.timezone, sizeof(void *));
-    at = mempcpy(at, &s->sq.types.extra_float_digits, 4);
     at = mempcpy(at, s->user, user + 1);
     at = mempcpy(at, s->database, database + 1);
     at = mempcpy(at, &type_count, 2);

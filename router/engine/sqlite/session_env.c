@@ -415,7 +415,6 @@ void sy_sqlite_env_init(struct sy_sqlite_session *s)
 {
     s->sq = (struct sy_sqsession){
         .types = {.timezone = sy_timezone_find(SY_SLICE("UTC")),
-                  .extra_float_digits = 1,
                   .reg_out = reg_out,
                   .reg_in = reg_in,
                   .reg_ctx = s},

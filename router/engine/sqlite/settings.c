@@ -54,7 +54,7 @@ static const struct known {
     {"enable_mergejoin", "on", KIND_BOOL, false, NULL},
     {"enable_nestloop", "on", KIND_BOOL, false, NULL},
     {"escape_string_warning", "on", KIND_BOOL, false, NULL},
-    {"extra_float_digits", "1", KIND_INT, false, NULL},
+    {"extra_float_digits", "1", KIND_ONE_OF, false, "1|2|3"},
     {"geqo", "on", KIND_BOOL, false, NULL},
     {"hot_standby", "on", KIND_FIXED, false, NULL},
     {"idle_in_transaction_session_timeout", "1min", KIND_MS, false, NULL},
@@ -80,6 +80,7 @@ static const struct known {
     {"plan_cache_mode", "auto", KIND_ONE_OF, false, "auto|force_generic_plan|force_custom_plan"},
     {"quote_all_identifiers", "off", KIND_BOOL, false, NULL},
     {"random_page_cost", "4", KIND_TEXT, false, NULL},
+    {"role", "none", KIND_ONE_OF, false, "none"},
     {"row_security", "on", KIND_BOOL, false, NULL},
     {"search_path", "\"$user\", public", KIND_SEARCH_PATH, false, NULL},
     {"server_encoding", "UTF8", KIND_FIXED, true, NULL},
@@ -493,8 +494,6 @@ static void apply(struct sy_sqlite_session *s, uint32_t index)
     struct sy_slice slice = sy_slice_of(value);
     if (known[index].kind == KIND_TIMEZONE)
         s->sq.types.timezone = sy_timezone_find(slice);
-    else if (strcmp(name, "extra_float_digits") == 0)
-        s->sq.types.extra_float_digits = (int)strtol(value, NULL, 10);
     else if (strcmp(name, "bytea_output") == 0)
         s->sq.types.bytea_escape = strcmp(value, "escape") == 0;
     else if (strcmp(name, "default_transaction_isolation") == 0)

@@ -365,6 +365,14 @@ static const char *argument_list(struct sq_cx *cx, struct sq_expr **args, uint32
     return sq_finish(cx, &buf);
 }
 
+static bool is_known(const char *name)
+{
+    for (uint32_t i = 0; i < sq_proc_count; i++)
+        if (strcmp(sq_procs[i].name, name) == 0)
+            return true;
+    return false;
+}
+
 static void *proc_error(struct sq_cx *cx, const char *name, struct sq_expr **args, uint32_t count,
                         int32_t location, bool ambiguous)
 {
@@ -376,8 +384,10 @@ static void *proc_error(struct sq_cx *cx, const char *name, struct sq_expr **arg
         ambiguous
             ? "Could not choose a best candidate function. You might need to add explicit type "
               "casts."
-            : "No function matches the given name and argument types. You might need to add "
-              "explicit type casts.");
+        : is_known(name)
+            ? "No function matches the given name and argument types. You might need to add "
+              "explicit type casts."
+            : "The sqlite engine has no function of this name.");
     return NULL;
 }
 

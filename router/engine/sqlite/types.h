@@ -149,9 +149,8 @@ void sy_type_format(uint32_t oid, int32_t typmod, struct sy_buf *out);
 /* What conversions depend on: the session's settings. All zero: UTC and PostgreSQL's defaults. */
 struct sy_type_settings {
     const struct sy_timezone *timezone; /* NULL: UTC */
-    int64_t now_us;             /* statement time (us since 2000-01-01 UTC): 'now', 'today' */
-    int32_t extra_float_digits; /* 0 means the default, 1 */
-    bool bytea_escape;          /* bytea_output */
+    int64_t now_us;    /* statement time (us since 2000-01-01 UTC): 'now', 'today' */
+    bool bytea_escape; /* bytea_output */
     /* Names for regclass and friends; NULL: numbers only. Appends the name of `oid` or returns
      * false. */
     bool (*reg_out)(void *ctx, uint32_t type, uint32_t oid, struct sy_buf *out);
