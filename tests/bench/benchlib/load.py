@@ -55,6 +55,10 @@ class Failed(Exception):
     pass
 
 
+class Unfinished(Failed):
+    """Nothing went wrong, but the time was too short on a busy machine."""
+
+
 def pgbench_command(lab, target, cell, scale):
     command = ["pgbench", "-n", "-p", str(target.port), "-c", str(cell.clients), "-j", "1" if cell.clients == 1 else "2",
                "-M", cell.mode]
@@ -74,8 +78,10 @@ def run_pgbench(lab, target, cell, scale, seconds, log=None):
     count = re.search(r"actually processed: (\d+)", done.stdout)
     tps = re.search(r"tps = ([\d.]+)", done.stdout)
     average = re.search(r"latency average = ([\d.]+)", done.stdout)
-    if done.returncode != 0 or not count or not tps or int(count[1]) == 0:
-        raise Failed((done.stderr.strip().splitlines() or ["pgbench gave no figures"])[-1])
+    if done.returncode == 0 and (not count or not tps or int(count[1]) == 0):
+        raise Unfinished(f"no transaction ended in {seconds} s")
+    if done.returncode != 0:
+        raise Failed((done.stderr.strip().splitlines() or ["pgbench failed"])[-1])
     return int(count[1]), float(tps[1]), float(average[1])
 
 
@@ -182,6 +188,15 @@ def measure_idle(lab, target, cell, scale, seconds):
 
 
 def measure(lab, target, cell, scale, seconds):
+    for _ in range(2):
+        try:
+            return measure_once(lab, target, cell, scale, seconds)
+        except Unfinished:
+            seconds *= 2
+    return measure_once(lab, target, cell, scale, seconds)
+
+
+def measure_once(lab, target, cell, scale, seconds):
     if cell.kind == "pgbench":
         return measure_pgbench(lab, target, cell, scale, seconds)
     if cell.kind == "idle":

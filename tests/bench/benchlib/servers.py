@@ -143,6 +143,7 @@ unix_socket_directories = ''
 fsync = off
 shared_buffers = 512MB
 max_connections = 900
+max_prepared_transactions = 900
 max_wal_size = 4GB
 checkpoint_timeout = 1h
 autovacuum = off
