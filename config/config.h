@@ -42,6 +42,7 @@ enum sy_auth_method {
     SY_AUTH_PASSWORD
 };
 enum sy_placement_kind { SY_PLACEMENT_REFUSED, SY_PLACEMENT_LOCAL, SY_PLACEMENT_REFERENCE };
+enum sy_scheduling_mode { SY_SCHEDULING_AUTO, SY_SCHEDULING_BATCH, SY_SCHEDULING_NORMAL };
 enum sy_tls_mode { SY_TLS_DISABLE, SY_TLS_ALLOW, SY_TLS_REQUIRE };
 
 /* The key types of keyspaces. */
@@ -227,6 +228,7 @@ struct sy_config {
     } client_tls;
     const char *data_dir;
     uint32_t workers; /* 0: one per core */
+    enum sy_scheduling_mode worker_scheduling;
     uint32_t node_id; /* of the ids that this router makes */
     enum sy_loop_kind loop;
     uint32_t clients_max; /* max_client_conn */

@@ -63,6 +63,10 @@ static const struct sy_key_word type_words[] = {{"int2", SY_KEY_INT2},
                                                 {NULL, 0}};
 static const struct sy_key_word loop_words[] = {
     {"auto", SY_LOOP_AUTO}, {"io_uring", SY_LOOP_IO_URING}, {"epoll", SY_LOOP_EPOLL}, {NULL, 0}};
+static const struct sy_key_word scheduling_words[] = {{"auto", SY_SCHEDULING_AUTO},
+                                                      {"batch", SY_SCHEDULING_BATCH},
+                                                      {"normal", SY_SCHEDULING_NORMAL},
+                                                      {NULL, 0}};
 static const struct sy_key_word level_words[] = {{"debug", SY_LOG_DEBUG},
                                                  {"info", SY_LOG_INFO},
                                                  {"warn", SY_LOG_WARN},
@@ -448,6 +452,12 @@ const struct sy_key_row sy_config_keys[] = {
      .needs_restart = true, .about = "The router's own data: catalog, embedded shards."},
     {"workers", SY_KEY_IS_UINT32, AT(T, workers), .default_text = "0", .most = 256,
      .needs_restart = true, .about = "Worker threads; 0: one per core."},
+    {"worker_scheduling", SY_KEY_IS_WORD, AT(T, worker_scheduling), .words = scheduling_words,
+     .default_text = "auto", .needs_restart = true,
+     .about =
+         "How a woken worker gets a core where all are busy; batch: when who runs there sleeps "
+         "or has used up its slice, which takes less CPU for a statement, since more has come "
+         "by then; normal: at once; auto: batch while it has many statements in flight."},
     {"node_id", SY_KEY_IS_UINT32, AT(T, node_id), .default_text = "0", .most = 1023,
      .needs_restart = true,
      .about = "This router's number in the ids of `switchyard.next_id()`. Routers of the same "

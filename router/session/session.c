@@ -933,6 +933,7 @@ enum sy_status sy_session_open(struct sy_worker *worker, int fd,
     sy_list_append(&worker->strangers, &session->stranger_link);
     sy_list_append(&worker->sessions, &session->link);
     worker->session_count++;
+    sy_scheduling_watch(worker);
     sy_counter_add(&sy_metrics_worker(worker->metrics)->clients_accepted, 1);
     sy_timer_start(worker->loop, &session->timer, worker->topology->config->login_timeout_us);
     return SY_OK;

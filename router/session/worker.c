@@ -172,6 +172,7 @@ static void on_tick(struct sy_timer *timer)
 {
     struct sy_worker *worker = sy_container_of(timer, struct sy_worker, tick);
     update_counters(worker);
+    sy_scheduling_tick(worker);
     if (sy_waits_any_condemned())
         end_deadlocks(worker);
     if (worker->index == 0) {
@@ -210,6 +211,8 @@ enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *proce
     sy_list_init(&worker->sessions);
     sy_list_init(&worker->strangers);
     sy_list_init(&worker->free_parts);
+    sy_timer_init(&worker->tick, on_tick);
+    sy_scheduling_init(worker);
     worker->topology = sy_topology_acquire();
     worker->epoch = worker->topology->epoch;
     const struct sy_config *config = worker->topology->config;
@@ -231,8 +234,8 @@ enum sy_status sy_worker_init(struct sy_worker *worker, struct sy_process *proce
     sy_pool_set_topology(worker->pools, worker->topology);
     sy_worker_limit_queues(worker);
     worker->statements.parser = worker->parser;
-    sy_timer_init(&worker->tick, on_tick);
     sy_timer_start(worker->loop, &worker->tick, TICK_US);
+    sy_scheduling_start(worker);
     return SY_OK;
 }
 
@@ -240,6 +243,8 @@ void sy_worker_release(struct sy_worker *worker)
 {
     if (worker->loop != NULL && sy_timer_armed(&worker->tick))
         sy_timer_cancel(worker->loop, &worker->tick);
+    if (worker->loop != NULL)
+        sy_scheduling_release(worker);
     sy_pool_set_free(&worker->pools);
     struct sy_list *node;
     while ((node = sy_list_pop(&worker->free_parts)) != NULL)

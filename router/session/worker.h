@@ -29,6 +29,7 @@
 #include "router/session/prepared.h"
 #include "router/session/rates.h"
 #include "router/session/reload.h"
+#include "router/session/scheduling.h"
 #include "router/session/settings.h"
 #include "router/topology/topology.h"
 
@@ -104,6 +105,7 @@ struct sy_worker {
     struct sy_buf scratch; /* messages being built */
     uint64_t stats_ticked_us;
     struct sy_timer tick; /* once a second: draining, statistics */
+    struct sy_scheduling scheduling;
     pthread_t thread;
     bool pools_closed, stopping;
 };
