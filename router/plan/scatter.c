@@ -538,7 +538,7 @@ enum sy_status sy_scatter_text(const struct sy_route *route, const struct sy_sca
     if (route->spreads)
         return sy_sequence_text(route, scatter, arena, ret_scattered, err);
     if (route->sets_sequences)
-        return sy_setval_text(scatter, scatter->shard == 0, arena, ret_scattered, err);
+        return sy_setval_text(route, scatter, arena, ret_scattered, err);
     bool fine = open_tree(&s, scatter->text, &tree) && put_answers(&s, scatter);
     if (fine && scatter->rows != NULL)
         fine = keep_rows(&s, scatter) && number_all(&s, &scattered);

@@ -45,6 +45,14 @@ void sy_route_note_sequences(struct sy_route *route)
         sharded = sharded || (defines && route->uses[i].kind == USE_SHARDED);
         reference = reference || (defines && route->uses[i].kind == USE_REFERENCE);
     }
+    /* The embedded engine finds the class by START and INCREMENT each time. */
+    if (!postgres && route->plan.kind == SY_PLAN_ALL && stmt->counts_sequence &&
+        !stmt->restarts_sequence && stmt->tag != NULL && strcmp(stmt->tag, "ALTER SEQUENCE") == 0) {
+        sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
+                       "changing how a sequence over several shards counts is not supported "
+                       "without RESTART");
+        sy_err_hint(&route->plan.refusal, "Add RESTART WITH a value above all that were given.");
+    }
     if (!stmt->counts_sequence || !postgres || route->plan.kind != SY_PLAN_ALL ||
         (reference && !sharded && !sequence))
         return;

@@ -28,9 +28,10 @@ bool sy_route_recalls(const struct sy_route *route);
 
 /* setval(), which is sent to each shard with a text of its own, too. */
 bool sy_route_sets_sequences(const struct sy_route *route);
-/* sy_scatter_text() for such a route. `strict`: the sequence must be there. Errors:
+/* sy_scatter_text() for such a route: on the first shard the sequence must be there. Errors:
  * SY_E_UNSUPPORTED in forms that are not understood, SY_E_NO_MEMORY. */
-SY_MUST_CHECK enum sy_status sy_setval_text(const struct sy_scatter *scatter, bool strict,
+SY_MUST_CHECK enum sy_status sy_setval_text(const struct sy_route *route,
+                                            const struct sy_scatter *scatter,
                                             struct sy_arena *arena,
                                             struct sy_scattered *ret_scattered, struct sy_err *err);
 

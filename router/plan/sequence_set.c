@@ -46,8 +46,7 @@ bool sy_route_refuse_sequence_calls(struct sy_route *route)
                                           "RETURNING where it is given.");
         return true;
     }
-    bool postgres = route->database == NULL || route->database->engine == SY_ENGINE_POSTGRES;
-    if (!postgres || !calls_setval(route->stmt) || route->outer->kind == SY_STMT_EXPLAIN)
+    if (!calls_setval(route->stmt) || route->outer->kind == SY_STMT_EXPLAIN)
         return false;
     sy_plan_refuse(&route->plan, SY_E_UNSUPPORTED,
                    "setval() in a statement over sharded tables is not supported");
@@ -58,9 +57,8 @@ bool sy_route_refuse_sequence_calls(struct sy_route *route)
 bool sy_route_set_sequences(struct sy_route *route)
 {
     const struct sy_stmt *stmt = route->stmt;
-    bool postgres = route->database == NULL || route->database->engine == SY_ENGINE_POSTGRES;
-    if (!postgres || route->outer != stmt || stmt->kind != SY_STMT_SELECT ||
-        stmt->table_count > 0 || !calls_setval(stmt))
+    if (route->outer != stmt || stmt->kind != SY_STMT_SELECT || stmt->table_count > 0 ||
+        !calls_setval(stmt))
         return false;
     route->freezes = route->sets_sequences = true;
     route->writes = route->plan.writes = true;
@@ -91,7 +89,8 @@ static const char expression[] =
 
 struct setting {
     struct sy_err *err;
-    bool strict; /* the sequence must be there */
+    bool strict;   /* the sequence must be there */
+    bool embedded; /* on sqlite */
 };
 
 static bool refuse(struct setting *s)
@@ -188,6 +187,11 @@ static bool change_target(struct setting *s, PgQuery__Node *target)
     PgQuery__Node *sequence = sequence_of(s, call->func_call->args[0]);
     if (sequence == NULL)
         return refuse(s);
+    if (s->embedded) { /* where the engine finds the class by itself */
+        sy_node_swap(call->func_call->args[0], sequence);
+        sy_node_free(sequence);
+        return true;
+    }
     if (sy_rewrite_open(sy_slice_of(expression), &tree, s->err) != SY_OK) {
         sy_node_free(sequence);
         return false;
@@ -212,10 +216,12 @@ static bool change_target(struct setting *s, PgQuery__Node *target)
     return fine || no_memory(s);
 }
 
-enum sy_status sy_setval_text(const struct sy_scatter *scatter, bool strict, struct sy_arena *arena,
-                              struct sy_scattered *ret_scattered, struct sy_err *err)
+enum sy_status sy_setval_text(const struct sy_route *route, const struct sy_scatter *scatter,
+                              struct sy_arena *arena, struct sy_scattered *ret_scattered,
+                              struct sy_err *err)
 {
-    struct setting s = {.err = err, .strict = strict};
+    struct setting s = {.err = err, .strict = scatter->shard == 0};
+    s.embedded = route->database != NULL && route->database->engine != SY_ENGINE_POSTGRES;
     struct sy_scattered scattered = {0};
     PgQuery__ParseResult *tree = NULL;
     if (sy_rewrite_open(scatter->text, &tree, err) != SY_OK)

@@ -65,17 +65,44 @@ static bool limit_reached(const struct sy_sqrelation *r, struct sy_err *err)
     return false;
 }
 
-static bool advance(const struct sy_sqrelation *r, int64_t last, int64_t *ret_next,
+/* Of a database of one shard: every value. */
+static bool next_of_all(const struct sy_sqsequence *q, int64_t from, bool behind, int64_t *ret_next)
+{
+    return !__builtin_add_overflow(from, behind ? q->increment : 0, ret_next) &&
+           *ret_next <= q->maximum && *ret_next >= q->minimum;
+}
+
+/* The first value of the shard's class that is not in front of `from`, or that is behind it: no two
+ * shards give the same (router/plan/sequence.h). */
+static bool next_of_class(const struct sy_sqlite_shard *shard, const struct sy_sqsequence *q,
+                          int64_t from, bool behind, int64_t *ret_next)
+{
+    int64_t step = 0, ahead = 0, origin = 0, gap = 0;
+    if (atomic_load(&shard->class_count) <= 1)
+        return next_of_all(q, from, behind, ret_next);
+    if (__builtin_mul_overflow(q->increment, (int64_t)atomic_load(&shard->class_count), &step) ||
+        __builtin_mul_overflow(q->increment, (int64_t)atomic_load(&shard->class_index), &ahead) ||
+        __builtin_add_overflow(q->start, ahead, &origin) ||
+        __builtin_sub_overflow(origin % step, from % step, &gap))
+        return false;
+    gap %= step;
+    if (gap != 0 && (gap < 0) != (step < 0))
+        gap += step;
+    if (gap == 0 && behind)
+        gap = step;
+    return !__builtin_add_overflow(from, gap, ret_next) && *ret_next <= q->maximum &&
+           *ret_next >= q->minimum;
+}
+
+static bool advance(const struct sy_sqlite_shard *shard, const struct sy_sqrelation *r,
+                    const struct sy_sqlite_sequence *sequence, int64_t *ret_next,
                     struct sy_err *err)
 {
     const struct sy_sqsequence *q = r->sequence;
-    int64_t next = 0;
-    bool over =
-        __builtin_add_overflow(last, q->increment, &next) || next > q->maximum || next < q->minimum;
-    if (over && !q->cycle)
-        return limit_reached(r, err);
-    *ret_next = !over ? next : q->increment > 0 ? q->minimum : q->maximum;
-    return true;
+    if (next_of_class(shard, q, sequence->last_value, sequence->is_called, ret_next))
+        return true;
+    int64_t begin = q->increment > 0 ? q->minimum : q->maximum;
+    return (q->cycle && next_of_class(shard, q, begin, false, ret_next)) || limit_reached(r, err);
 }
 
 static void remember_value(struct sy_sqlite_session *s, uint32_t oid, int64_t value)
@@ -101,8 +128,8 @@ static bool sequence_next(void *ctx, struct sy_slice name, int64_t *ret_value, s
     struct sy_sqlite_sequence *sequence = r == NULL ? NULL : open_sequence(s, r, err);
     if (sequence == NULL)
         return false;
-    int64_t next = sequence->last_value;
-    if (sequence->is_called && !advance(r, sequence->last_value, &next, err))
+    int64_t next = 0;
+    if (!advance(s->shard, r, sequence, &next, err))
         return false;
     sequence->last_value = next;
     sequence->is_called = true;

@@ -14,6 +14,7 @@
 #include "router/engine/sqlite/session.h"
 #include "router/engine/sqlite/sqlite.h"
 #include "router/engine/sqlite/writer.h"
+#include "router/plan/sequence.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -352,6 +353,9 @@ static enum sy_status open_all(const struct sy_topology_database *database,
         status = add_replicas(shards[i], database->shards[i].node_count - 1, err);
     for (uint32_t i = 0; status == SY_OK && i < database->shard_count; i++) {
         atomic_store(&shards[i]->several, database->shard_count > 1);
+        atomic_store(&shards[i]->class_index, i);
+        atomic_store(&shards[i]->class_count,
+                     database->shard_count > 1 ? sy_sequence_modulus(database->shard_count) : 1);
         shards[i]->ready = true;
     }
     return status;

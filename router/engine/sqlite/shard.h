@@ -76,7 +76,9 @@ struct sy_sqlite_shard {
     struct sy_sqlite_branch *prepared;       /* or this has: a transaction that is prepared */
     bool ready;                              /* under the registry's lock: recovered, may be used */
     _Atomic bool several; /* of a database with other shards: transactions may be prepared */
-    bool driving;         /* the writer task is at work, or about to be */
+    /* Its class of a sequence's values: its number, of so many (router/plan/sequence.h); 1: all. */
+    _Atomic uint32_t class_index, class_count;
+    bool driving; /* the writer task is at work, or about to be */
     struct sy_sqlite_task writer_task;
     struct sy_list sessions; /* open ones of all its files (session->shard_link) */
     struct sy_list timed;    /* sessions with a time limit (session->timed_link) */
