@@ -24,8 +24,8 @@ struct sy_publisher {
 
 /*
  * Reads the configuration and the declarations, and publishes. Whatever is wrong, the running
- * snapshot stays. `first`: the process is hardened, and a catalog that is there must be readable.
- * Problems are written to standard error and left in *problems. Blocks.
+ * snapshot stays; a catalog that is there and cannot be read is wrong. `first`: the process is
+ * hardened. Problems are written to standard error and left in *problems. Blocks.
  */
 SY_MUST_CHECK enum sy_status sy_publish(struct sy_publisher *publisher, bool first,
                                         struct sy_buf *problems, struct sy_err *err);
