@@ -537,6 +537,59 @@ static struct sy_settings *with_characteristics(struct sy_settings *settings,
                         effect->deferrable == 0 ? NULL : words[(int)effect->deferrable]);
 }
 
+struct date_style {
+    const char *style, *order; /* NULL: not said */
+    bool strange;
+};
+
+static struct date_style read_date_style(struct sy_slice text)
+{
+    static const struct {
+        const char *word, *style, *order;
+    } words[] = {{"iso", "ISO", NULL},         {"sql", "SQL", NULL}, {"postgres", "Postgres", NULL},
+                 {"german", "German", NULL},   {"dmy", NULL, "DMY"}, {"european", NULL, "DMY"},
+                 {"euro", NULL, "DMY"},        {"mdy", NULL, "MDY"}, {"us", NULL, "MDY"},
+                 {"noneuropean", NULL, "MDY"}, {"ymd", NULL, "YMD"}};
+    enum { COUNT = sizeof(words) / sizeof(words[0]) };
+    struct date_style found = {0};
+    const char *at = text.data, *end = text.data + text.bytes;
+    while (at < end) {
+        const char *from = at;
+        while (at < end && isalpha((unsigned char)*at))
+            at++;
+        size_t bytes = (size_t)(at - from), i = 0;
+        while (bytes > 0 && i < COUNT &&
+               (strlen(words[i].word) != bytes || strncasecmp(words[i].word, from, bytes) != 0))
+            i++;
+        found.strange = found.strange || i == COUNT;
+        if (bytes > 0 && i < COUNT && words[i].style != NULL)
+            found.style = words[i].style;
+        if (bytes > 0 && i < COUNT && words[i].order != NULL)
+            found.order = words[i].order;
+        at += bytes == 0;
+    }
+    return found;
+}
+
+/* DateStyle is two settings: what a SET does not say stays as it was, which a server that is told
+ * only the last SET would not know. False: as the client said it. */
+static bool whole_date_style(const struct sy_session *session, struct sy_slice value,
+                             char text[static 32])
+{
+    struct sy_slice before = sy_session_setting(session, SY_SLICE("datestyle"));
+    if (before.data == NULL)
+        before = sy_worker_database_default(session->database, SY_SLICE("DateStyle"));
+    struct date_style now = read_date_style(value), was = read_date_style(before);
+    if (now.order == NULL && now.style != NULL && strcmp(now.style, "German") == 0)
+        now.order = "DMY";
+    now.style = now.style == NULL ? was.style : now.style;
+    now.order = now.order == NULL ? was.order : now.order;
+    if (now.strange || now.style == NULL || now.order == NULL)
+        return false;
+    snprintf(text, 32, "%s, %s", now.style, now.order);
+    return true;
+}
+
 static struct sy_settings *settings_after(struct sy_session *session, const struct effect *effect)
 {
     struct sy_err err = {0};
@@ -545,6 +598,13 @@ static struct sy_settings *settings_after(struct sy_session *session, const stru
                                  .sql = sy_slice_of(effect->sql == NULL ? "" : effect->sql),
                                  .value = sy_slice_of(effect->value)};
     struct sy_settings *next;
+    char style[32], sql[64];
+    if (effect->kind == EFFECT_SET && sy_slice_eq(name, SY_SLICE("datestyle")) &&
+        whole_date_style(session, setting.value, style)) {
+        snprintf(sql, sizeof(sql), "SET DateStyle TO '%s'", style);
+        setting.value = sy_slice_of(style);
+        setting.sql = sy_slice_of(sql);
+    }
     if (effect->kind == EFFECT_SET) {
         next = sy_settings_with(session->settings, &setting, &err);
     } else if (effect->kind == EFFECT_CHARACTERISTICS) {

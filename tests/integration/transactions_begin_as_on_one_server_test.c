@@ -127,6 +127,25 @@ static void a_local_setting_holds_on_every_shard(void **state)
     PQfinish(c);
 }
 
+/* What a SET does not say stays as it was, on every shard. */
+static void a_date_style_is_set_in_parts(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    sy_expect(c, {"set datestyle = german", "SET"}, {"set datestyle = us", "SET"},
+              {"show datestyle", "German, MDY"});
+    for (int i = 1; i <= 2; i++) {
+        char sql[80];
+        snprintf(sql, sizeof(sql), "select (date '2/1/2024')::text from customers where id = %d",
+                 i);
+        assert_string_equal(sy_ask(c, sql), "01.02.2024");
+    }
+    sy_expect(c, {"set datestyle to sql, dmy", "SET"}, {"set datestyle = iso", "SET"},
+              {"show datestyle", "ISO, DMY"}, {"set datestyle = 'German'", "SET"},
+              {"show datestyle", "German, DMY"});
+    PQfinish(c);
+}
+
 /* What cannot be followed is not set on one shard alone. */
 static void set_config_holds_on_every_shard_or_is_refused(void **state)
 {
@@ -244,6 +263,7 @@ int main(void)
         cmocka_unit_test(answers_are_those_of_a_server),
         cmocka_unit_test(a_snapshot_by_default_is_not_read_from_two_shards),
         cmocka_unit_test(a_local_setting_holds_on_every_shard),
+        cmocka_unit_test(a_date_style_is_set_in_parts),
         cmocka_unit_test(set_config_holds_on_every_shard_or_is_refused),
         cmocka_unit_test(keys_are_read_by_the_settings_of_the_moment),
     };
