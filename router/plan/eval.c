@@ -119,7 +119,7 @@ static struct sy_shard_set compare_shards(const struct eval *e, int32_t use,
             return nowhere;
         return state == SY_VALUE_UNKNOWN
                    ? space->shards
-                   : sy_shardmap_shards_where(e->route->map, table->table->keyspace, cond->op,
+                   : sy_shardmap_shards_where(e->route->map, table->table->keyspace, (int)cond->op,
                                               &key);
     }
     case SY_OP_IS_NULL:

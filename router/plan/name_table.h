@@ -20,7 +20,7 @@ struct sy_name_table {
     uint32_t used;
 };
 
-enum { SY_NAME_NONE = UINT32_MAX };
+#define SY_NAME_NONE UINT32_MAX
 
 /* Room for `entries`; memory from `arena`. False: no memory. */
 bool sy_name_table_init(struct sy_name_table *table, struct sy_arena *arena, uint32_t entries);

@@ -32,7 +32,7 @@ static struct sy_slice keep(struct build *b, const char *text)
 static enum sy_status find_shard(struct build *b, const char *name, uint32_t *ret_shard)
 {
     uint32_t shard =
-        name == NULL ? (uint32_t)SY_NAME_NONE : sy_shardmap_find_shard(b->map, sy_slice_of(name));
+        name == NULL ? SY_NAME_NONE : sy_shardmap_find_shard(b->map, sy_slice_of(name));
     if (shard == SY_NAME_NONE)
         return sy_err_set(b->err, SY_E_CONFIG, "database \"%s\" has no shard \"%s\"",
                           b->database->name, name == NULL ? "" : name);

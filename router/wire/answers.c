@@ -36,7 +36,7 @@ static const uint32_t longest[] = {
     [ENDLESS] = SY_LIMIT_MESSAGE_BYTES,
 };
 
-#define IS(type, length) [type] = {SHIFT(type), length}
+#define IS(type, length) [type] = {(uint8_t)(SHIFT(type)), length}
 
 static const struct {
     uint8_t shift, length;

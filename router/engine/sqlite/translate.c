@@ -18,8 +18,9 @@ static int character_position(struct sy_slice text, int32_t location)
     return position;
 }
 
-static void fill_error(struct sq_cx *cx, enum sy_status status, const char *sqlstate,
-                       int32_t location, const char *format, va_list args)
+static void __attribute__((format(printf, 5, 0)))
+fill_error(struct sq_cx *cx, enum sy_status status, const char *sqlstate, int32_t location,
+           const char *format, va_list args)
 {
     char text[SY_ERR_TEXT_BYTES];
     (void)vsnprintf(text, sizeof(text), format, args);

@@ -557,7 +557,7 @@ static bool rename_in(ProtobufCMessage *message, const char *from, const char *t
             PgQuery__ColumnRef *out;
         } cast = {.in = message};
         sq_node *last = cast.out->n_fields == 0 ? NULL : cast.out->fields[cast.out->n_fields - 1];
-        if (sq_str(last) != NULL && strcmp(sq_str(last), from) == 0) {
+        if (last != NULL && sq_str(last) != NULL && strcmp(sq_str(last), from) == 0) {
             if (to != NULL) {
                 free(last->string->sval);
                 last->string->sval = strdup(to);

@@ -169,6 +169,7 @@ const char *sq_changing_cte(struct sq_cx *cx, const PgQuery__CommonTableExpr *no
         !kept_columns(cx, cte, out.t, node))
         return NULL;
     cx->kept_count++;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what was translated has a step */
     struct sy_sqstep *step = out.steps.items[0];
     step->main = false;
     step->keep = index + 1;

