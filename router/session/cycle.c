@@ -111,7 +111,7 @@ static void close_cycle(struct sy_session *session)
             part->wrote = false;
     sy_parts_release_idle(session);
     session->replica_retry = false;
-    session->in_batch = false;
+    session->in_batch = session->batch_local = false;
     session->batch_failed = session->skip_to_sync = session->sync_seen = false;
     session->need_barrier = false;
     sy_session_set_state(session, SY_SESSION_IDLE);

@@ -283,7 +283,9 @@ enum sy_status sy_effect_check_config(struct sy_session *session, const struct s
 {
     struct effect effect = {.kind = EFFECT_NONE};
     bool followed = note_set_config(session, exec, &effect);
-    bool reaches_all = effect.kind != EFFECT_SET_LOCAL || sy_parts_in_txn(session) <= 1;
+    bool reaches_all =
+        effect.kind != EFFECT_SET_LOCAL ||
+        (sy_parts_in_txn(session) <= 1 && (session->txn != 'I' || !sy_script_is_cut(session)));
     release(&effect);
     if (followed && reaches_all)
         return SY_OK;
@@ -681,6 +683,8 @@ void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy
         apply_settings(session, part, effect);
         break;
     case EFFECT_SET_LOCAL:
+        if (session->txn == 'I' && session->in_batch)
+            session->batch_local = session->need_barrier = true; /* see extended.c */
         if (session->txn != 'I' && effect->sql != NULL && !effect->kept)
             sy_txn_add_local(session, &(struct sy_txn_local){
                                           .name = sy_slice_of(effect->name),

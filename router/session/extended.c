@@ -356,6 +356,24 @@ static bool is_touched(const struct sy_session *session)
     return false;
 }
 
+/* SET LOCAL without BEGIN holds until Sync, on the server that it went to. Over several shards what
+ * comes behind it would be read, and run elsewhere, under the settings from before. */
+static enum sy_status check_behind_local(struct sy_session *session, const struct sy_frame *frame,
+                                         struct sy_err *err)
+{
+    if (!session->batch_local || !session->database->sharded)
+        return SY_OK;
+    if (frame->type == 'C' || frame->type == 'H') {
+        session->need_barrier = true; /* asks again at the next message */
+        return SY_OK;
+    }
+    (void)sy_err_set(err, SY_E_UNSUPPORTED,
+                     "a statement behind SET LOCAL, in one pipeline without a transaction block on "
+                     "a database of several shards, is not supported");
+    sy_err_hint(err, "Begin the pipeline with BEGIN.");
+    return SY_E_UNSUPPORTED;
+}
+
 enum sy_step sy_extended_message(struct sy_session *session, const struct sy_frame *frame)
 {
     struct sy_err err;
@@ -388,6 +406,8 @@ enum sy_step sy_extended_message(struct sy_session *session, const struct sy_fra
         enum sy_step step = sy_barrier(session);
         if (step != SY_STEP_DONE)
             return step;
+        if (check_behind_local(session, frame, &err) != SY_OK)
+            return fail_batch(session, &err);
     }
     sy_gather_tell(session);
     enum sy_step step = dispatch(session, frame, &err);
@@ -430,7 +450,7 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
         sy_barrier(session); /* an error may be on its way: then everything up to Sync is skipped */
     if (step != SY_STEP_DONE || session->skip_to_sync)
         return step;
-    bool wrote = session->implicit_txn;
+    bool wrote = session->implicit_txn || session->batch_local;
     for (const struct sy_part *part = session->parts; part != NULL; part = part->next)
         wrote = wrote || part->will_write || part->wrote;
     if (wrote && session->txn == 'I')
@@ -440,9 +460,14 @@ enum sy_step sy_extended_query_in_batch(struct sy_session *session, const struct
     sy_owe_settle(session);
     sy_gather_tell(session);
     sy_gather_reset(session);
-    session->in_batch = session->batch_failed = false;
+    struct sy_err err;
+    sy_err_init(&err);
+    bool refused = check_behind_local(session, frame, &err) != SY_OK;
+    session->in_batch = session->batch_failed = session->batch_local = false;
     sy_extended_cycle_over(session);
     sy_session_set_state(session, SY_SESSION_IDLE);
+    if (refused)
+        return sy_simple_refuse(session, &err);
     return frame->type == 'F' ? sy_simple_function_call(session, frame)
                               : sy_simple_query(session, frame);
 }

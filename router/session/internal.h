@@ -374,6 +374,7 @@ struct sy_session {
     bool implicit_txn;   /* the router's own BEGIN around one client command */
     bool in_batch;       /* extended messages since the last Sync */
     bool skip_to_sync;
+    bool batch_local; /* SET LOCAL without a block in this batch: holds until Sync */
     bool batch_failed;
     bool ready_sent;  /* this cycle's ReadyForQuery went out */
     bool query_cycle; /* the cycle is a simple Query */
@@ -675,6 +676,8 @@ struct sy_parse_settings sy_session_parse_settings(const struct sy_session *sess
 
 /* simple.c */
 enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *frame);
+/* A Query that is answered with this error. */
+enum sy_step sy_simple_refuse(struct sy_session *session, const struct sy_err *err);
 enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy_frame *frame);
 /* All servers needed are held and prepared; fills parts in shard order. */
 enum sy_step sy_target_acquire(struct sy_session *session, const struct sy_target *target,

@@ -372,6 +372,12 @@ enum sy_step sy_simple_query(struct sy_session *session, const struct sy_frame *
     return step == SY_STEP_ERROR ? fail_query(session, &err) : step;
 }
 
+enum sy_step sy_simple_refuse(struct sy_session *session, const struct sy_err *err)
+{
+    sy_cycle_begin(session, true);
+    return fail_query(session, err);
+}
+
 /* FunctionCall: the deprecated fast path. Only where it needs no routing. */
 enum sy_step sy_simple_function_call(struct sy_session *session, const struct sy_frame *frame)
 {

@@ -309,7 +309,8 @@ static bool replica_allowed(const struct sy_session *session, const struct sy_ex
 {
     const struct sy_worker_database *database = session->database;
     if (!database->has_replicas || session->replica_retry ||
-        session->consistency == SY_CONSISTENCY_STRONG || session->implicit_txn)
+        session->consistency == SY_CONSISTENCY_STRONG || session->implicit_txn ||
+        session->batch_local)
         return false;
     if (session->txn != 'I')
         return session->txn_state != NULL && session->txn_state->read_only;

@@ -144,6 +144,26 @@ static void bound_copies_bring_rows_to_their_shards(void **state)
     PQfinish(c);
 }
 
+/* Without BEGIN it would hold on one shard, until Sync. */
+static void a_local_setting_without_a_block_is_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"set local timezone = 'Asia/Tokyo'", "show timezone"};
+    PGconn *c = sy_router_connect(router, "blog", NULL);
+    assert_int_equal(PQenterPipelineMode(c), 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(PQsendQueryParams(c, texts[i], 0, NULL, NULL, NULL, NULL, 0), 1);
+    assert_int_equal(PQpipelineSync(c), 1);
+    PGresult *result = PQgetResult(c);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    assert_null(PQgetResult(c));
+    result = PQgetResult(c);
+    assert_string_equal(PQresultErrorField(result, PG_DIAG_SQLSTATE), "0A000");
+    PQclear(result);
+    PQfinish(c);
+}
+
 /* A driver reads an int4: what has no address has port 0, as PgBouncer's has, and no host. */
 static void the_console_tells_no_address(void **state)
 {
@@ -164,6 +184,7 @@ int main(void)
         cmocka_unit_test(a_key_keeps_its_precision),
         cmocka_unit_test(rows_go_to_their_shards),
         cmocka_unit_test(bound_copies_bring_rows_to_their_shards),
+        cmocka_unit_test(a_local_setting_without_a_block_is_refused),
         cmocka_unit_test(the_console_tells_no_address),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

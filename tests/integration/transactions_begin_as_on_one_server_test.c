@@ -6,10 +6,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "base/buf.h"
 #include "tests/harness/expect.h"
 #include "tests/integration/world.h"
 
@@ -257,6 +260,123 @@ static void keys_are_read_by_the_settings_of_the_moment(void **state)
     PQfinish(c);
 }
 
+/* The statements in one pipeline, and the last answer: its value, its tag or "ERROR sqlstate". */
+static const char *piped(PGconn *c, const char *const *statements)
+{
+    static char text[96];
+    PGresult *result;
+    int syncs = 0;
+    assert_int_equal(PQenterPipelineMode(c), 1);
+    for (; *statements != NULL; statements++)
+        assert_int_equal(PQsendQueryParams(c, *statements, 0, NULL, NULL, NULL, NULL, 0), 1);
+    assert_int_equal(PQpipelineSync(c), 1);
+    while (syncs == 0) {
+        while ((result = PQgetResult(c)) != NULL) {
+            const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+            ExecStatusType status = PQresultStatus(result);
+            syncs += status == PGRES_PIPELINE_SYNC;
+            if (state != NULL)
+                snprintf(text, sizeof(text), "ERROR %s", state);
+            else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK)
+                snprintf(text, sizeof(text), "%s",
+                         PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : PQcmdStatus(result));
+            PQclear(result);
+            if (syncs > 0)
+                break;
+        }
+    }
+    assert_int_equal(PQexitPipelineMode(c), 1);
+    return text;
+}
+
+/* Without BEGIN it holds until Sync. Over several shards what comes behind it would be looked for
+ * under the settings that were. */
+static void a_local_setting_holds_until_sync_or_is_refused(void **state)
+{
+    (void)state;
+    static const char *const refused[][4] = {
+        {"set local timezone = 'Asia/Tokyo'",
+         "select name from days where at = '2025-01-01 08:00:00'"},
+        {"select name from customers where id = 2", "set local timezone = 'Asia/Tokyo'",
+         "select name from days where at = '2025-01-01 08:00:00'"},
+        {"select set_config('search_path', 'archive', true)",
+         "select name from days where at = '2026-01-01'"},
+        {"set local search_path = archive", "select name from days where at = '2026-01-01'"},
+        {"update customers set name = name", "set local statement_timeout = 1000", "select 1"},
+        {"set local timezone = 'Asia/Tokyo'", "begin"},
+    };
+    static const char *const allowed[][5] = {
+        {"set local timezone = 'Asia/Tokyo'"},
+        {"begin", "set local timezone = 'Asia/Tokyo'",
+         "select name from days where at = '2025-01-01 08:00:00'"},
+    };
+    static const char *const one[] = {"set local timezone = 'Asia/Tokyo'", "show timezone", NULL};
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+        print_message("%s\n", refused[i][0]);
+        assert_string_equal(piped(c, refused[i]), "ERROR 0A000");
+    }
+    assert_string_equal(sy_run(c, "select set_config('timezone', 'Asia/Tokyo', true); "
+                                  "select name from days where at = '2025-01-01 08:00:00'"),
+                        "ERROR 0A000");
+    assert_string_equal(sy_ask(c, "select count(*) from days where at = '2025-01-01 08:00:00'"),
+                        "0");
+    assert_string_equal(piped(c, allowed[0]), "SET");
+    assert_string_equal(piped(c, allowed[1]), "last hour");
+    assert_string_equal(sy_run(c, "rollback"), "ROLLBACK");
+    assert_string_equal(sy_ask(c, "select set_config('timezone', 'Asia/Tokyo', true)"),
+                        "Asia/Tokyo");
+    clock_is(c, 1, "2024-01-01 00:00:00+00");
+    PQfinish(c);
+    c = sy_router_connect(router, "blog", NULL);
+    assert_string_equal(piped(c, one), "Asia/Tokyo");
+    assert_string_equal(sy_ask(c, "show timezone"), "UTC");
+    PQfinish(c);
+}
+
+/* Parse, Bind, Execute of SET LOCAL and a Query behind them without a Sync, which libpq does not
+ * send. True: ReadyForQuery came, and `expected` stood somewhere in front of it. */
+static bool query_behind_local(PGconn *c, const char *expected)
+{
+    static const char set[] = "set local timezone = 'Asia/Tokyo'", query[] = "show timezone";
+    struct sy_buf out = {0}, in = {0};
+    sy_buf_append_u8(&out, 'P');
+    sy_buf_append_u32(&out, 4 + 1 + sizeof(set) + 2);
+    sy_buf_append(&out, "", 1);
+    sy_buf_append(&out, set, sizeof(set));
+    sy_buf_append(&out, "\0\0B\0\0\0\f\0\0\0\0\0\0\0\0E\0\0\0\t\0\0\0\0\0Q", 26);
+    sy_buf_append_u32(&out, 4 + sizeof(query));
+    sy_buf_append(&out, query, sizeof(query));
+    assert_int_equal(send(PQsocket(c), out.data, out.bytes, 0), out.bytes);
+    char piece[512];
+    bool ready = false;
+    while (!ready) {
+        struct pollfd fd = {.fd = PQsocket(c), .events = POLLIN};
+        ssize_t got = poll(&fd, 1, 30000) == 1 ? recv(fd.fd, piece, sizeof(piece), 0) : 0;
+        if (got <= 0)
+            break;
+        sy_buf_append(&in, piece, (size_t)got);
+        ready = in.bytes > 6 && memcmp(in.data + in.bytes - 6, "Z\0\0\0\5I", 6) == 0;
+    }
+    bool found = memmem(in.data, in.bytes, expected, strlen(expected)) != NULL;
+    sy_buf_release(&out);
+    sy_buf_release(&in);
+    return ready && found;
+}
+
+static void a_query_behind_a_local_setting_has_it_or_is_refused(void **state)
+{
+    (void)state;
+    static const char *const databases[] = {"shop", "blog"}, *const expected[] = {"0A000",
+                                                                                  "Asia/Tokyo"};
+    for (int i = 0; i < 2; i++) {
+        PGconn *c = sy_router_connect(router, databases[i], NULL);
+        assert_true(query_behind_local(c, expected[i]));
+        assert_string_equal(sy_ask(c, "show timezone"), "UTC");
+        PQfinish(c);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +386,8 @@ int main(void)
         cmocka_unit_test(a_date_style_is_set_in_parts),
         cmocka_unit_test(set_config_holds_on_every_shard_or_is_refused),
         cmocka_unit_test(keys_are_read_by_the_settings_of_the_moment),
+        cmocka_unit_test(a_local_setting_holds_until_sync_or_is_refused),
+        cmocka_unit_test(a_query_behind_a_local_setting_has_it_or_is_refused),
     };
     cluster = world_cluster();
     for (int i = 0; i < 2; i++)
