@@ -141,6 +141,16 @@ static enum sy_status renew_tls(struct server *server, struct sy_err *err)
 
 /* ---- workers ---- */
 
+/* Its clients and servers hang on a loop that does not turn any more: nobody could end them in
+ * order, and the kernel would go on giving its listeners clients. As after a crash, whoever started
+ * the process starts it again. Not exit(): the other threads still run. */
+_Noreturn static void end_process(const struct seat *seat)
+{
+    sy_log_err(SY_LOG_ERROR, "worker failed, the process ends", &seat->err);
+    _exit(SY_EXIT_FAILED);
+}
+
+/* All that can fail comes before the main thread looks; clients are taken when the loops turn. */
 static void *run_worker(void *arg)
 {
     struct seat *seat = arg;
@@ -150,16 +160,16 @@ static void *run_worker(void *arg)
     pthread_setname_np(pthread_self(), name);
     seat->status = sy_worker_init(&seat->worker, &server->process, (uint32_t)(seat - server->seats),
                                   &seat->err);
+    if (seat->status == SY_OK)
+        seat->status = sy_accept_start(&seat->accept, &seat->worker, &seat->err);
     pthread_barrier_wait(
         &server->ready); /* every worker's loop exists before any client can be handed to it */
     pthread_barrier_wait(&server->ready); /* the main thread has seen whether all are well */
-    if (seat->status != SY_OK || server->process.worker_count == 0)
-        return NULL;
-    seat->status = sy_accept_start(&seat->accept, &seat->worker, &seat->err);
-    if (seat->status == SY_OK)
+    if (server->process.worker_count != 0) {
         seat->status = sy_worker_run(&seat->worker, &seat->err);
-    if (seat->status != SY_OK)
-        sy_log_err(SY_LOG_ERROR, "worker failed", &seat->err);
+        if (seat->status != SY_OK)
+            end_process(seat);
+    }
     sy_accept_stop(&seat->accept);
     return NULL;
 }
@@ -196,11 +206,12 @@ static enum sy_status bind_all(struct server *server, const struct sy_config *co
 static enum sy_status start_workers(struct server *server, const struct sy_config *config,
                                     struct sy_err *err)
 {
-    server->count = worker_count(config);
-    server->seats = calloc(server->count, sizeof(*server->seats));
-    server->process.workers = calloc(server->count, sizeof(struct sy_worker *));
+    uint32_t count = worker_count(config);
+    server->seats = calloc(count, sizeof(*server->seats));
+    server->process.workers = calloc(count, sizeof(struct sy_worker *));
     if (server->seats == NULL || server->process.workers == NULL)
         return sy_err_set(err, SY_E_NO_MEMORY, "out of memory");
+    server->count = count;
     enum sy_status status = bind_all(server, config, err);
     if (status != SY_OK)
         return status;

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "router/session/session.h"
 
@@ -209,9 +210,15 @@ enum sy_status sy_accept_start(struct sy_accept *accept, struct sy_worker *worke
         listener->owner = accept;
         listener->accepted = on_accepted;
         listener->failed = on_failed;
-        enum sy_status status = sy_listener_start(worker->loop, listener, accept->fds[i], err);
+        struct sy_err why;
+        enum sy_status status =
+            SY_FAULT("accept.start")
+                ? sy_err_set(&why, SY_E_NO_MEMORY, "no memory to watch a descriptor")
+                : sy_listener_start(worker->loop, listener, accept->fds[i], &why);
         if (status != SY_OK)
-            return status;
+            return sy_err_set_errno(err, status, why.sys_errno,
+                                    "worker-%u cannot accept clients: %s", (unsigned)worker->index,
+                                    why.text);
     }
     return SY_OK;
 }

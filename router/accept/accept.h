@@ -32,7 +32,8 @@ struct sy_accept {
 SY_MUST_CHECK enum sy_status sy_accept_bind(struct sy_accept *accept,
                                             const struct sy_config *config, bool with_unix,
                                             struct sy_err *err);
-/* On the worker's thread, after sy_worker_init(). */
+/* On the worker's thread, after sy_worker_init(); clients are taken once its loop turns. Errors:
+ * the loop's, naming the worker; sy_accept_stop() ends what was started. */
 SY_MUST_CHECK enum sy_status sy_accept_start(struct sy_accept *accept, struct sy_worker *worker,
                                              struct sy_err *err);
 /* On the worker's thread: no new clients from here on. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "router/session/internal.h"
 #include "router/topology/waits.h"
 
@@ -266,6 +267,8 @@ void sy_worker_release(struct sy_worker *worker)
 
 enum sy_status sy_worker_run(struct sy_worker *worker, struct sy_err *err)
 {
+    if (SY_FAULT("worker.run"))
+        return sy_err_set(err, SY_E_IO, "the loop does not turn");
     return sy_loop_run(worker->loop, err);
 }
 
