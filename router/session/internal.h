@@ -687,6 +687,9 @@ void sy_gather_tell(struct sy_session *session);
 void sy_gather_begin(struct sy_session *session, const struct sy_target *target, bool simple);
 uint8_t sy_class_of(const struct sy_stmt *stmt, bool writes);
 bool sy_target_has(const struct sy_target *target, const struct sy_part *part);
+/* Of its shard: a read-only block may have joined a replica and then the primary, too. What either
+ * may answer is asked of the first. */
+bool sy_part_is_first(const struct sy_part *part);
 
 /* Routes and runs a statement; frame NULL: its text is sent. */
 enum sy_step sy_simple_run(struct sy_session *session, struct sy_exec *exec,

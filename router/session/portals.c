@@ -476,7 +476,7 @@ static struct sy_part *next_of_portal(struct sy_session *session, const struct s
          part = part->next) {
         bool member = portal->several ? sy_shard_set_has(&portal->shards, part->shard)
                                       : part->shard == portal->shard;
-        if (member && (part->primary || portal->replica))
+        if (member && (portal->replica ? sy_part_is_first(part) : part->primary))
             return part;
     }
     return NULL;

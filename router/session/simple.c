@@ -15,10 +15,20 @@
 
 /* ---- servers ---- */
 
+bool sy_part_is_first(const struct sy_part *part)
+{
+    const struct sy_part *first = part->session->parts;
+    while (first->shard != part->shard)
+        first = first->next;
+    return first == part;
+}
+
 bool sy_target_has(const struct sy_target *target, const struct sy_part *part)
 {
-    return target->several ? sy_shard_set_has(&target->shards, part->shard)
-                           : part->shard == target->shard;
+    if (!target->several)
+        return part->shard == target->shard;
+    return sy_shard_set_has(&target->shards, part->shard) &&
+           (!target->replica_ok || sy_part_is_first(part));
 }
 
 static enum sy_step get_prepared(struct sy_session *session, uint32_t shard, bool replica_ok,

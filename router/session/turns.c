@@ -99,8 +99,8 @@ static bool restore(struct sy_session *session, struct sy_portal *portal)
     uint16_t count = 0;
     portal->gather = NULL;
     for (struct sy_part *part = session->parts; part != NULL; part = part->next) {
-        bool member =
-            sy_shard_set_has(&portal->shards, part->shard) && (part->primary || portal->replica);
+        bool member = sy_shard_set_has(&portal->shards, part->shard) &&
+                      (portal->replica ? sy_part_is_first(part) : part->primary);
         part->gather_index = member ? count++ : UINT16_MAX;
         part->gather_done = member && sy_shard_set_has(&gather->ended, part->shard);
     }

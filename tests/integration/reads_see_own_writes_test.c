@@ -101,6 +101,30 @@ static void a_read_only_transaction_may_use_a_replica(void **state)
     PQfinish(c);
 }
 
+/* A read-only block reads of a replica, and asks the primary what a replica may not answer: both
+ * are of the same shard then, whose rows are told once. */
+static void rows_are_told_once_where_replica_and_primary_have_joined(void **state)
+{
+    (void)state;
+    static const char *const reads[] = {"select id from wide", "select id from wide order by id",
+                                        "select id from wide order by id limit 100"};
+    PGconn *c = sy_router_connect(router, "wide", NULL);
+    for (int round = 0; round < 4; round++) {
+        assert_string_equal(sy_run(c, "begin read only"), "BEGIN");
+        assert_string_equal(sy_ask(c, "select 1"), "1");
+        assert_string_equal(sy_ask(c, "select clock_timestamp() is null"), "f");
+        for (size_t i = 0; i < sizeof(reads) / sizeof(reads[0]); i++) {
+            assert_string_equal(sy_run(c, reads[i]), "SELECT 8");
+            PGresult *said = PQexecParams(c, reads[i], 0, NULL, NULL, NULL, NULL, 0);
+            assert_int_equal(PQntuples(said), 8);
+            PQclear(said);
+        }
+        assert_string_equal(sy_ask(c, "select count(*) from wide"), "8");
+        assert_string_equal(sy_run(c, "commit"), "COMMIT");
+    }
+    PQfinish(c);
+}
+
 static void what_a_replica_refuses_runs_on_the_primary(void **state)
 {
     (void)state;
@@ -178,6 +202,7 @@ int main(void)
         cmocka_unit_test(own_writes_are_seen_while_the_replica_lags),
         cmocka_unit_test(strong_reads_stay_on_the_primary),
         cmocka_unit_test(a_read_only_transaction_may_use_a_replica),
+        cmocka_unit_test(rows_are_told_once_where_replica_and_primary_have_joined),
         cmocka_unit_test(what_a_replica_refuses_runs_on_the_primary),
         cmocka_unit_test(a_hint_is_followed_told_or_refused),
         cmocka_unit_test(a_replica_that_dies_is_left_out),
@@ -191,16 +216,36 @@ int main(void)
     sy_cluster_sql(cluster, 0, "blog",
                    "create function whoami() returns text stable language sql as $$ select "
                    "current_setting('port') $$");
+    for (int shard = 0; shard < 2; shard++) {
+        char name[8], sql[96];
+        snprintf(name, sizeof(name), "w%d", shard);
+        snprintf(sql, sizeof(sql), "create database %s", name);
+        sy_cluster_sql(cluster, 0, "postgres", sql);
+        snprintf(sql, sizeof(sql),
+                 "create table wide(id int); insert into wide select generate_series(%d, %d)",
+                 shard * 4, shard * 4 + 3);
+        sy_cluster_sql(cluster, 0, name, sql);
+    }
     sy_cluster_catch_up(cluster);
-    char databases[1024];
+    char databases[2048];
+    unsigned primary = sy_cluster_port(cluster, 0), replica = sy_cluster_port(cluster, 1);
     snprintf(databases, sizeof(databases),
+             "{ name = \"wide\"; engine = \"postgres\"; shards = (\n"
+             " { name = \"w0\"; nodes = (\n"
+             "  { conninfo = \"host=127.0.0.1 port=%u dbname=w0 user=postgres\"; },\n"
+             "  { conninfo = \"host=127.0.0.1 port=%u dbname=w0 user=postgres\"; } ); },\n"
+             " { name = \"w1\"; nodes = (\n"
+             "  { conninfo = \"host=127.0.0.1 port=%u dbname=w1 user=postgres\"; },\n"
+             "  { conninfo = \"host=127.0.0.1 port=%u dbname=w1 user=postgres\"; } ); } );\n"
+             " keyspaces = ( { name = \"k\"; strategy = \"range\"; type = \"int4\"; ranges = (\n"
+             "  { upto = \"4\"; shard = \"w0\"; }, { shard = \"w1\"; } );\n"
+             "  tables = ( { name = \"wide\"; key = \"id\"; } ); } ); },\n"
              "{ name = \"blog\"; engine = \"postgres\"; shards = ( { name = \"s0\"; nodes = (\n"
              "  { conninfo = \"host=127.0.0.1 port=%u dbname=blog user=postgres\"; },\n"
              "  { conninfo = \"host=127.0.0.1 port=%u dbname=blog user=postgres\"; } ); } ); } );",
-             (unsigned)sy_cluster_port(cluster, 0), (unsigned)sy_cluster_port(cluster, 1));
+             primary, replica, primary, replica, primary, replica);
     snprintf(where, sizeof(where),
-             "select case when whoami() = '%u' then 'replica' else 'primary' end",
-             (unsigned)sy_cluster_port(cluster, 1));
+             "select case when whoami() = '%u' then 'replica' else 'primary' end", replica);
     router = sy_router_start(databases, NULL, getenv("SY_TEST_LOOP"));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     failed += sy_router_stop(&router, SIGTERM);
