@@ -33,6 +33,7 @@ struct effect {
     char *name, *sql, *value;   /* owned; characteristics: the isolation level is in value */
     char read_only, deferrable; /* characteristics: '+', '-' or 0 */
     bool to_default;            /* SET LOCAL ... TO DEFAULT */
+    bool if_found;              /* set_config() for a row of pg_settings: not done without one */
     bool kept;                  /* SET LOCAL: for the servers that join later, once */
     struct sy_settings *result; /* reference: the session's settings after it, once applied */
 };
@@ -207,23 +208,42 @@ static bool fold_name(char *name)
     return plain;
 }
 
-/* What stands behind the value, without blanks: ",false)", or ",true)", and then nothing or the
- * condition that the setting exists. */
+enum { WORDS_BYTES = 80 };
+
+/* In small letters, without blanks, semicolons and `but`; what is too long is cut. */
+static void squeeze(struct sy_slice text, struct sy_slice but, char out[static WORDS_BYTES])
+{
+    size_t bytes = 0;
+    const char *end = text.data + text.bytes;
+    for (const char *c = text.data; c < end && bytes + 1 < WORDS_BYTES; c++) {
+        if (c == but.data && but.bytes > 0)
+            c += but.bytes;
+        if (c < end && !isspace((unsigned char)*c) && *c != ';')
+            out[bytes++] = (char)tolower((unsigned char)*c);
+    }
+    out[bytes] = 0;
+}
+
+/* What stands before the value where the name is that of the row: "SELECT set_config(name,". */
+static bool names_row(const struct sy_exec *exec, const struct sy_literal *value)
+{
+    char head[WORDS_BYTES];
+    uint32_t from = exec->scan->body_from;
+    squeeze((struct sy_slice){exec->text.data + from, value->from - from}, (struct sy_slice){0},
+            head);
+    return strcmp(head, "selectset_config(name,") == 0 ||
+           strcmp(head, "selectpg_catalog.set_config(name,") == 0;
+}
+
+/* What stands behind the value: ",false)", or ",true)", and then nothing or the condition that the
+ * setting exists, with the name `last`. */
 static bool read_tail(struct sy_slice rest, struct sy_slice last, bool *ret_local)
 {
     static const char *const sources[] = {
         "", "frompg_settingswherename=", "frompg_catalog.pg_settingswherename=",
         "frompg_show_all_settings()wherename=", "frompg_catalog.pg_show_all_settings()wherename="};
-    char tail[80];
-    size_t bytes = 0;
-    const char *end = rest.data + rest.bytes;
-    for (const char *c = rest.data; c < end && bytes + 1 < sizeof(tail); c++) {
-        if (c == last.data && last.bytes > 0)
-            c += last.bytes; /* the name in the condition */
-        if (c < end && !isspace((unsigned char)*c) && *c != ';')
-            tail[bytes++] = (char)tolower((unsigned char)*c);
-    }
-    tail[bytes] = 0;
+    char tail[WORDS_BYTES];
+    squeeze(rest, last, tail);
     *ret_local = strncmp(tail, ",true)", 6) == 0;
     const char *from = *ret_local ? tail + 6 : strncmp(tail, ",false)", 7) == 0 ? tail + 7 : NULL;
     bool known = false;
@@ -232,40 +252,61 @@ static bool read_tail(struct sy_slice rest, struct sy_slice last, bool *ret_loca
     return known;
 }
 
-/* SELECT [pg_catalog.]set_config('name', 'value', false) and nothing else, with literals: tracked
- * as a SET; with true as a SET LOCAL. */
+/* A call that is followed: where its parts are among the literals. */
+struct config_form {
+    uint32_t count, name, value;
+    bool conditional; /* the last literal is the name that the row of pg_settings has */
+};
+
+static bool read_form(const struct sy_exec *exec, struct config_form *form)
+{
+    const struct sy_scan *scan = exec->scan;
+    const struct sy_stmt *stmt = exec->stmt;
+    if (stmt->set_config_count != 1 || scan->literal_count < 2 || scan->literal_count > 3)
+        return false;
+    bool row = stmt->set_configs[0].name.kind == SY_VALUE_OPAQUE;
+    *form = (struct config_form){.count = scan->literal_count,
+                                 .name = row ? 1 : 0,
+                                 .value = row ? 0 : 1,
+                                 .conditional = row || scan->literal_count == 3};
+    if (row)
+        return scan->literal_count == 2 && names_row(exec, &scan->literals[0]);
+    return form->conditional || (stmt->function_count == 1 && stmt->table_count == 0);
+}
+
+/* SELECT [pg_catalog.]set_config('name', 'value', false) with literals, alone or for the row that
+ * pg_settings has of it, or set_config(name, ...) for that row: tracked as a SET; with true as a
+ * SET LOCAL. */
 static bool note_set_config(struct sy_session *session, const struct sy_exec *exec,
                             struct effect *effect)
 {
-    enum { NAME, VALUE, CONDITION, MOST };
-    struct sy_slice words[MOST] = {{0}}, last = {0};
+    struct sy_slice words[3] = {{0}}, last = {0};
     struct sy_err err;
-    const struct sy_scan *scan = exec->scan;
-    const struct sy_stmt *stmt = exec->stmt;
-    uint32_t count = scan->literal_count;
-    if (count < CONDITION || count > MOST || stmt->set_config_count != 1 ||
-        (count == CONDITION && (stmt->function_count != 1 || stmt->table_count != 0)))
+    struct config_form form;
+    const struct sy_literal *literals = exec->scan->literals;
+    if (!read_form(exec, &form))
         return false;
-    for (uint32_t i = 0; i < count; i++)
-        if (scan->literals[i].kind != SY_LITERAL_STRING ||
-            sy_literal_decode(exec->text, &scan->literals[i], session->scs, &session->worker->arena,
+    for (uint32_t i = 0; i < form.count; i++)
+        if (literals[i].kind != SY_LITERAL_STRING ||
+            sy_literal_decode(exec->text, &literals[i], session->scs, &session->worker->arena,
                               &words[i], &err) != SY_OK)
             return false;
-    if (count == MOST)
-        last = (struct sy_slice){exec->text.data + scan->literals[CONDITION].from,
-                                 scan->literals[CONDITION].to - scan->literals[CONDITION].from};
-    struct sy_slice rest = {exec->text.data + scan->literals[VALUE].to,
-                            exec->text.bytes - scan->literals[VALUE].to};
+    const struct sy_literal *end = &literals[form.count - 1];
+    if (form.conditional)
+        last = (struct sy_slice){exec->text.data + end->from, end->to - end->from};
+    struct sy_slice rest = {exec->text.data + literals[form.value].to,
+                            exec->text.bytes - literals[form.value].to};
     bool local = false;
     if (!read_tail(rest, last, &local) ||
-        (count == MOST && !sy_slice_eq(words[CONDITION], words[NAME])))
+        (form.conditional && !sy_slice_eq(words[form.count - 1], words[form.name])))
         return false;
-    effect->name = copy(words[NAME]);
+    effect->name = copy(words[form.name]);
     if (!fold_name(effect->name))
         return false;
-    effect->sql = set_sql(sy_slice_of(effect->name), words[VALUE], local);
-    effect->value = copy(words[VALUE]);
+    effect->sql = set_sql(sy_slice_of(effect->name), words[form.value], local);
+    effect->value = copy(words[form.value]);
     effect->kind = local ? EFFECT_SET_LOCAL : EFFECT_SET;
+    effect->if_found = form.conditional;
     return true;
 }
 
@@ -670,11 +711,12 @@ static void apply_settings(struct sy_session *session, struct sy_part *part, str
 
 void sy_effect_apply(struct sy_session *session, struct sy_part *part, struct sy_slice tag)
 {
-    (void)tag;
     struct sy_effects *effects = session->effects_list;
     if (effects == NULL || part->effects_done >= effects->count)
         return;
     struct effect *effect = &effects->list[part->effects_done++];
+    if (effect->if_found && sy_slice_eq(tag, SY_SLICE("SELECT 0")))
+        return;
     switch (effect->kind) {
     case EFFECT_SET:
     case EFFECT_CHARACTERISTICS:

@@ -138,6 +138,37 @@ static void a_table_of_embedded_shards_is_dumped_and_restored(void **state)
     PQfinish(c);
 }
 
+/* As pg_dump asks for a setting that older servers do not have. */
+static void a_setting_that_may_be_missing_is_set_on_every_shard(void **state)
+{
+    (void)state;
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    for (int id = 1; id <= 8; id++) {
+        char sql[96];
+        snprintf(sql, sizeof(sql),
+                 "insert into customers values (%d, 'name %d') on conflict do nothing", id, id);
+        assert_int_equal(strncmp(sy_run(c, sql), "INSERT", 6), 0);
+    }
+    for (int there = 0; there < 2; there++) {
+        char sql[160];
+        snprintf(sql, sizeof(sql),
+                 "SELECT set_config(name, 'Asia/Tokyo', false) FROM pg_settings WHERE name = '%s'",
+                 there ? "TimeZone" : "no_such_setting");
+        PGresult *said = PQexecParams(c, sql, 0, NULL, NULL, NULL, NULL, 0);
+        assert_string_equal(PQcmdStatus(said), there ? "SELECT 1" : "SELECT 0");
+        PQclear(said);
+        assert_string_equal(sy_run(c, sql), there ? "SELECT 1" : "SELECT 0");
+        for (int id = 1; id <= 8; id++) {
+            snprintf(sql, sizeof(sql),
+                     "select (timestamptz '2024-01-01 00:00Z')::text from customers where id = %d",
+                     id);
+            assert_string_equal(sy_ask(c, sql),
+                                there ? "2024-01-01 09:00:00+09" : "2024-01-01 00:00:00+00");
+        }
+    }
+    PQfinish(c);
+}
+
 static void maintenance_runs_on_every_embedded_shard(void **state)
 {
     (void)state;
@@ -162,6 +193,7 @@ int main(void)
         cmocka_unit_test(a_whole_embedded_database_is_dumped_into_postgresql),
         cmocka_unit_test(a_dump_of_postgresql_is_restored_into_embedded_shards),
         cmocka_unit_test(a_table_of_embedded_shards_is_dumped_and_restored),
+        cmocka_unit_test(a_setting_that_may_be_missing_is_set_on_every_shard),
         cmocka_unit_test(maintenance_runs_on_every_embedded_shard),
     };
     cluster = sy_cluster_start(&(struct sy_cluster_options){.name = "dumps"});

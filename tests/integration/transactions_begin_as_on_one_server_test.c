@@ -157,6 +157,8 @@ static void set_config_holds_on_every_shard_or_is_refused(void **state)
         "select pg_catalog.set_config('timezone', 'Asia/Tokyo', false);",
         "select set_config('TimeZone','Asia/Tokyo',false) from pg_catalog.pg_show_all_settings() "
         "where name = 'TimeZone'",
+        "/* as pg_dump asks */ SELECT set_config(name, 'Asia/Tokyo', false) FROM pg_settings "
+        "WHERE name = 'TimeZone'",
     };
     static const char *const refused[] = {
         "select set_config('timezone', 'Asia/' || 'Tokyo', false)",
@@ -164,6 +166,8 @@ static void set_config_holds_on_every_shard_or_is_refused(void **state)
         "select set_config('timezone', 'Asia/Tokyo', false) from pg_settings where name = 'a'",
         "select set_config('timezone', 'UTC', false), set_config('datestyle', 'SQL', false)",
         "select set_config('timezone', 'Asia/Tokyo', false) from customers where id = 1",
+        "select set_config(name, 'Asia/Tokyo', false) from pg_settings where name like 'Time%'",
+        "select set_config(name || '', 'UTC', false) from pg_settings where name = 'TimeZone'",
     };
     for (size_t i = 0; i < sizeof(followed) / sizeof(followed[0]); i++) {
         PGconn *c = sy_router_connect(router, "shop", NULL);
@@ -186,6 +190,49 @@ static void set_config_holds_on_every_shard_or_is_refused(void **state)
     PQclear(said);
     clock_is(c, 1, "2024-01-01 09:00:00+09");
     clock_is(c, 2, "2024-01-01 09:00:00+09");
+    PQfinish(c);
+}
+
+static void zone_is_tokyo_on_both(PGconn *c)
+{
+    clock_is(c, 1, "2024-01-01 09:00:00+09");
+    clock_is(c, 2, "2024-01-01 09:00:00+09");
+}
+
+/* Where the setting is a row of pg_settings; without one no server is told of it. */
+static void set_config_of_a_row_is_followed(void **state)
+{
+    (void)state;
+    static const char *const missing[] = {
+        "select set_config(name, 'view, foreign-table', false) from pg_settings where name = "
+        "'no_such_setting'",
+        "select set_config('no_such_setting', 'on', false) from pg_settings where name = "
+        "'no_such_setting'",
+        "select set_config(name, 'UTC', false) from pg_settings where name = 'timezone'",
+    };
+    static const char tokyo[] = "select pg_catalog.set_config(name, 'Asia/Tokyo', false) from "
+                                "pg_catalog.pg_settings where name = 'TimeZone'",
+                      local[] = "select set_config(name, 'Asia/Tokyo', true) from pg_settings "
+                                "where name = 'TimeZone'";
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    PGresult *said = PQexecParams(c, tokyo, 0, NULL, NULL, NULL, NULL, 0);
+    assert_string_equal(PQgetvalue(said, 0, 0), "Asia/Tokyo");
+    PQclear(said);
+    zone_is_tokyo_on_both(c);
+    for (size_t i = 0; i < sizeof(missing) / sizeof(missing[0]); i++) {
+        assert_string_equal(sy_run(c, missing[i]), "SELECT 0");
+        zone_is_tokyo_on_both(c);
+        said = PQexecParams(c, missing[i], 0, NULL, NULL, NULL, NULL, 0);
+        assert_string_equal(PQcmdStatus(said), "SELECT 0");
+        PQclear(said);
+        zone_is_tokyo_on_both(c);
+    }
+    PQfinish(c);
+    c = sy_router_connect(router, "shop", NULL);
+    sy_expect(c, {"begin", "BEGIN"}, {local, "Asia/Tokyo"});
+    zone_is_tokyo_on_both(c);
+    sy_expect(c, {local, "ERROR 0A000"}, {"rollback", "ROLLBACK"}); /* two shards have begun */
+    clock_is(c, 1, "2024-01-01 00:00:00+00");
     PQfinish(c);
 }
 
@@ -385,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_local_setting_holds_on_every_shard),
         cmocka_unit_test(a_date_style_is_set_in_parts),
         cmocka_unit_test(set_config_holds_on_every_shard_or_is_refused),
+        cmocka_unit_test(set_config_of_a_row_is_followed),
         cmocka_unit_test(keys_are_read_by_the_settings_of_the_moment),
         cmocka_unit_test(a_local_setting_holds_until_sync_or_is_refused),
         cmocka_unit_test(a_query_behind_a_local_setting_has_it_or_is_refused),
