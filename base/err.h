@@ -28,6 +28,7 @@
     X(SY_E_AUTH_SPEC, "28000", "not allowed to connect")                                           \
     X(SY_E_NO_DATABASE, "3D000", "database does not exist")                                        \
     X(SY_E_SYNTAX, "42601", "syntax error")                                                        \
+    X(SY_E_NO_COLUMN, "42703", "column does not exist")                                            \
     X(SY_E_UNSUPPORTED, "0A000", "not supported")                                                  \
     X(SY_E_NO_PARTITION, "23514", "no shard holds this key")                                       \
     X(SY_E_NULL_KEY, "23502", "the sharding key is null")                                          \

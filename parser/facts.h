@@ -220,6 +220,28 @@ struct sy_constraint {
     int32_t first_target, target_count; /* ... and its columns; 0: its primary key */
 };
 
+enum sy_column_change_kind {
+    SY_COLUMN_DEFINED, /* by CREATE TABLE or ADD COLUMN */
+    SY_COLUMN_COPIED,  /* all columns of `source`: LIKE, INHERITS, PARTITION OF */
+    SY_COLUMN_UNKNOWN, /* those of a type: OF */
+    SY_COLUMN_DROPPED,
+    SY_COLUMN_RENAMED,
+    SY_COLUMN_RETYPED,
+};
+
+/* What DDL of the first table does to its columns. */
+struct sy_column_change {
+    enum sy_column_change_kind kind;
+    struct sy_slice name; /* the old one of RENAMED; empty: COPIED, UNKNOWN */
+    struct sy_slice type; /* DEFINED, RETYPED: the last part of its name; empty: not given */
+    bool is_builtin_type; /* its name is unqualified or in pg_catalog */
+    bool is_array;
+    bool has_modifier; /* varchar(10) */
+    int32_t modifier;  /* a single one, SY_NO_INDEX: none, or not a plain number */
+    bool has_using;    /* RETYPED: the new values are computed */
+    struct sy_qname source;
+};
+
 /* A function or procedure that is called somewhere, for the volatility check. */
 struct sy_function_use {
     struct sy_qname name;
@@ -314,6 +336,9 @@ struct sy_stmt {
 
     struct sy_constraint *constraints;
     int32_t constraint_count;
+
+    struct sy_column_change *column_changes;
+    int32_t column_change_count;
 
     struct sy_assignment *assignments;
     int32_t assignment_count; /* UPDATE SET, ON CONFLICT DO UPDATE SET, MERGE */

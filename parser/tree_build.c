@@ -87,6 +87,7 @@ void sy_build_init(struct sy_facts_builder *b, struct sy_facts_context *context,
         .columns.item_bytes = sizeof(struct sy_slice),
         .inserts.item_bytes = sizeof(struct sy_insert),
         .constraints.item_bytes = sizeof(struct sy_constraint),
+        .column_changes.item_bytes = sizeof(struct sy_column_change),
         .outputs.item_bytes = sizeof(struct sy_output),
         .assignments.item_bytes = sizeof(struct sy_assignment),
         .arguments.item_bytes = sizeof(struct sy_value),
@@ -131,6 +132,7 @@ void sy_build_finish(struct sy_facts_builder *b)
     s->columns = settle(b, &b->columns, &s->column_count);
     s->inserts = settle(b, &b->inserts, &s->insert_count);
     s->constraints = settle(b, &b->constraints, &s->constraint_count);
+    s->column_changes = settle(b, &b->column_changes, &s->column_change_count);
     s->outputs = settle(b, &b->outputs, &s->output_count);
     s->assignments = settle(b, &b->assignments, &s->assignment_count);
     s->arguments = settle(b, &b->arguments, &s->argument_count);

@@ -512,6 +512,7 @@ void sy_build_ddl(struct sy_facts_builder *b, const Node *node)
     sy_build_new_scope(b, SY_NO_INDEX, stmt->kind);
     add_tables(b, node);
     sy_build_constraints(b, node);
+    sy_build_column_changes(b, node);
     sy_build_sequences(b, node);
     if (stmt->inner != NULL) {
         stmt->has_parameters = stmt->inner->has_parameters;

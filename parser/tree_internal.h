@@ -114,7 +114,8 @@ struct sy_facts_builder {
     struct sy_stmt *stmt;
     struct sy_vec scopes, tables, conds, children, values, equalities, functions, set_configs,
         sizes;
-    struct sy_vec columns, inserts, outputs, assignments, arguments, words, constraints;
+    struct sy_vec columns, inserts, outputs, assignments, arguments, words, constraints,
+        column_changes;
     struct sy_vec ranges; /* of the scope at work and those around it, outermost first */
     struct sy_vec stack;  /* ids of conditions that wait for their parent */
     const struct sy_cte_frame *ctes;
@@ -127,6 +128,8 @@ struct sy_facts_builder {
 void sy_build_sequences(struct sy_facts_builder *b, const Node *node);
 /* tree_constraint.c */
 void sy_build_constraints(struct sy_facts_builder *b, const Node *node);
+/* tree_column.c */
+void sy_build_column_changes(struct sy_facts_builder *b, const Node *node);
 void *sy_build_push(struct sy_facts_builder *b, struct sy_vec *vec);
 struct sy_scope *sy_build_scope(struct sy_facts_builder *b, int32_t scope);
 struct sy_table_use *sy_build_table(struct sy_facts_builder *b, int32_t table);

@@ -222,7 +222,7 @@ void sy_route_prepare_ddl(struct prepare *p)
             return;
         }
     }
-    if (!sy_route_check_constraints(p))
+    if (!sy_route_check_key_columns(p) || !sy_route_check_constraints(p))
         return;
     place(p);
     sy_route_note_sequences(route);

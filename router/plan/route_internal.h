@@ -180,6 +180,8 @@ void sy_route_fix_shard(struct sy_route *route, uint32_t shard);
 
 /* route_constraint.c. False: refused. */
 bool sy_route_check_constraints(struct prepare *p);
+/* route_key_column.c. False: refused. */
+bool sy_route_check_key_columns(struct prepare *p);
 
 /* sequence_set.c: setval(). A statement without tables is planned; true. */
 bool sy_route_set_sequences(struct sy_route *route);

@@ -199,6 +199,41 @@ static void constraints_are_accepted_by_name(void **state)
     }
 }
 
+/* A sharded table without its key could hold no row, and one whose key changed would not be found.
+ */
+static void the_sharding_key_is_there_and_stays(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *statement, *answer;
+    } steps[] = {
+        {"SHARD TABLE keyed BY id IN k", "SHARD TABLE"},
+        {"create table keyed (v text)", "ERROR 42703"},
+        {"create table keyed (id text, v text)", "ERROR 0A000"},
+        {"create table keyed (id int8 primary key, v text)", "CREATE TABLE"},
+        {"alter table keyed drop column id", "ERROR 0A000"},
+        {"alter table keyed rename column id to other", "ERROR 0A000"},
+        {"alter table keyed alter column id type text", "ERROR 0A000"},
+        {"alter table keyed rename column v to w", "ALTER TABLE"},
+        {"insert into keyed (id, w) values (1, 'a'), (2, 'b')", "INSERT 0 2"},
+    };
+    for (int d = 0; d < 2; d++) {
+        PGconn *c = connect_to(databases[d]);
+        for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+            assert_string_equal(sy_run(c, steps[i].statement), steps[i].answer);
+            if (strncmp(steps[i].answer, "ERROR", 5) == 0)
+                assert_non_null(strstr(PQerrorMessage(c), "The table is declared BY id IN k: "));
+        }
+        assert_string_equal(sy_ask(c, "select w from keyed where id = 2"), "b");
+        PQfinish(c);
+    }
+    PGconn *c = connect_to("wide"); /* LIKE is PostgreSQL's */
+    assert_string_equal(sy_run(c, "SHARD TABLE likened BY id IN k"), "SHARD TABLE");
+    assert_string_equal(sy_run(c, "create table likened (like keyed)"), "CREATE TABLE");
+    assert_string_equal(sy_run(c, "insert into likened (id, w) values (3, 'c')"), "INSERT 0 1");
+    PQfinish(c);
+}
+
 /* What runs meanwhile under the old declarations is not answered by an old plan afterwards. */
 static void prepared_statements_follow(void **state)
 {
@@ -373,6 +408,7 @@ int main(void)
         cmocka_unit_test(a_table_is_declared_then_created_then_spread),
         cmocka_unit_test(a_database_of_its_own_hears_it_too),
         cmocka_unit_test(constraints_are_accepted_by_name),
+        cmocka_unit_test(the_sharding_key_is_there_and_stays),
         cmocka_unit_test(prepared_statements_follow),
         cmocka_unit_test(what_would_lose_rows_is_refused),
         cmocka_unit_test(a_table_that_is_being_created_is_waited_for),
