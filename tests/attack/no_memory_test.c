@@ -22,12 +22,11 @@
 
 enum {
     PATIENCE_MS = 30000,
-    ANSWERS = 15,   /* of a session that nothing happens to */
-    FRESH_STEP = 5, /* each needs a process of its own */
+    ANSWERS = 15, /* of a session that nothing happens to */
 #if SY_ADDRESS_SANITIZER || SY_THREAD_SANITIZER
-    STEP = 11 /* each allocation of an arena is one of its own there */
+    FRESH_STEP = 55 /* each allocation of an arena is one of its own there */
 #else
-    STEP = 1
+    FRESH_STEP = 5 /* each needs a process of its own */
 #endif
 };
 
@@ -161,7 +160,7 @@ static void each_allocation_may_fail(void **state)
     print_message("a session allocates %llu times\n", (unsigned long long)calls);
     assert_true(calls > 20);
     unsigned disturbed = 0;
-    for (uint64_t n = 1; n <= calls + 10; n += STEP) {
+    for (uint64_t n = 1; n <= calls + 10; n++) {
         good_answers = 0;
         starve_begin(n, more);
         spend_a_session();
@@ -180,7 +179,7 @@ static void a_fresh_process_may_be_starved_too(void **state)
     (void)state;
     uint64_t calls = 100;
     unsigned disturbed = 0, tried = 0;
-    for (uint64_t n = 1; n < calls; n += (uint64_t)FRESH_STEP * STEP, tried++) {
+    for (uint64_t n = 1; n < calls; n += FRESH_STEP, tried++) {
         sy_router_restart(router, true);
         good_answers = 0;
         starve_begin(n, 0);
