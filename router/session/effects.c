@@ -342,7 +342,34 @@ static char mode_of(bool on, bool off)
     return on ? '+' : off ? '-' : 0;
 }
 
-static void note_set(const struct sy_exec *exec, struct effect *effect)
+/* Who SET ROLE and SET SESSION AUTHORIZATION name: a word or a string, in each of their forms. */
+static char *named_user(const struct sy_session *session, const struct sy_exec *exec)
+{
+    const struct sy_stmt *stmt = exec->stmt;
+    struct sy_slice name = {0};
+    struct sy_err err;
+    if (stmt->argument_count != 1)
+        return NULL;
+    const struct sy_value *value = &stmt->arguments[0];
+    if (value->kind != SY_VALUE_LITERAL)
+        name = stmt->argument_words[0];
+    else if (sy_literal_decode(exec->text, &exec->scan->literals[value->index], session->scs,
+                               &session->worker->arena, &name, &err) != SY_OK)
+        return NULL;
+    return name.data == NULL ? NULL : copy(name);
+}
+
+static char *value_of(const struct sy_session *session, const struct sy_exec *exec,
+                      struct sy_slice text)
+{
+    struct sy_slice name = exec->stmt->name;
+    if (sy_slice_eq(name, SY_SLICE("role")) || sy_slice_eq(name, SY_SLICE("session_authorization")))
+        return named_user(session, exec);
+    return sy_set_value_text(text, sy_slice_eq(name, SY_SLICE("search_path")));
+}
+
+static void note_set(const struct sy_session *session, const struct sy_exec *exec,
+                     struct effect *effect)
 {
     const struct sy_stmt *stmt = exec->stmt;
     if (stmt->set_scope == SY_SET_LOCAL || stmt->set_scope == SY_SET_TRANSACTION) {
@@ -351,8 +378,7 @@ static void note_set(const struct sy_exec *exec, struct effect *effect)
         effect->name = copy(stmt->name);
         effect->to_default = stmt->set_to_default;
         if (!stmt->set_to_default)
-            effect->value =
-                sy_set_value_text(exec->text, sy_slice_eq(stmt->name, SY_SLICE("search_path")));
+            effect->value = value_of(session, exec, exec->text);
         return;
     }
     if (stmt->set_scope == SY_SET_CHARACTERISTICS) {
@@ -374,7 +400,7 @@ static void note_set(const struct sy_exec *exec, struct effect *effect)
         text.bytes--;
     effect->sql = copy(text);
     if (effect->kind == EFFECT_SET)
-        effect->value = sy_set_value_text(text, sy_slice_eq(stmt->name, SY_SLICE("search_path")));
+        effect->value = value_of(session, exec, text);
 }
 
 static const char *pin_of(const struct sy_exec *exec)
@@ -455,7 +481,7 @@ void sy_effect_note(struct sy_session *session, const struct sy_exec *exec, bool
         return;
     session->effects = true;
     if (set)
-        note_set(exec, effect);
+        note_set(session, exec, effect);
     else if (config)
         follow_config(session, exec, effect);
     else if (stmt->creates_temp)
@@ -697,6 +723,8 @@ static void apply_settings(struct sy_session *session, struct sy_part *part, str
     if (effect->result == NULL) {
         if (effect->kind == EFFECT_RESET_ALL || effect->name != NULL)
             sy_txn_forget_local(session, sy_slice_of(effect->name));
+        if (effect->name != NULL && strcmp(effect->name, "session_authorization") == 0)
+            sy_txn_forget_local(session, SY_SLICE("role"));
         effect->result = settings_after(session, effect);
         if (effect->result == NULL) { /* not representable: the server itself remembers */
             pin(session, part, "settings too large to follow");

@@ -506,6 +506,8 @@ void sy_session_settings_changed(struct sy_session *session, struct sy_settings 
 bool sy_session_setting_now(const struct sy_session *session, struct sy_slice name,
                             struct sy_slice *ret_value);
 struct sy_slice sy_session_setting(const struct sy_session *session, struct sy_slice name);
+/* statement.c: the current user on the servers, after SET ROLE and SET SESSION AUTHORIZATION. */
+struct sy_slice sy_session_current_user(const struct sy_session *session);
 /* txn.c: "repeatable read" or "serializable". */
 bool sy_isolation_is_snapshot(struct sy_slice isolation);
 /* True: the answer to DDL has to wait, until what it changed is known to every session. */

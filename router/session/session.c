@@ -199,8 +199,9 @@ void sy_session_settings_changed(struct sy_session *session, struct sy_settings 
     uint64_t hash = XXH3_64bits(session->database->name.data, session->database->name.bytes);
     if (path.data != NULL)
         hash = XXH3_64bits_withSeed(path.data, path.bytes, hash);
-    if (session->user != NULL)
-        hash = XXH3_64bits_withSeed(session->user, strlen(session->user), hash);
+    struct sy_slice user = sy_session_current_user(session);
+    if (user.bytes > 0)
+        hash = XXH3_64bits_withSeed(user.data, user.bytes, hash);
     if (session->temporary_bytes > 0)
         hash = XXH3_64bits_withSeed(session->temporary, session->temporary_bytes, hash);
     session->environment = hash;

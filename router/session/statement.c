@@ -37,7 +37,49 @@ struct sy_parse_settings sy_session_parse_settings(const struct sy_session *sess
 
 enum { PATH_MAX_NAMES = 32, TEMPORARY_MAX = 256 };
 
-/* "$user" is the session's user; pg_temp is left out, as the planner asks. */
+/* As whom the session is on its servers before it says anything else. */
+static struct sy_slice login_user(const struct sy_session *session)
+{
+    const struct sy_topology_database *database = session->database->topology;
+    const char *user = session->server_user;
+    if (user == NULL && database != NULL && database->shard_count > 0 &&
+        database->shards[0].node_count > 0)
+        user = database->shards[0].nodes[0]->user;
+    return sy_slice_of(user != NULL ? user : session->user);
+}
+
+static struct sy_slice set_or(const struct sy_settings *settings, struct sy_slice name,
+                              struct sy_slice otherwise)
+{
+    const struct sy_setting *setting = sy_settings_find(settings, name);
+    return setting == NULL ? otherwise : setting->value;
+}
+
+struct sy_slice sy_session_current_user(const struct sy_session *session)
+{
+    static const struct sy_slice role_name = {"role", 4}, none = {"none", 4},
+                                 user_name = {"session_authorization", 21};
+    struct sy_slice login = login_user(session);
+    struct sy_slice role = set_or(session->settings, role_name, none);
+    struct sy_slice user = set_or(session->settings, user_name, login);
+    const struct sy_txn *txn = session->txn_state;
+    const struct sy_prelude_entry *entry = txn == NULL ? NULL : txn->first;
+    for (; entry != NULL; entry = entry->next) {
+        if (!entry->is_local)
+            continue;
+        if (sy_slice_eq(entry->name, role_name))
+            role = entry->is_default ? set_or(session->settings_startup, role_name, none)
+                                     : entry->value;
+        if (!sy_slice_eq(entry->name, user_name))
+            continue;
+        role = none;
+        user =
+            entry->is_default ? set_or(session->settings_startup, user_name, login) : entry->value;
+    }
+    return sy_slice_eq(role, none) ? user : role;
+}
+
+/* "$user" is the current user; pg_temp is left out, as the planner asks. */
 static uint32_t resolve_path(struct sy_session *session, struct sy_slice *path)
 {
     struct sy_slice list;
@@ -49,7 +91,7 @@ static uint32_t resolve_path(struct sy_session *session, struct sy_slice *path)
     struct sy_slice name;
     while (count < PATH_MAX_NAMES && sy_settings_next_name(&list, buffer, &name)) {
         if (sy_slice_eq(name, SY_SLICE("$user")))
-            name = sy_slice_of(session->user);
+            name = sy_session_current_user(session);
         if (sy_slice_eq(name, SY_SLICE("pg_temp")))
             continue;
         const char *copy = sy_arena_strndup(&session->worker->arena, name.data, name.bytes);

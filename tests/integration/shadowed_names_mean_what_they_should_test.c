@@ -107,6 +107,59 @@ static void a_search_path_chooses_the_table(void **state)
     PQfinish(other);
 }
 
+/* "$user" is who the session is now: archive.audit is a table of s1, public.audit one of s0. */
+static void a_role_brings_its_schema(void **state)
+{
+    (void)state;
+    static const char *const archived[] = {
+        "set role archive",
+        "set role 'archive'",
+        "set role U&'\\0061rchive'",
+        "set role to \"archive\"",
+        "set session authorization archive",
+        "select set_config('role', 'archive', false)",
+        "begin; set local role archive",
+        "begin; set local session authorization archive",
+        "begin; select set_config('role', 'archive', true)",
+        "begin; set role archive; savepoint s; set local role none; rollback to s",
+        "begin; set local role postgres; set local session authorization archive",
+        "begin; set local role postgres; set session authorization archive",
+        "set search_path = public; set role archive; set search_path = '$user', public",
+    };
+    static const char *const published[] = {
+        "set role archive; reset role",
+        "set role archive; set role none",
+        "set role archive; set search_path = public",
+        "set session authorization archive; set session authorization default",
+        "set role archive; set session authorization postgres",
+        "begin; set local role archive; commit",
+        "begin; set role archive; rollback",
+        "begin; set local role archive; set role none",
+        "begin; set local role archive; set local session authorization postgres",
+        "set role archive; discard all",
+        "set role archive; begin; set local role none",
+    };
+    PGconn *c = sy_router_connect(router, "shop", NULL);
+    assert_string_equal(sy_run(c, "insert into public.audit values (9, 'published')"),
+                        "INSERT 0 1");
+    assert_string_equal(sy_run(c, "insert into archive.audit values (9, 'archived')"),
+                        "INSERT 0 1");
+    for (int i = 0; i < 2; i++) {
+        const char *const *texts = i == 0 ? archived : published;
+        size_t count =
+            i == 0 ? sizeof(archived) / sizeof(*texts) : sizeof(published) / sizeof(*texts);
+        for (size_t j = 0; j < count; j++) {
+            PGconn *other = sy_router_connect(router, "shop", NULL);
+            PQclear(PQexec(other, texts[j]));
+            print_message("%s\n", texts[j]);
+            assert_string_equal(sy_ask(other, "select what from audit where id = 9"),
+                                i == 0 ? "archived" : "published");
+            PQfinish(other);
+        }
+    }
+    PQfinish(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,11 +167,15 @@ int main(void)
         cmocka_unit_test(a_transaction_that_goes_back_takes_the_table_with_it),
         cmocka_unit_test(a_temporary_table_meets_rows_of_its_own_shard_only),
         cmocka_unit_test(a_search_path_chooses_the_table),
+        cmocka_unit_test(a_role_brings_its_schema),
     };
     cluster = world_cluster();
+    sy_cluster_sql(cluster, 0, "postgres", "create role archive");
     for (int i = 0; i < 2; i++)
         sy_cluster_sql(cluster, 0, i == 0 ? "s0" : "s1",
-                       "create schema archive; create table archive.audit(id int, what text)");
+                       "create schema archive; create table archive.audit(id int, what text);"
+                       "grant usage on schema archive to archive;"
+                       "grant all on archive.audit, public.audit to archive");
     char databases[4096], more[4096];
     snprintf(databases, sizeof(databases), "%s", world_databases(cluster, "size = 3;"));
     char *at = strstr(databases, "{ name = \"audit\"");
