@@ -4,17 +4,49 @@
  */
 #include "router/plan/route_internal.h"
 
-/* Aggregates whose result depends on the order in which rows come. */
-static bool calls_ordered_aggregate(const struct sy_stmt *stmt)
+static bool calls_any(const struct sy_stmt *stmt, const char *const *names)
 {
-    static const char *const names[] = {"string_agg",      "array_agg",       "json_agg",
-                                        "jsonb_agg",       "json_object_agg", "xmlagg",
-                                        "jsonb_object_agg"};
     for (int32_t i = 0; i < stmt->function_count; i++)
-        for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++)
-            if (sy_slice_eq(stmt->functions[i].name.name, sy_slice_of(names[k])))
+        for (const char *const *name = names; *name != NULL; name++)
+            if (sy_slice_eq(stmt->functions[i].name.name, sy_slice_of(*name)))
                 return true;
     return false;
+}
+
+/* A table that is read has floating-point numbers, or nobody knows whether. */
+static bool reads_floats(const struct sy_route *route)
+{
+    for (int32_t i = 0; i < route->stmt->table_count; i++) {
+        const struct sy_schema_relation *relation = route->uses[i].relation;
+        if (route->stmt->tables[i].role != SY_TABLE_READ)
+            continue;
+        if (relation == NULL)
+            return route->schema != NULL;
+        for (uint32_t c = 0; c < relation->column_count; c++)
+            if (sy_slice_eq(relation->columns[c].type, SY_SLICE("float8")) ||
+                sy_slice_eq(relation->columns[c].type, SY_SLICE("float4")))
+                return true;
+    }
+    return false;
+}
+
+/* Floating-point numbers added in another order differ in their last digits. Casts to them are not
+ * seen here. */
+static bool adds_floats(const struct sy_route *route)
+{
+    static const char *const always[] = {"corr",      "covar_pop",      "covar_samp", "regr_avgx",
+                                         "regr_avgy", "regr_intercept", "regr_r2",    "regr_slope",
+                                         "regr_sxx",  "regr_sxy",       "regr_syy",   NULL};
+    static const char *const sums[] = {"sum",        "avg",         "stddev",
+                                       "stddev_pop", "stddev_samp", "variance",
+                                       "var_pop",    "var_samp",    NULL};
+    static const char *const makers[] = {
+        "float4", "float8", "date_part", "sqrt",    "cbrt",    "exp",   "ln",
+        "log",    "power",  "pow",       "degrees", "radians", "pi",    "sin",
+        "cos",    "tan",    "asin",      "acos",    "atan",    "atan2", NULL};
+    return calls_any(route->stmt, always) ||
+           (calls_any(route->stmt, sums) &&
+            (reads_floats(route) || calls_any(route->stmt, makers)));
 }
 
 /* A table gives the query in `scope` rows: it stands in FROM, in a subquery there or in WITH. What
@@ -42,6 +74,9 @@ static bool keeps_first(const struct sy_stmt *stmt, const struct sy_insert *inse
 
 const char *sy_route_order_dependent(const struct sy_route *route)
 {
+    static const char *const ordered[] = {
+        "string_agg",      "array_agg", "json_agg",         "jsonb_agg",
+        "json_object_agg", "xmlagg",    "jsonb_object_agg", NULL};
     const struct sy_stmt *stmt = route->stmt;
     for (int32_t i = 0; i < stmt->scope_count; i++) {
         const struct sy_scope *scope = &stmt->scopes[i];
@@ -59,7 +94,10 @@ const char *sy_route_order_dependent(const struct sy_route *route)
         if (keeps_first(stmt, &stmt->inserts[i]))
             return "INSERT ... SELECT ... ON CONFLICT DO NOTHING, which keeps the first of several "
                    "rows, into reference table";
-    if (calls_ordered_aggregate(stmt))
+    if (adds_floats(route))
+        return "a write that depends on row order (sum() and its kind of floating-point numbers) "
+               "to reference table";
+    if (calls_any(stmt, ordered))
         return "a write that depends on row order (string_agg() and its kind) to reference table";
     return stmt->names_places
                ? "a write with system columns (ctid, xmin ...) or TABLESAMPLE to reference table"

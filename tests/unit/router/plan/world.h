@@ -101,8 +101,10 @@ static struct sy_config_keyspace world_keyspaces[] = {
      .type = SY_KEY_VARCHAR,
      WORLD_TABLES(world_codes)},
 };
-static struct sy_config_reference_table world_references[] = {
-    {"public", "sections", {0}}, {"public", "countries", {0}}, {"public", "secrets", {0}}};
+static struct sy_config_reference_table world_references[] = {{"public", "sections", {0}},
+                                                              {"public", "countries", {0}},
+                                                              {"public", "secrets", {0}},
+                                                              {"public", "weights", {0}}};
 static struct sy_config_local_table world_locals[] = {{"public", "audit", "s2", {0}},
                                                       {"public", "logbook", "s1", {0}}};
 static const char *world_safe[] = {"safe_posts", "safe_fn"};
@@ -118,7 +120,7 @@ static struct sy_config_database world_database = {
     .keyspaces = world_keyspaces,
     .keyspace_count = sizeof(world_keyspaces) / sizeof(world_keyspaces[0]),
     .reference_tables = world_references,
-    .reference_table_count = 3,
+    .reference_table_count = 4,
     .local_tables = world_locals,
     .local_table_count = 2,
 };
@@ -225,6 +227,10 @@ static const struct world_relation world_relations[] = {
      .kind = SY_RELATION_TABLE,
      .columns = {"id int4", "name text"}},
     {.schema = "public",
+     .name = "weights",
+     .kind = SY_RELATION_TABLE,
+     .columns = {"id int4", "w float8"}},
+    {.schema = "public",
      .name = "countries",
      .kind = SY_RELATION_TABLE,
      .columns = {"code text", "name text", "added timestamptz d"}},
@@ -295,6 +301,9 @@ static const struct {
     {"pg_catalog", "sum", SY_IMMUTABLE},
     {"pg_catalog", "max", SY_IMMUTABLE},
     {"pg_catalog", "avg", SY_IMMUTABLE},
+    {"pg_catalog", "stddev", SY_IMMUTABLE},
+    {"pg_catalog", "corr", SY_IMMUTABLE},
+    {"pg_catalog", "sqrt", SY_IMMUTABLE},
     {"pg_catalog", "min", SY_IMMUTABLE},
     {"pg_catalog", "bool_and", SY_IMMUTABLE},
     {"pg_catalog", "bool_or", SY_IMMUTABLE},
