@@ -387,9 +387,11 @@ enum sy_status sy_key_time_convert(const struct sy_key *from, enum sy_key_type t
     bool infinite = from->type == SY_KEY_DATE
                         ? from->integer == INT32_MAX || from->integer == INT32_MIN
                         : from->integer == INT64_MAX || from->integer == INT64_MIN;
-    int64_t value = from->type == SY_KEY_DATE ? from->integer * day_us : from->integer;
+    int64_t value = from->integer;
     int64_t offset_s = 0;
     bool sure = !infinite && to != SY_KEY_DATE;
+    if (sure && from->type == SY_KEY_DATE) /* dates reach further than timestamps */
+        sure = !__builtin_mul_overflow(from->integer, day_us, &value);
     if (sure && to == SY_KEY_TIMESTAMPTZ)
         sure = local_to_utc(value, context, &value);
     else if (sure && from->type == SY_KEY_TIMESTAMPTZ) {
